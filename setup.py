@@ -1,0 +1,163 @@
+"""Build the two binary modules against the locked libwasmtime, and bundle it.
+
+``wasmtime._ffi`` is made by cffi from the declarations in ``csrc/cdef``; ``wasmtime._core`` is
+written by hand in ``csrc/core``. Both are linked with the library in ``wasmtime/_lib`` by a run
+path relative to themselves, so the process maps it once and no search path of the environment
+has a say.
+
+``WASMTIME_BUILD_ONLY=core`` (or ``ffi``) restricts a build in place to one of the two, for work
+on the C code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext as _build_ext
+
+ROOT = Path(__file__).resolve().parent
+# Build front ends run this file without its directory on the path.
+sys.path.insert(0, str(ROOT))
+
+from vendor import fetch  # noqa: E402
+
+WINDOWS = sys.platform == "win32"
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+# The hand-written module needs vectorcall and buffers, which entered the limited API in 3.12 and
+# 3.11. Free-threaded and debug interpreters have ABIs of their own.
+LIMITED_API = (
+    sys.implementation.name == "cpython"
+    and sys.version_info >= (3, 12)
+    and not FREE_THREADED
+    and not hasattr(sys, "gettotalrefcount")
+)
+ONLY = os.environ.get("WASMTIME_BUILD_ONLY", "")
+
+# A wrong declaration or a wrong call must end the build: by default compilers only warn.
+STRICT_UNIX = [
+    "-Werror=incompatible-pointer-types",
+    "-Werror=implicit-function-declaration",
+    "-Werror=int-conversion",
+]
+STRICT_MSVC = ["/we4133", "/we4013", "/we4047", "/we4024"]
+
+
+def say(line: str) -> None:
+    """Print a line of progress at once, also where the output is a pipe."""
+    print(f"[wasmtime] {line}", flush=True)
+
+
+def _without_run_path(words: Iterable[str]) -> Iterator[str]:
+    """Leave the options that set a run path out of a linker's command line."""
+    for word in words:
+        parts = word.split(",")
+        if parts[0] == "-Wl" and any(part.lstrip("-").startswith("rpath") for part in parts[1:]):
+            continue
+        yield word
+
+
+class build_ext(_build_ext):  # noqa: N801 - commands of setuptools have lower-case names
+    """Fetch the library, then build both modules against it."""
+
+    def run(self) -> None:
+        """Fetch the library, build, and say how long it took."""
+        in_place = self.inplace or getattr(self, "editable_mode", False)
+        package = ROOT / "wasmtime" if in_place else Path(self.build_lib).resolve() / "wasmtime"
+        self.library_directory = package / "_lib"
+        started = time.monotonic()
+        try:
+            fetch.fetch(self.library_directory, log=say)
+        except fetch.FetchError as error:
+            # A traceback would bury the one message that matters.
+            raise SystemExit(f"\nerror: {error}\n") from None
+        say(f"library ready after {time.monotonic() - started:.1f} s")
+        super().run()
+        say(f"both modules ready after {time.monotonic() - started:.1f} s")
+
+    def build_extensions(self) -> None:
+        """Build all modules, without the run path that the interpreter was linked with.
+
+        It would be the first entry of ours, and would be shipped to machines where that
+        directory is somebody else's.
+        """
+        for tool in ("linker_so", "linker_so_cxx"):
+            words = getattr(self.compiler, tool, None)
+            if words:
+                setattr(self.compiler, tool, list(_without_run_path(words)))
+        super().build_extensions()
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build one module with the flags that its compiler wants."""
+        compiler = self.compiler.compiler_type
+        say(f"building {ext.name} with {compiler} for {sysconfig.get_platform()}")
+        started = time.monotonic()
+        cold = ext.name.endswith("_ffi")
+        if compiler == "msvc":
+            ext.library_dirs.append(self._import_library())
+            ext.extra_compile_args += ["/O2", *STRICT_MSVC]
+        else:
+            ext.library_dirs.insert(0, str(self.library_directory))
+            # Every function of _ffi calls one of the library's: optimising it is wasted time.
+            ext.extra_compile_args += ["-O1", "-g0"] if cold else ["-O3"]
+            ext.extra_compile_args += ["-fvisibility=hidden", *STRICT_UNIX]
+            if sys.platform == "darwin":
+                ext.extra_link_args.append("-Wl,-rpath,@loader_path/_lib")
+            else:
+                # An old-style run path comes before LD_LIBRARY_PATH, a new-style one after it.
+                ext.extra_link_args += ["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/_lib"]
+        super().build_extension(ext)
+        say(f"{ext.name} took {time.monotonic() - started:.1f} s")
+
+    def _import_library(self) -> str:
+        """Make the import library that the Windows linker wants, and return its directory.
+
+        The wheels carry the DLL alone; the list of its functions is known from the declarations.
+        """
+        names: dict[str, object] = {"__file__": str(ROOT / "csrc" / "ffi_build.py")}
+        source = (ROOT / "csrc" / "ffi_build.py").read_text(encoding="utf-8")
+        exec(compile(source, "ffi_build.py", "exec"), names)
+        directory = Path(self.build_temp).resolve()
+        directory.mkdir(parents=True, exist_ok=True)
+        library = directory / "wasmtime.lib"
+        if not library.exists():
+            definition = directory / "wasmtime.def"
+            functions = "\n".join(f"    {name}" for name in names["function_names"]())  # type: ignore[operator]
+            definition.write_text(f"LIBRARY wasmtime.dll\nEXPORTS\n{functions}\n", encoding="ascii")
+            machine = "ARM64" if sysconfig.get_platform() == "win-arm64" else "X64"
+            if not getattr(self.compiler, "initialized", True):
+                self.compiler.initialize()
+            tool = getattr(self.compiler, "lib", None) or shutil.which("lib") or "lib.exe"
+            command = [tool, "/nologo", f"/def:{definition}", f"/machine:{machine}"]
+            say("making the import library wasmtime.lib")
+            subprocess.run([*command, f"/out:{library}"], check=True)
+        return str(directory)
+
+
+core = Extension(
+    "wasmtime._core",
+    sources=["csrc/core/_core.c"],
+    # One translation unit that includes the others.
+    depends=[
+        *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "csrc" / "core").glob("*.[ch]"))),
+        "csrc/cdef/wasmtime_all.h",
+    ],
+    include_dirs=["csrc/cdef", "csrc/core"],
+    libraries=["wasmtime"],
+    define_macros=[("Py_LIMITED_API", "0x030C0000")] if LIMITED_API else [],
+    py_limited_api=LIMITED_API,
+)
+
+setup(
+    cffi_modules=[] if ONLY == "core" else ["csrc/ffi_build.py:make_ffi"],
+    ext_modules=[] if ONLY == "ffi" else [core],
+    cmdclass={"build_ext": build_ext},
+    options={"bdist_wheel": {"py_limited_api": "cp312"}} if LIMITED_API else {},
+)

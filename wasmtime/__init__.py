@@ -1,0 +1,1 @@
+"""Run WebAssembly from Python."""
