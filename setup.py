@@ -64,7 +64,7 @@ def _without_run_path(words: Iterable[str]) -> Iterator[str]:
         yield word
 
 
-class build_ext(_build_ext):  # noqa: N801 - commands of setuptools have lower-case names
+class build_ext(_build_ext):
     """Fetch the library, then build both modules against it."""
 
     def run(self) -> None:
@@ -80,7 +80,7 @@ class build_ext(_build_ext):  # noqa: N801 - commands of setuptools have lower-c
             raise SystemExit(f"\nerror: {error}\n") from None
         say(f"library ready after {time.monotonic() - started:.1f} s")
         super().run()
-        say(f"both modules ready after {time.monotonic() - started:.1f} s")
+        say(f"done after {time.monotonic() - started:.1f} s")
 
     def build_extensions(self) -> None:
         """Build all modules, without the run path that the interpreter was linked with.
@@ -146,8 +146,9 @@ core = Extension(
     sources=["csrc/core/_core.c"],
     # One translation unit that includes the others.
     depends=[
-        *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "csrc" / "core").glob("*.[ch]"))),
-        "csrc/cdef/wasmtime_all.h",
+        str(path.relative_to(ROOT))
+        for folder in ("core", "cdef")
+        for path in sorted((ROOT / "csrc" / folder).glob("*.[ch]"))
     ],
     include_dirs=["csrc/cdef", "csrc/core"],
     libraries=["wasmtime"],

@@ -6,7 +6,8 @@ library was built with. Public snapshots of those headers are of other versions,
 declaration taken from one of them corrupts memory where a structure has grown. So the facts come
 from the table: this program reads it as a syntax tree (nothing of it is executed) and writes
 ``csrc/cdef/*.h``, one file per header of the C API, in the order of ``csrc/cdef/ORDER``. The
-files are read by cffi and included by the hand-written C.
+files are read by cffi and included by the hand-written C. The stub ``wasmtime/_ffi.pyi`` comes
+from the same facts.
 
     python ci/derive_cdef.py            write the files
     python ci/derive_cdef.py --check    fail with a diff when the committed files differ
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 from vendor import fetch  # noqa: E402
 
 OUTPUT = ROOT / "csrc" / "cdef"
+STUB = "../../wasmtime/_ffi.pyi"
 WIDTH = 100
 
 #: Exported by the library for debuggers, by a name that carries the version: not C API.
@@ -231,6 +233,13 @@ def _name_of(node: ast.expr) -> str:
     raise DeriveError(f"expected a name: {ast.unparse(node)}")
 
 
+def _declared(declaration: str) -> str:
+    """Return the name that a C declaration declares."""
+    if "(*" in declaration:
+        return declaration.partition("(*")[2].partition(")")[0]
+    return declaration.rpartition(" ")[2].lstrip("*").partition("[")[0]
+
+
 class Table:
     """The ctypes table, as a syntax tree, and the C text of what it declares.
 
@@ -244,6 +253,9 @@ class Table:
         self.aliases: dict[str, str] = {}
         self.parameters: dict[str, list[str]] = {}
         self.constants: dict[str, int] = {}
+        self.macro_values: dict[str, int] = {}
+        self.scalars: dict[str, str] = {name: name for name in SCALARS.values()}
+        self.functions: list[tuple[str, Sequence[str]]] = []
         self.nodes: list[ast.stmt] = []
         generated = ast.parse(bindings).body
         written = [
@@ -279,9 +291,9 @@ class Table:
             self.parameters[node.name] = [argument.arg for argument in node.args.args]
         elif isinstance(node, ast.Assign):
             target = node.targets[0]
-            if isinstance(target, ast.Name) and isinstance(node.value, ast.Name):
-                if node.value.id in self.records and target.id == node.value.id + "_t":
-                    self.aliases[node.value.id] = target.id
+            source = node.value.id if isinstance(node.value, ast.Name) else ""
+            if source in self.records and ast.unparse(target) == source + "_t":
+                self.aliases[source] = source + "_t"
 
     @staticmethod
     def _fields_in(body: Sequence[ast.stmt]) -> Optional[ast.expr]:
@@ -369,6 +381,9 @@ class Table:
                             raise DeriveError(f"a function by another name: {ast.unparse(node)}")
                         signatures[target.id] = {}
                     elif self.aliases.get(ast.unparse(value)) != target.id:
+                        scalar = ast.unparse(value).rpartition(".")[2]
+                        if scalar in SCALARS:
+                            self.scalars[target.id] = SCALARS[scalar]
                         yield target.id, f"typedef {self.declare(value, target.id, target.id)};"
             elif not isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef)):
                 raise DeriveError(f"unknown statement: {ast.unparse(node)}")
@@ -420,7 +435,8 @@ class Table:
             if not isinstance(item, ast.Assign):
                 raise DeriveError(f"unknown enumerator: {ast.unparse(item)}")
             # C counts from zero where Python's auto() would begin with one.
-            number = number + 1 if isinstance(item.value, ast.Call) else ast.literal_eval(item.value)
+            counted = isinstance(item.value, ast.Call)
+            number = number + 1 if counted else ast.literal_eval(item.value)
             name = _name_of(item.targets[0])
             self._agree(name, number)
             lines.append(f"#define {name} {number}")
@@ -434,12 +450,81 @@ class Table:
         if len(names) != len(arguments.elts):
             raise DeriveError(f"{name} has {len(arguments.elts)} types for the parameters {names}")
         parameters = [
-            self.declare(type_, parameter, name)
-            for type_, parameter in zip(arguments.elts, names)
+            self.declare(type_, parameter, name) for type_, parameter in zip(arguments.elts, names)
         ]
-        return wrap(self.declare(signature["restype"], name, name), parameters)
+        return self.function(self.declare(signature["restype"], name, name), parameters)
+
+    def function(self, head: str, parameters: Sequence[str]) -> str:
+        """Note a function for the stub, and return its declaration.
+
+        Args:
+            head: Result type and name.
+            parameters: Type and name of each parameter.
+
+        Returns:
+            The declaration, broken into lines of bearable length.
+        """
+        self.functions.append((head, parameters))
+        line = f"{head}({', '.join(parameters) or 'void'});"
+        if len(line) <= WIDTH:
+            return line
+        inner = ",\n    ".join(parameters)
+        return f"{head}(\n    {inner}\n);"
+
+    def missing(self, declaration: str) -> str:
+        """Return a declaration of MISSING, noted for the stub when it is a function."""
+        head, _, rest = declaration.rstrip(";").partition("(")
+        return self.function(head, rest.rstrip(")").split(", ")) if rest else declaration
+
+    def python_type(self, declaration: str) -> str:
+        """Return the type that cffi gives and takes for a C declaration, as a stub says it."""
+        base = declaration.rpartition(" ")[0]
+        if "*" in declaration or "(" in declaration or "[" in declaration:
+            return "Any"
+        if base == "void":
+            return "None"
+        scalar = self.scalars.get(base)
+        if scalar is None:
+            return "Any"
+        return {"bool": "bool", "float": "float", "double": "float", "char": "bytes"}.get(
+            scalar, "int"
+        )
+
+    def stub(self, version: str) -> str:
+        """Return the text of the stub of the cffi module."""
+        lines = [
+            f'"""Stub of the cffi module over libwasmtime {version}.',
+            "",
+            "Generated by ci/derive_cdef.py; do not edit. Pointers are cffi's own objects, which",
+            "no type checker knows, so they are Any; names, arity and scalars are checked.",
+            '"""',
+            "",
+            "from typing import Any, Final, type_check_only",
+            "",
+            "ffi: Any",
+            "",
+            "@type_check_only",
+            "class _Library:",
+        ]
+        for name, value in sorted(self.macro_values.items()):
+            lines.append(f"    {name}: Final = {value}")
+        for head, parameters in sorted(self.functions, key=lambda item: _declared(item[0])):
+            arguments = [f"{_declared(one)}: {self.python_type(one)}" for one in parameters]
+            if arguments:
+                arguments.append("/")
+            result = self.python_type(head)
+            line = f"    def {_declared(head)}({', '.join(['self', *arguments])}) -> {result}: ..."
+            if len(line) > WIDTH:
+                inner = ", ".join(["self", *arguments])
+                line = f"    def {_declared(head)}(\n        {inner}\n    ) -> {result}: ..."
+                if max(map(len, line.splitlines())) > WIDTH:
+                    inner = "".join(f"        {one},\n" for one in ["self", *arguments])
+                    line = f"    def {_declared(head)}(\n{inner}    ) -> {result}: ..."
+            lines.append(line)
+        return "\n".join([*lines, "", "lib: _Library", ""])
 
     def _agree(self, name: str, value: int) -> None:
+        self.macro_values[name] = value
         known = self.constants.pop(name, value)
         if known != value:
             raise DeriveError(f"the table says {name} = {known}, this program says {value}")
@@ -450,15 +535,6 @@ class Table:
         for name, value in values.items():
             self._agree(name, value)
         return "\n".join(f"#define {name} {value}" for name, value in values.items())
-
-
-def wrap(head: str, parameters: Sequence[str]) -> str:
-    """Return a function's declaration, broken into lines of bearable length."""
-    line = f"{head}({', '.join(parameters) or 'void'});"
-    if len(line) <= WIDTH:
-        return line
-    inner = ",\n    ".join(parameters)
-    return f"{head}(\n    {inner}\n);"
 
 
 def derive(bindings: str, hand_written: str, version: str) -> dict[str, str]:
@@ -494,15 +570,16 @@ def derive(bindings: str, hand_written: str, version: str) -> dict[str, str]:
     if table.constants:
         raise DeriveError(f"constants of the table that go nowhere: {sorted(table.constants)}")
     for part_name, declarations in MISSING.items():
-        texts[part_name] += [_fit(declaration) for declaration in declarations]
+        texts[part_name] += [table.missing(declaration) for declaration in declarations]
     files = {}
     for part in PARTS:
         head = (
             f"/* C API of libwasmtime {version}: {part.about}.\n"
-            " * Generated by ci/derive_cdef.py from the ctypes table of the locked wheel; do not edit.\n"
+            " * Generated by ci/derive_cdef.py from the locked wheel's ctypes table; do not edit.\n"
             " * Read by cffi, and by C after stdbool.h, stddef.h and stdint.h, once, in ORDER. */\n"
         )
         files[f"{part.name}.h"] = head + "\n" + "\n\n".join(texts[part.name]) + "\n"
+    files[STUB] = table.stub(version)
     files["ORDER"] = "".join(f"{part.name}.h\n" for part in PARTS)
     includes = "".join(f'#include "{part.name}.h"\n' for part in PARTS)
     files["wasmtime_all.h"] = (
@@ -513,11 +590,6 @@ def derive(bindings: str, hand_written: str, version: str) -> dict[str, str]:
         f"{includes}\n#endif\n"
     )
     return files
-
-
-def _fit(declaration: str) -> str:
-    head, _, rest = declaration.rstrip(";").partition("(")
-    return wrap(head, rest.rstrip(")").split(", ")) if rest else declaration
 
 
 def read_table(wheel: Path) -> tuple[str, str]:
@@ -541,7 +613,7 @@ def check(files: Mapping[str, str], directory: Path = OUTPUT) -> list[str]:
     present = {path.name for path in directory.iterdir() if path.is_file()}
     for name in sorted(present | set(files)):
         path = directory / name
-        old = path.read_text(encoding="utf-8").splitlines() if name in present else []
+        old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         new = files.get(name, "").splitlines()
         lines += difflib.unified_diff(old, new, f"committed/{name}", f"derived/{name}", lineterm="")
     return lines

@@ -127,9 +127,7 @@ def host_platform() -> str:
     tag: Optional[str] = None
     if sys.maxsize > 2**32:
         machine = _platform.machine().lower()
-        arch = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}.get(
-            machine
-        )
+        arch = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
         if sys.platform == "win32":
             tag = {"win-amd64": "win_amd64", "win-arm64": "win_arm64"}.get(build)
         elif sys.platform == "darwin":
@@ -139,7 +137,7 @@ def host_platform() -> str:
             mac = arch if name == "universal2" else {"arm64": "aarch64"}.get(name, name)
             tag = {"x86_64": "macosx_10_13_x86_64", "aarch64": "macosx_11_0_arm64"}.get(mac or "")
         elif sys.platform == "android" or hasattr(sys, "getandroidapilevel"):
-            tag = {"x86_64": "android_26_x86_64", "aarch64": "android_26_arm64_v8a"}.get(arch or "")
+            tag = {"x86_64": "android_26_x86_64", "aarch64": "android_26_arm64_v8a"}.get(arch)
         elif sys.platform == "linux":
             # A 64-bit kernel under a 32-bit interpreter is excluded above; trust `build` for the
             # rest, because `machine` tells the kernel's architecture.
@@ -152,8 +150,9 @@ def host_platform() -> str:
     if tag is None:
         supported = ", ".join(sorted(read_lock().platforms))
         raise FetchError(
-            f"there is no libwasmtime for this platform: {build}, {sys.maxsize.bit_length() + 1}-bit "
-            f"{sys.implementation.name} on {_platform.machine() or 'an unknown machine'}; "
+            f"there is no libwasmtime for this platform: {build}, "
+            f"{sys.maxsize.bit_length() + 1}-bit {sys.implementation.name} on "
+            f"{_platform.machine() or 'an unknown machine'}; "
             f"libraries are locked for: {supported}"
         )
     return tag
@@ -275,9 +274,8 @@ def _pip_commands() -> Iterator[tuple[list[str], dict[str, str]]]:
         environment.pop(name, None)
     environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     environment["PIP_NO_INPUT"] = "1"
-    outside = {
-        name: value for name, value in environment.items() if name not in ("PYTHONPATH", "PYTHONHOME")
-    }
+    inner = ("PYTHONPATH", "PYTHONHOME")
+    outside = {name: value for name, value in environment.items() if name not in inner}
     yield [sys.executable, "-m", "pip"], environment
     yield [sys.executable, "-m", "pip"], outside
     base = getattr(sys, "_base_executable", None)
