@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Account for every function of the C API: used by the package, or listed with a reason.
+
+The list is ``ci/unbound.txt``: a line ``# reason`` and below it the functions that nobody uses
+for that reason. A test keeps it honest in both directions.
+
+    python ci/unbound.py             print what is neither used nor listed, and stale entries
+    python ci/unbound.py --update    drop stale entries, add the missing ones with the reason that
+                                     their name suggests; read the result before committing it
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIST = ROOT / "ci" / "unbound.txt"
+
+HEAD = """\
+Functions of the C API that the package does not use, by reason. Kept by ci/unbound.py; the
+test tests/test_coverage_of_c_api.py fails when a function is used and listed, or neither.
+"""
+
+SUPERSEDED = "superseded: the wasmtime_* function of the same purpose knows stores and all types"
+#: Reasons that names suggest, the first match wins; `--update` uses them for new entries.
+SUGGESTIONS: Sequence[tuple[str, str]] = (
+    (r"_vec_(new|new_empty|new_uninitialized|copy)$", "not needed: vectors are made in one place"),
+    (r"_host_info(_with_finalizer)?$", "not needed: Python objects carry what users attach"),
+    (r"^wasm_\w+_(as|same)_?|^wasm_\w+_as_\w+$", "not needed: conversions of the standard API"),
+    (r"^wasm_\w*(foreign|shared)", "not needed: foreign objects and sharing of the standard API"),
+    (r"async|call_future|host_stack|component_\w*(future|stream)", "to come: asynchronous calls"),
+    (r"^wasmtime_component_|^wasmtime_module_type", "to come: the component model"),
+    (
+        r"(any|array|eq|exn|extern|struct)ref|i31|array_ref|struct_ref|_exception|exn_type",
+        "to come: garbage-collected references and exceptions",
+    ),
+    (r"guestprofiler", "to come: the profiler of guests"),
+    (r"memory_creator", "to come: memories made by the host"),
+    (r"^wasm_", SUPERSEDED),
+    (r"", "to come"),
+)
+
+
+def declared() -> set[str]:
+    """Return the names of all declared functions."""
+    names: dict[str, object] = {"__file__": str(ROOT / "csrc" / "ffi_build.py")}
+    source = (ROOT / "csrc" / "ffi_build.py").read_text(encoding="utf-8")
+    exec(compile(source, "ffi_build.py", "exec"), names)
+    return set(names["function_names"]())  # type: ignore[operator]
+
+
+def words_of_python(source: str) -> Iterator[str]:
+    """Give the names in Python code, and the strings that are one name, as in a table of names.
+
+    Comments and longer strings, docstrings among them, do not count as use.
+    """
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            yield token.string
+        elif token.type == tokenize.STRING:
+            yield token.string.lstrip("rbfuRBFU").strip("\"'")
+
+
+def words_of_c(source: str) -> Iterator[str]:
+    """Give the names in C code outside of comments."""
+    code = re.sub(r"/\*.*?\*/|//[^\n]*", " ", source, flags=re.DOTALL)
+    yield from re.findall(r"\w+", code)
+
+
+def used(functions: set[str], package: Path = ROOT / "wasmtime") -> set[str]:
+    """Return the functions that the package uses, in Python or in C.
+
+    Args:
+        functions: The names to look for.
+        package: Directory of the Python package.
+
+    Returns:
+        The ones that were found.
+    """
+    found: set[str] = set()
+    for path in sorted(package.rglob("*.py")):
+        found.update(functions.intersection(words_of_python(path.read_text(encoding="utf-8"))))
+    for path in sorted((ROOT / "csrc" / "core").rglob("*.[ch]")):
+        found.update(functions.intersection(words_of_c(path.read_text(encoding="utf-8"))))
+    return found
+
+
+def read_list(text: str) -> dict[str, str]:
+    """Return the reason for each listed function.
+
+    Args:
+        text: Contents of the list.
+
+    Returns:
+        Reasons by function.
+
+    Raises:
+        ValueError: A function is listed twice, or before any reason.
+    """
+    reasons: dict[str, str] = {}
+    reason = ""
+    for line in text.partition("\n\n")[2].splitlines():
+        if line.startswith("# "):
+            reason = line[2:]
+        elif line.strip():
+            if line in reasons or not reason:
+                raise ValueError(f"ci/unbound.txt: {line} is listed twice, or without a reason")
+            reasons[line] = reason
+    return reasons
+
+
+def suggest(function: str) -> str:
+    """Return the reason that a function's name suggests."""
+    return next(reason for pattern, reason in SUGGESTIONS if re.search(pattern, function))
+
+
+def write_list(reasons: Mapping[str, str]) -> str:
+    """Return the text of the list."""
+    text = HEAD
+    for reason in sorted(set(reasons.values())):
+        names = sorted(name for name, why in reasons.items() if why == reason)
+        text += f"\n# {reason}\n" + "".join(f"{name}\n" for name in names)
+    return text
+
+
+def main() -> int:
+    """Run the program.
+
+    Returns:
+        The exit status: 1 when something is unaccounted for.
+    """
+    parser = argparse.ArgumentParser(description="Account for every function of the C API.")
+    parser.add_argument("--update", action="store_true")
+    options = parser.parse_args()
+    functions = declared()
+    bound = used(functions)
+    listed = read_list(LIST.read_text(encoding="utf-8")) if LIST.exists() else {}
+    missing = sorted(functions - bound - set(listed))
+    stale = sorted(name for name in listed if name in bound or name not in functions)
+    for name in missing:
+        print(f"neither used nor listed: {name} ({suggest(name)}?)")
+    for name in stale:
+        print(f"listed, but {'used' if name in functions else 'unknown'}: {name}")
+    print(f"{len(functions)} functions: {len(bound)} used, {len(functions) - len(bound)} not")
+    if options.update:
+        kept = {name: reason for name, reason in listed.items() if name not in stale}
+        kept.update({name: suggest(name) for name in missing})
+        LIST.write_text(write_list(kept), encoding="utf-8", newline="\n")
+        return 0
+    return 1 if missing or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
