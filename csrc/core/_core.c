@@ -1,14 +1,169 @@
-/* The hand-written half of the binding: placeholder until its parts are here. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+/* The hot half of the binding, in one translation unit: calls, host calls, values, memory,
+ * errors. It imports nothing of the package; `setup()` hands it the public classes.
+ *
+ * Reading order: common.h, then the files in the order below. */
 
-#include "wasmtime_all.h"
+#include "common.h"
 
-static struct PyModuleDef core_module = {
-    PyModuleDef_HEAD_INIT, "wasmtime._core", NULL, 0, NULL, NULL, NULL, NULL, NULL,
+#include "state.c"
+#include "arguments.c"
+#include "thread.c"
+#include "handle.c"
+#include "store.c"
+#include "signature.c"
+#include "value.c"
+#include "item.c"
+#include "error.c"
+#include "hostfunc.c"
+#include "func.c"
+#include "memory.c"
+#include "global_table.c"
+#include "instance.c"
+#include "output.c"
+
+static PyMethodDef core_functions[] = {
+    {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
+    {"leave", core_leave, METH_NOARGS, leave_doc},
+    {"mark_main_thread", core_mark_main_thread, METH_NOARGS, mark_main_thread_doc},
+    {"error_from_address", core_error_from_address, METH_O, error_doc},
+    {"inherit_vectorcall", core_inherit_vectorcall, METH_O,
+     "inherit_vectorcall(type)\n--\n\nLet a Python subclass of Func be called fast."},
+    {"lower", core_lower, METH_VARARGS,
+     "lower(store, value, valtype, address, role)\n--\n\n"
+     "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
+    {"raise_value", core_raise_value, METH_VARARGS,
+     "raise_value(store, address)\n--\n\nThe wasmtime_val_t at `address` as a Python object; its "
+     "root is taken over."},
+    {"lower_extern", core_lower_extern, METH_VARARGS,
+     "lower_extern(store, item, address)\n--\n\n"
+     "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
+    {"wrap_extern", core_wrap_extern, METH_VARARGS,
+     "wrap_extern(store, address)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
+    {NULL, NULL, 0, NULL},
 };
 
-PyMODINIT_FUNC PyInit__core(void)
+static const struct {
+    const char *name;
+    PyType_Spec *spec;
+    PyTypeObject **slot;
+    PyTypeObject **base;
+} core_types[] = {
+    {"Handle", &handle_spec, &state.Handle, NULL},
+    {"Owner", &owner_spec, &state.Owner, NULL},
+    {"Engine", &engine_spec, &state.Engine_base, &state.Owner},
+    {"Store", &store_spec, &state.Store_base, &state.Owner},
+    {"Caller", &caller_spec, &state.Caller_base, NULL},
+    {"Door", &door_spec, &state.Door, NULL},
+    {"Item", &item_spec, &state.Item_base, NULL},
+    {"Func", &func_spec, &state.Func_base, &state.Item_base},
+    {"Memory", &memory_spec, &state.Memory_base, &state.Item_base},
+    {"Table", &table_spec, &state.Table_base, &state.Item_base},
+    {"Global", &global_spec, &state.Global_base, &state.Item_base},
+    {"Tag", &tag_spec, &state.Tag_base, &state.Item_base},
+    {"Instance", &instance_spec, &state.Instance_base, &state.Item_base},
+    {"Exports", &exports_spec, &state.Exports_base, NULL},
+    {"Linker", &linker_spec, &state.Linker_base, &state.Owner},
+    {"InstancePre", &pre_spec, &state.InstancePre_base, &state.Owner},
+    {"BoundFunc", &bound_spec, &state.BoundFunc, NULL},
+    {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
+    {"Reference", &reference_spec, &state.Reference_base, NULL},
+    {"OutputSink", &sink_spec, &state.OutputSink, NULL},
+};
+
+/* The size of the struct that follows an item's head. */
+static size_t
+item_native_size(ItemObject *self)
 {
-    return PyModule_Create(&core_module);
+    PyObject *object = (PyObject *)self;
+    if (PyObject_TypeCheck(object, state.Func_base)) {
+        return sizeof(wasmtime_func_t);
+    }
+    if (PyObject_TypeCheck(object, state.Memory_base)) {
+        return sizeof(wasmtime_memory_t);
+    }
+    if (PyObject_TypeCheck(object, state.Table_base)) {
+        return sizeof(wasmtime_table_t);
+    }
+    if (PyObject_TypeCheck(object, state.Global_base)) {
+        return sizeof(wasmtime_global_t);
+    }
+    if (PyObject_TypeCheck(object, state.Tag_base)) {
+        return sizeof(wasmtime_tag_t);
+    }
+    if (PyObject_TypeCheck(object, state.Instance_base)) {
+        return sizeof(wasmtime_instance_t);
+    }
+    return 0;
+}
+
+static int
+core_exec(PyObject *module)
+{
+    static PyInterpreterState *home;
+    if (home != NULL && home != PyInterpreterState_Get()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "wasmtime is loaded already, by another interpreter of this process: it "
+                        "works in one interpreter only");
+        return -1;
+    }
+    if (home == NULL && (!state_intern_names() || !thread_setup())) {
+        return -1;
+    }
+    home = PyInterpreterState_Get();
+    for (size_t i = 0; i < sizeof(core_types) / sizeof(core_types[0]); i++) {
+        PyObject *bases = NULL;
+        if (*core_types[i].slot != NULL) { /* imported a second time */
+            if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(*core_types[i].slot))
+                < 0) {
+                return -1;
+            }
+            continue;
+        }
+        if (core_types[i].base != NULL
+            && (bases = PyTuple_Pack(1, *core_types[i].base)) == NULL) {
+            return -1;
+        }
+        PyObject *type = PyType_FromSpecWithBases(core_types[i].spec, bases);
+        Py_XDECREF(bases);
+        if (type == NULL) {
+            return -1;
+        }
+        *core_types[i].slot = (PyTypeObject *)type; /* kept for ever, like the module */
+        if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(type)) < 0) {
+            return -1;
+        }
+    }
+    if (PyModule_AddStringConstant(module, "__version__", WASMTIME_PYTHON_VERSION) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static PyModuleDef_Slot core_module_slots[] = {
+    {Py_mod_exec, core_exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef core_module = {
+    PyModuleDef_HEAD_INIT,
+    "wasmtime._core",
+    "The hand-written half of the binding: calls, host calls, values, memory, errors.",
+    0,
+    core_functions,
+    core_module_slots,
+    NULL,
+    NULL,
+    NULL,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&core_module);
 }

@@ -1,0 +1,404 @@
+/* Owned native objects.
+ *
+ * A `Handle` owns one native object and deletes it, once, when the last reference to the
+ * Handle goes. An `Owner` (the base of Engine, Module, Linker, ...) holds a Handle until it
+ * is closed. Whoever calls into the library keeps a reference to the Handle for as long as
+ * the call runs, so a `close()` elsewhere ends the Owner's claim at once and the native
+ * object as soon as nobody uses it. There is no other way for one of them to die. */
+
+struct HandleObject {
+    PyObject_HEAD
+    void *pointer; /* NULL once disowned */
+    int kind;
+    PyObject *cdata; /* the same pointer for the cffi half */
+};
+
+struct OwnerObject {
+    PyObject_HEAD
+    HandleObject *handle; /* NULL before initialisation and after close() */
+    PyObject *engine;     /* the Engine that the object belongs to, if any */
+    bool closed;
+};
+
+typedef void (*drop_function)(void *);
+
+enum {
+    KIND_ENGINE,
+    KIND_MODULE,
+    KIND_LINKER,
+    KIND_INSTANCE_PRE,
+    KIND_SHARED_MEMORY,
+    KIND_ERROR,
+    KIND_TRAP,
+    KIND_FUTURE,
+    KIND_COMPONENT,
+    KIND_COMPONENT_LINKER,
+    KIND_GUEST_PROFILER,
+    KIND_WASI_CONFIG,
+    KIND_CONFIG,
+    KIND_POOLING_CONFIG,
+};
+
+/* An engine dies under the watchdog's lock: it may be about to move the epoch of it. */
+static void
+drop_engine(void *engine)
+{
+    PyThread_acquire_lock(watchdog.engines, WAIT_LOCK);
+    wasm_engine_delete(engine);
+    PyThread_release_lock(watchdog.engines);
+}
+
+#define DROP(function) ((drop_function)(void (*)(void))(function))
+static const struct {
+    const char *name;
+    int kind;
+    drop_function drop;
+} handle_kinds[] = {
+    {"wasm_engine_t", KIND_ENGINE, drop_engine},
+    {"wasmtime_module_t", KIND_MODULE, DROP(wasmtime_module_delete)},
+    {"wasmtime_linker_t", KIND_LINKER, DROP(wasmtime_linker_delete)},
+    {"wasmtime_instance_pre_t", KIND_INSTANCE_PRE, DROP(wasmtime_instance_pre_delete)},
+    {"wasmtime_sharedmemory_t", KIND_SHARED_MEMORY, DROP(wasmtime_sharedmemory_delete)},
+    {"wasmtime_error_t", KIND_ERROR, DROP(wasmtime_error_delete)},
+    {"wasm_trap_t", KIND_TRAP, DROP(wasm_trap_delete)},
+    {"wasmtime_call_future_t", KIND_FUTURE, DROP(wasmtime_call_future_delete)},
+    {"wasmtime_component_t", KIND_COMPONENT, DROP(wasmtime_component_delete)},
+    {"wasmtime_component_linker_t", KIND_COMPONENT_LINKER, DROP(wasmtime_component_linker_delete)},
+    {"wasmtime_guestprofiler_t", KIND_GUEST_PROFILER, DROP(wasmtime_guestprofiler_delete)},
+    {"wasi_config_t", KIND_WASI_CONFIG, DROP(wasi_config_delete)},
+    {"wasm_config_t", KIND_CONFIG, DROP(wasm_config_delete)},
+    {"wasmtime_pooling_allocation_config_t", KIND_POOLING_CONFIG,
+     DROP(wasmtime_pooling_allocation_config_delete)},
+};
+#define HANDLE_KIND_COUNT ((int)(sizeof(handle_kinds) / sizeof(handle_kinds[0])))
+
+static drop_function
+handle_drop_function(int kind)
+{
+    for (int i = 0; i < HANDLE_KIND_COUNT; i++) {
+        if (handle_kinds[i].kind == kind) {
+            return handle_kinds[i].drop;
+        }
+    }
+    return NULL;
+}
+
+static const char *
+handle_kind_name(int kind)
+{
+    for (int i = 0; i < HANDLE_KIND_COUNT; i++) {
+        if (handle_kinds[i].kind == kind) {
+            return handle_kinds[i].name;
+        }
+    }
+    return "unknown";
+}
+
+/* A Handle that owns `pointer`; on failure the pointer is deleted. */
+static HandleObject *
+handle_new(void *pointer, int kind, PyObject *cdata)
+{
+    HandleObject *self = (HandleObject *)type_alloc(state.Handle);
+    if (self == NULL) {
+        handle_drop_function(kind)(pointer);
+        return NULL;
+    }
+    self->pointer = pointer;
+    self->kind = kind;
+    self->cdata = Py_XNewRef(cdata);
+    return self;
+}
+
+static PyObject *
+handle_py_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    const char *name;
+    unsigned long long address;
+    PyObject *cdata = NULL;
+    if (!PyArg_ParseTuple(args, "sK|O:Handle", &name, &address, &cdata)) {
+        return NULL;
+    }
+    if (address == 0) {
+        PyErr_SetString(PyExc_ValueError, "Handle(): the address must not be 0");
+        return NULL;
+    }
+    for (int i = 0; i < HANDLE_KIND_COUNT; i++) {
+        if (strcmp(handle_kinds[i].name, name) == 0) {
+            return (PyObject *)handle_new((void *)(uintptr_t)address, handle_kinds[i].kind, cdata);
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "Handle(): the core owns no objects of type %s", name);
+    return NULL;
+}
+
+static void
+handle_dealloc(HandleObject *self)
+{
+    if (self->pointer != NULL) {
+        handle_drop_function(self->kind)(self->pointer);
+        self->pointer = NULL;
+    }
+    Py_CLEAR(self->cdata);
+    type_free((PyObject *)self);
+}
+
+static PyObject *
+handle_address(HandleObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromVoidPtr(self->pointer);
+}
+
+static PyObject *
+handle_pointer(HandleObject *self, void *Py_UNUSED(closure))
+{
+    if (self->pointer == NULL || self->cdata == NULL) {
+        Py_RETURN_NONE;
+    }
+    return Py_NewRef(self->cdata);
+}
+
+static int
+handle_set_pointer(HandleObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->cdata, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+handle_get_kind(HandleObject *self, void *Py_UNUSED(closure))
+{
+    return PyUnicode_FromString(handle_kind_name(self->kind));
+}
+
+static PyObject *
+handle_disown(HandleObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (self->pointer == NULL) {
+        PyErr_SetString(PyExc_ValueError, "already closed");
+        return NULL;
+    }
+    PyObject *address = PyLong_FromVoidPtr(self->pointer);
+    if (address != NULL) {
+        self->pointer = NULL;
+    }
+    return address;
+}
+
+static PyGetSetDef handle_getset[] = {
+    {"address", (getter)handle_address, NULL, "The native pointer as an integer.", NULL},
+    {"pointer", (getter)handle_pointer, (setter)handle_set_pointer,
+     "The native pointer as cffi's cdata.", NULL},
+    {"kind", (getter)handle_get_kind, NULL, "The C type of what is owned.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef handle_methods[] = {
+    {"disown", (PyCFunction)handle_disown, METH_NOARGS,
+     "disown()\n--\n\nGive the native object away: its address, which the caller now owns."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot handle_slots[] = {
+    {Py_tp_doc, "Handle(kind, address, cdata=None)\n--\n\nOwns one native object."},
+    {Py_tp_new, handle_py_new},
+    {Py_tp_dealloc, handle_dealloc},
+    {Py_tp_getset, handle_getset},
+    {Py_tp_methods, handle_methods},
+    {0, NULL},
+};
+static PyType_Spec handle_spec = {"wasmtime._core.Handle", sizeof(HandleObject), 0,
+                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, handle_slots};
+
+/* ------------------------------------------------------------------------------------ */
+
+/* A new reference to the Handle, or NULL with ValueError when there is none any more. */
+static HandleObject *
+owner_use(OwnerObject *self)
+{
+    if (UNLIKELY(self->handle == NULL)) {
+        PyErr_SetString(PyExc_ValueError, self->closed ? "already closed" : "never initialized");
+        return NULL;
+    }
+    return (HandleObject *)Py_NewRef(self->handle);
+}
+
+/* As above, for an argument that should be an Owner of a `kind`. */
+static HandleObject *
+owner_argument(PyObject *object, int kind, const char *what, const char *class_name)
+{
+    if (LIKELY(PyObject_TypeCheck(object, state.Owner))) {
+        HandleObject *handle = ((OwnerObject *)object)->handle;
+        if (LIKELY(handle != NULL && handle->kind == kind)) {
+            return (HandleObject *)Py_NewRef(handle);
+        }
+        if (handle == NULL) {
+            return owner_use((OwnerObject *)object);
+        }
+    }
+    PyErr_Format(state.ArgumentTypeError, "%s must be a %s, not %.200s", what, class_name,
+                 Py_TYPE(object)->tp_name);
+    return NULL;
+}
+
+static PyObject *
+owner_adopt(OwnerObject *self, PyObject *args)
+{
+    PyObject *handle, *engine = NULL;
+    if (!PyArg_ParseTuple(args, "O!|O:_own", state.Handle, &handle, &engine)) {
+        return NULL;
+    }
+    if (self->handle != NULL) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+        return NULL;
+    }
+    self->handle = (HandleObject *)Py_NewRef(handle);
+    self->closed = false;
+    if (engine != NULL && engine != Py_None) {
+        Py_XSETREF(self->engine, Py_NewRef(engine));
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+owner_py_use(OwnerObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return (PyObject *)owner_use(self);
+}
+
+static PyObject *
+owner_close(OwnerObject *self, PyObject *Py_UNUSED(ignored))
+{
+    self->closed = true;
+    Py_CLEAR(self->handle);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+owner_release(OwnerObject *self, PyObject *Py_UNUSED(ignored))
+{
+    HandleObject *handle = owner_use(self);
+    if (handle == NULL) {
+        return NULL;
+    }
+    if (Py_REFCNT(handle) > 2) {
+        Py_DECREF(handle);
+        PyErr_Format(PyExc_ValueError, "%.200s is in use by another thread",
+                     Py_TYPE(self)->tp_name);
+        return NULL;
+    }
+    self->closed = true;
+    Py_CLEAR(self->handle);
+    return (PyObject *)handle;
+}
+
+static int
+owner_traverse(OwnerObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->engine);
+    return 0;
+}
+
+static int
+owner_clear(OwnerObject *self)
+{
+    Py_CLEAR(self->handle);
+    Py_CLEAR(self->engine);
+    return 0;
+}
+
+static void
+owner_dealloc(OwnerObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    owner_clear(self);
+    type_free((PyObject *)self);
+}
+
+static PyMethodDef owner_methods[] = {
+    {"_own", (PyCFunction)owner_adopt, METH_VARARGS,
+     "_own(handle, engine=None)\n--\n\nHold `handle` from now on."},
+    {"_use", (PyCFunction)owner_py_use, METH_NOARGS,
+     "_use()\n--\n\nThe Handle, to be kept while native code uses it; ValueError when closed."},
+    {"_release", (PyCFunction)owner_release, METH_NOARGS,
+     "_release()\n--\n\nGive the Handle up, for a C function that consumes the object."},
+    {"close", (PyCFunction)owner_close, METH_NOARGS,
+     "close()\n--\n\nGive up the native object; using this object afterwards raises ValueError."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef owner_members[] = {
+    {"_engine", T_OBJECT, offsetof(OwnerObject, engine), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot owner_slots[] = {
+    {Py_tp_doc, "Base of everything that owns a native object until it is closed."},
+    {Py_tp_dealloc, owner_dealloc},
+    {Py_tp_traverse, owner_traverse},
+    {Py_tp_clear, owner_clear},
+    {Py_tp_methods, owner_methods},
+    {Py_tp_members, owner_members},
+    {0, NULL},
+};
+static PyType_Spec owner_spec = {
+    "wasmtime._core.Owner", sizeof(OwnerObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, owner_slots};
+
+/* ------------------------------------------------------------------------------------
+ * Engine: an Owner that also counts the user's epochs. */
+
+struct EngineObject {
+    OwnerObject owner;
+    uintptr_t epoch;     /* moved by Engine.increment_epoch() alone, not by the watchdog */
+    uintptr_t wasm_stack; /* bytes of native stack that WebAssembly may use */
+    bool epochs;         /* epoch checks are compiled in */
+    bool epochs_explicit; /* the user asked for them: a new store's deadline is at hand */
+};
+
+static PyObject *
+engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
+{
+    HandleObject *handle = owner_use(&self->owner);
+    if (handle == NULL) {
+        return NULL;
+    }
+    atomic_add(&self->epoch, 1);
+    wasmtime_engine_increment_epoch(handle->pointer);
+    Py_DECREF(handle);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+engine_configure(EngineObject *self, PyObject *args)
+{
+    int epochs, epochs_explicit;
+    Py_ssize_t wasm_stack;
+    if (!PyArg_ParseTuple(args, "ppn:_configure", &epochs, &epochs_explicit, &wasm_stack)) {
+        return NULL;
+    }
+    self->epochs = epochs != 0;
+    self->epochs_explicit = epochs_explicit != 0;
+    self->wasm_stack = (uintptr_t)wasm_stack;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef engine_methods[] = {
+    {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
+     "increment_epoch()\n--\n\nSee wasmtime.Engine."},
+    {"_configure", (PyCFunction)engine_configure, METH_VARARGS,
+     "_configure(epochs, epochs_explicit, wasm_stack)\n--\n\nWhat the core must know."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Engine."},
+    {Py_tp_dealloc, owner_dealloc},
+    {Py_tp_traverse, owner_traverse},
+    {Py_tp_clear, owner_clear},
+    {Py_tp_methods, engine_methods},
+    {0, NULL},
+};
+static PyType_Spec engine_spec = {
+    "wasmtime._core.Engine", sizeof(EngineObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, engine_slots};

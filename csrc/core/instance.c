@@ -1,0 +1,826 @@
+/* Instances, their exports, and the ways to make them: Instance(), Linker.instantiate() and
+ * InstancePre.instantiate(). */
+
+typedef struct {
+    ItemObject item;
+    wasmtime_instance_t native;
+    PyObject *exports; /* InstanceExports, made when first asked for */
+    PyObject *module;  /* the Module it was made from, for the names; may be NULL */
+} InstanceObject;
+
+/* The exports of an instance: a mapping by name, and a tuple in the module's order. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *by_name; /* dict */
+    PyObject *by_index; /* tuple */
+} ExportsObject;
+
+static PyObject *
+item_wrap(PyObject *type, StoreObject *store, const void *native, size_t size)
+{
+    ItemObject *self = (ItemObject *)type_alloc((PyTypeObject *)type);
+    if (self != NULL) {
+        self->home = Py_NewRef(store->home);
+        memcpy(ITEM_NATIVE(self), native, size);
+    }
+    return (PyObject *)self;
+}
+
+/* An object for what an instance exports or a linker defines. Takes a shared memory over. */
+static PyObject *
+wrap_extern(StoreObject *store, wasmtime_extern_t *item)
+{
+    switch (item->kind) {
+    case WASMTIME_EXTERN_FUNC:
+        return func_wrap(store, &item->of.func, NULL);
+    case WASMTIME_EXTERN_GLOBAL:
+        return item_wrap(state.Global, store, &item->of.global_, sizeof(wasmtime_global_t));
+    case WASMTIME_EXTERN_TABLE:
+        return item_wrap(state.Table, store, &item->of.table, sizeof(wasmtime_table_t));
+    case WASMTIME_EXTERN_MEMORY:
+        return item_wrap(state.Memory, store, &item->of.memory, sizeof(wasmtime_memory_t));
+    case WASMTIME_EXTERN_TAG:
+        return item_wrap(state.Tag, store, &item->of.tag, sizeof(wasmtime_tag_t));
+    case WASMTIME_EXTERN_SHAREDMEMORY: {
+        HandleObject *handle = handle_new(item->of.sharedmemory, KIND_SHARED_MEMORY, NULL);
+        if (handle == NULL) {
+            return NULL;
+        }
+        PyObject *result = PyObject_CallMethod(state.SharedMemory, "_from_handle", "NO", handle,
+                                               store->owner.engine);
+        return result;
+    }
+    default:
+        PyErr_Format(state.WasmtimeError, "unknown kind of export: %d", item->kind);
+        return NULL;
+    }
+}
+
+/* The library's form of an item that is passed to it. A shared memory is lent: its Handle,
+ * returned in `lent`, must be kept until the library has cloned it. */
+static bool
+lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, HandleObject **lent,
+             const char *role, Py_ssize_t index)
+{
+    *lent = NULL;
+    if (PyObject_TypeCheck(object, state.Item_base)
+        && !PyObject_TypeCheck(object, state.Instance_base)) {
+        if (!item_check((ItemObject *)object, store)) {
+            return false;
+        }
+        const char *native = ITEM_NATIVE(object);
+        if (PyObject_TypeCheck(object, state.Func_base)) {
+            out->kind = WASMTIME_EXTERN_FUNC;
+            memcpy(&out->of, native, sizeof(wasmtime_func_t));
+            return true;
+        }
+        if (PyObject_TypeCheck(object, state.Global_base)) {
+            out->kind = WASMTIME_EXTERN_GLOBAL;
+            memcpy(&out->of, native, sizeof(wasmtime_global_t));
+            return true;
+        }
+        if (PyObject_TypeCheck(object, state.Table_base)) {
+            out->kind = WASMTIME_EXTERN_TABLE;
+            memcpy(&out->of, native, sizeof(wasmtime_table_t));
+            return true;
+        }
+        if (PyObject_TypeCheck(object, state.Memory_base)) {
+            out->kind = WASMTIME_EXTERN_MEMORY;
+            memcpy(&out->of, native, sizeof(wasmtime_memory_t));
+            return true;
+        }
+        if (PyObject_TypeCheck(object, state.Tag_base)) {
+            out->kind = WASMTIME_EXTERN_TAG;
+            memcpy(&out->of, native, sizeof(wasmtime_tag_t));
+            return true;
+        }
+    }
+    if (PyObject_TypeCheck(object, state.Owner)) {
+        OwnerObject *owner = (OwnerObject *)object;
+        if (owner->handle != NULL && owner->handle->kind == KIND_SHARED_MEMORY) {
+            if (owner->engine != store->owner.engine) {
+                PyErr_Format(state.WasmtimeError,
+                             "%s %zd: this shared memory belongs to another engine than the store",
+                             role, index);
+                return false;
+            }
+            *lent = (HandleObject *)Py_NewRef(owner->handle);
+            out->kind = WASMTIME_EXTERN_SHAREDMEMORY;
+            out->of.sharedmemory = owner->handle->pointer;
+            return true;
+        }
+        if (owner->handle == NULL && PyObject_TypeCheck(object, (PyTypeObject *)state.SharedMemory)) {
+            PyErr_SetString(PyExc_ValueError, "already closed");
+            return false;
+        }
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "%s %zd: expected a Func, Global, Memory, SharedMemory, Tag, or Table, not %.200s",
+                 role, index, Py_TYPE(object)->tp_name);
+    return false;
+}
+
+/* lower_extern(store, item, address) -> the Handle to keep, or None: for Linker.define(). */
+static PyObject *
+core_lower_extern(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *object, *item;
+    unsigned long long address;
+    HandleObject *lent;
+    if (!PyArg_ParseTuple(args, "OOK:lower_extern", &object, &item, &address)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL
+        || !lower_extern(store, item, (wasmtime_extern_t *)(uintptr_t)address, &lent, "item", 1)) {
+        return NULL;
+    }
+    return lent ? (PyObject *)lent : Py_NewRef(Py_None);
+}
+
+static PyObject *
+core_wrap_extern(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *object;
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "OK:wrap_extern", &object, &address)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    return store == NULL ? NULL : wrap_extern(store, (wasmtime_extern_t *)(uintptr_t)address);
+}
+
+static PyObject *
+instance_wrap(StoreObject *store, const wasmtime_instance_t *native, PyObject *module)
+{
+    InstanceObject *self = (InstanceObject *)type_alloc((PyTypeObject *)state.Instance);
+    if (self != NULL) {
+        self->item.home = Py_NewRef(store->home);
+        self->native = *native;
+        self->module = Py_XNewRef(module);
+    }
+    return (PyObject *)self;
+}
+
+/* The engines must be the same object: the library panics on a mixture. */
+static bool
+check_engine(StoreObject *store, PyObject *owner, const char *what)
+{
+    if (((OwnerObject *)owner)->engine == store->owner.engine) {
+        return true;
+    }
+    PyErr_Format(state.WasmtimeError,
+                 "%s belongs to another engine than the store: make both with the same Engine",
+                 what);
+    return false;
+}
+
+/* Instance._init(store, module, imports) */
+static PyObject *
+instance_init_native(InstanceObject *self, PyObject *args)
+{
+    PyObject *object, *module, *imports;
+    if (!PyArg_ParseTuple(args, "OOO:_init", &object, &module, &imports)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    if (self->item.home != NULL) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+        return NULL;
+    }
+    HandleObject *handle = owner_argument(module, KIND_MODULE, "module", "Module");
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    PyObject *items = PySequence_List(imports);
+    if (items == NULL || !check_engine(store, module, "module")) {
+        Py_XDECREF(items);
+        Py_DECREF(handle);
+        return NULL;
+    }
+    Py_ssize_t count = PyList_Size(items), lowered = 0;
+    wasmtime_extern_t *externs = PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(wasmtime_extern_t));
+    HandleObject **lent = PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(HandleObject *));
+    if (externs == NULL || lent == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (; lowered < count; lowered++) {
+        if (!lower_extern(store, PyList_GetItem(items, lowered), &externs[lowered], &lent[lowered],
+                          "import", lowered + 1)) {
+            goto done;
+        }
+    }
+    if (!store_enter(store)) {
+        goto done;
+    }
+    Py_INCREF(store);
+    if (native_check_stack(store)) {
+        NativeCall call;
+        wasm_trap_t *trap = NULL;
+        native_begin(store, &call, false);
+        wasmtime_error_t *error =
+            wasmtime_instance_new(store->context, handle->pointer, externs, (size_t)count,
+                                  &self->native, &trap);
+        native_end(store, &call);
+        if (native_outcome(store, &call, error, trap)) {
+            self->item.home = Py_NewRef(store->home);
+            self->module = Py_NewRef(module);
+            result = Py_NewRef(Py_None);
+        }
+    }
+    store_leave(store);
+    Py_DECREF(store);
+done:
+    for (Py_ssize_t i = 0; lent != NULL && i < lowered; i++) {
+        Py_XDECREF(lent[i]);
+    }
+    PyMem_RawFree(externs);
+    PyMem_RawFree(lent);
+    Py_DECREF(items);
+    Py_DECREF(handle);
+    return result;
+}
+
+static PyObject *
+exports_new(StoreObject *store, InstanceObject *instance)
+{
+    ExportsObject *self = (ExportsObject *)type_alloc((PyTypeObject *)state.InstanceExports);
+    if (self == NULL) {
+        return NULL;
+    }
+    PyObject *items = PyList_New(0);
+    self->by_name = PyDict_New();
+    bool fine = items != NULL && self->by_name != NULL;
+    for (size_t i = 0; fine; i++) {
+        wasmtime_extern_t item;
+        char *name;
+        size_t length;
+        if (!wasmtime_instance_export_nth(store->context, &instance->native, i, &name, &length,
+                                          &item)) {
+            break;
+        }
+        PyObject *key = PyUnicode_DecodeUTF8(name, (Py_ssize_t)length, NULL);
+        PyObject *value = wrap_extern(store, &item);
+        fine = key != NULL && value != NULL && PyList_Append(items, value) == 0
+               && PyDict_SetItem(self->by_name, key, value) == 0;
+        Py_XDECREF(key);
+        Py_XDECREF(value);
+    }
+    if (fine) {
+        self->by_index = PyList_AsTuple(items);
+        fine = self->by_index != NULL;
+    }
+    Py_XDECREF(items);
+    if (!fine) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(instance_exports_doc,
+"exports($self, /, store)\n--\n\n"
+"The exports of this instance.\n\n"
+"Args:\n"
+"    store: The Store (or Caller) that the instance lives in.\n\n"
+"Returns:\n"
+"    A mapping from name to Func, Memory, Table, Global, SharedMemory or Tag; the same object\n"
+"    at every call. Its ``by_index`` is the tuple of them in the module's order.\n\n"
+"Raises:\n"
+"    ValueError: The store is closed.\n"
+"    WasmtimeError: The instance belongs to another store, or the store is in use by another\n"
+"        thread.\n");
+
+static PyObject *
+instance_exports(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
+                 PyObject *keywords)
+{
+    static const char *const names[] = {"store", NULL};
+    static const ArgumentNames spec = {"exports", names, 1};
+    InstanceObject *self = (InstanceObject *)object;
+    PyObject *given[1];
+    StoreObject *store;
+    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
+        || (store = storelike(given[0])) == NULL || !item_check(&self->item, store)) {
+        return NULL;
+    }
+    if (LIKELY(self->exports != NULL && store->context != NULL)) {
+        return Py_NewRef(self->exports);
+    }
+    if (!store_enter(store)) {
+        return NULL;
+    }
+    PyObject *exports = exports_new(store, self);
+    store_leave(store);
+    if (exports == NULL) {
+        return NULL;
+    }
+    if (self->exports == NULL) {
+        self->exports = Py_NewRef(exports);
+    }
+    return exports;
+}
+
+/* Instance._export(store, name): one export, without making the others. */
+static PyObject *
+instance_export(InstanceObject *self, PyObject *args)
+{
+    PyObject *object;
+    const char *name;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(args, "Os#:get_export", &object, &name, &length)) {
+        return NULL;
+    }
+    StoreObject *store = item_enter((PyObject *)self, object);
+    if (store == NULL) {
+        return NULL;
+    }
+    wasmtime_extern_t item;
+    PyObject *result;
+    if (wasmtime_instance_export_get(store->context, &self->native, (char *)name, (size_t)length,
+                                     &item)) {
+        result = wrap_extern(store, &item);
+    }
+    else {
+        result = Py_NewRef(Py_None);
+    }
+    store_leave(store);
+    return result;
+}
+
+static int
+instance_traverse(InstanceObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->exports);
+    Py_VISIT(self->module);
+    return 0;
+}
+
+static int
+instance_clear(InstanceObject *self)
+{
+    Py_CLEAR(self->exports);
+    Py_CLEAR(self->module);
+    return 0;
+}
+
+static void
+instance_dealloc(InstanceObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    instance_clear(self);
+    Py_CLEAR(self->item.home);
+    type_free((PyObject *)self);
+}
+
+static PyMethodDef instance_methods[] = {
+    {"_init", (PyCFunction)instance_init_native, METH_VARARGS,
+     "_init(store, module, imports)\n--\n\nInstantiate."},
+    {"exports", FAST(instance_exports), instance_exports_doc},
+    {"_export", (PyCFunction)instance_export, METH_VARARGS,
+     "_export(store, name)\n--\n\nOne export by name, or None."},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot instance_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Instance."},
+    {Py_tp_dealloc, instance_dealloc},
+    {Py_tp_traverse, instance_traverse},
+    {Py_tp_clear, instance_clear},
+    {Py_tp_methods, instance_methods},
+    {0, NULL},
+};
+static PyType_Spec instance_spec = {
+    "wasmtime._core.Instance", sizeof(InstanceObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, instance_slots};
+
+/* --- InstanceExports ----------------------------------------------------------------------- */
+
+static PyObject *
+exports_getitem(ExportsObject *self, PyObject *key)
+{
+    PyObject *value = self->by_name ? PyDict_GetItemWithError(self->by_name, key) : NULL;
+    if (LIKELY(value != NULL)) {
+        return Py_NewRef(value);
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_SetObject(PyExc_KeyError, key);
+    }
+    return NULL;
+}
+
+static Py_ssize_t
+exports_length(ExportsObject *self)
+{
+    return self->by_index ? PyTuple_Size(self->by_index) : 0;
+}
+
+static PyObject *
+exports_iter(ExportsObject *self)
+{
+    if (self->by_name == NULL) {
+        return PyObject_GetIter(state.empty_tuple);
+    }
+    PyObject *keys = PyDict_Keys(self->by_name); /* a list: nothing changes it underneath */
+    PyObject *iterator = keys ? PyObject_GetIter(keys) : NULL;
+    Py_XDECREF(keys);
+    return iterator;
+}
+
+static int
+exports_contains(ExportsObject *self, PyObject *key)
+{
+    return self->by_name ? PyDict_Contains(self->by_name, key) : 0;
+}
+
+static PyObject *
+exports_by_index(ExportsObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->by_index ? self->by_index : state.empty_tuple);
+}
+
+static int
+exports_traverse(ExportsObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->by_name);
+    Py_VISIT(self->by_index);
+    return 0;
+}
+
+static void
+exports_dealloc(ExportsObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->by_name);
+    Py_CLEAR(self->by_index);
+    type_free((PyObject *)self);
+}
+
+static PyGetSetDef exports_getset[] = {
+    {"by_index", (getter)exports_by_index, NULL, "The exports as a tuple, in the module's order.",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot exports_slots[] = {
+    {Py_tp_doc, "Base of InstanceExports."},
+    {Py_tp_dealloc, exports_dealloc},
+    {Py_tp_traverse, exports_traverse},
+    {Py_tp_getset, exports_getset},
+    {Py_mp_subscript, exports_getitem},
+    {Py_mp_length, exports_length},
+    {Py_sq_contains, exports_contains},
+    {Py_tp_iter, exports_iter},
+    {0, NULL},
+};
+static PyType_Spec exports_spec = {
+    "wasmtime._core.Exports", sizeof(ExportsObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, exports_slots};
+
+/* --- Linker -------------------------------------------------------------------------------- *
+ * A Linker owns the native linker and, in `definitions`, the host functions defined in it.
+ * A store that something was instantiated in through it keeps that list. Definitions and
+ * instantiations exclude each other: the native linker is not to be changed while it runs. */
+
+struct LinkerObject {
+    OwnerObject owner;
+    PyObject *definitions;  /* list of HostFunc */
+    uintptr_t instantiating; /* how many instantiations run */
+    uintptr_t defining;      /* a definition is under way */
+};
+
+typedef struct {
+    OwnerObject owner;
+    PyObject *definitions;
+    PyObject *module;
+} InstancePreObject;
+
+static bool
+linker_read_begin(LinkerObject *self)
+{
+    atomic_add(&self->instantiating, 1);
+    if (UNLIKELY(atomic_load(&self->defining) != 0)) {
+        atomic_sub(&self->instantiating, 1);
+        PyErr_SetString(state.WasmtimeError, "linker is in use: another thread defines in it now");
+        return false;
+    }
+    return true;
+}
+
+static void
+linker_read_end(LinkerObject *self)
+{
+    atomic_sub(&self->instantiating, 1);
+}
+
+static PyObject *
+linker_begin_define(LinkerObject *self, PyObject *Py_UNUSED(ignored))
+{
+    HandleObject *handle = owner_use(&self->owner);
+    if (handle == NULL) {
+        return NULL;
+    }
+    if (!atomic_claim(&self->defining, 1)) {
+        Py_DECREF(handle);
+        PyErr_SetString(state.WasmtimeError, "linker is in use: another thread defines in it now");
+        return NULL;
+    }
+    if (atomic_load(&self->instantiating) != 0) {
+        atomic_store(&self->defining, 0);
+        Py_DECREF(handle);
+        PyErr_SetString(state.WasmtimeError,
+                        "linker is in use: it cannot be changed while it instantiates a module");
+        return NULL;
+    }
+    return (PyObject *)handle;
+}
+
+static PyObject *
+linker_end_define(LinkerObject *self, PyObject *Py_UNUSED(ignored))
+{
+    atomic_store(&self->defining, 0);
+    Py_RETURN_NONE;
+}
+
+/* `link` runs one of the library's two ways to instantiate. */
+typedef wasmtime_error_t *(*link_function)(void *linker, wasmtime_context_t *context, void *module,
+                                           wasmtime_instance_t *instance, wasm_trap_t **trap);
+
+static wasmtime_error_t *
+link_with_linker(void *linker, wasmtime_context_t *context, void *module,
+                 wasmtime_instance_t *instance, wasm_trap_t **trap)
+{
+    return wasmtime_linker_instantiate(linker, context, module, instance, trap);
+}
+
+static wasmtime_error_t *
+link_with_pre(void *pre, wasmtime_context_t *context, void *Py_UNUSED(module),
+              wasmtime_instance_t *instance, wasm_trap_t **trap)
+{
+    return wasmtime_instance_pre_instantiate(pre, context, instance, trap);
+}
+
+static PyObject *
+instantiate(link_function link, void *linker, StoreObject *store, PyObject *definitions,
+            void *module, PyObject *module_object)
+{
+    if (!store_enter(store)) {
+        return NULL;
+    }
+    Py_INCREF(store);
+    PyObject *result = NULL;
+    if (native_check_stack(store) && store_keep_definitions(store, definitions)) {
+        wasmtime_instance_t instance;
+        NativeCall call;
+        wasm_trap_t *trap = NULL;
+        native_begin(store, &call, false);
+        wasmtime_error_t *error = link(linker, store->context, module, &instance, &trap);
+        native_end(store, &call);
+        if (native_outcome(store, &call, error, trap)) {
+            result = instance_wrap(store, &instance, module_object);
+        }
+    }
+    store_leave(store);
+    Py_DECREF(store);
+    return result;
+}
+
+PyDoc_STRVAR(linker_instantiate_doc,
+"instantiate($self, /, store, module)\n--\n\n"
+"Instantiate a module with what this linker defines.\n\n"
+"Runs the module's start function, if it has one.\n\n"
+"Args:\n"
+"    store: The Store (or Caller) to instantiate in, of this linker's engine.\n"
+"    module: The Module.\n\n"
+"Returns:\n"
+"    The Instance.\n\n"
+"Raises:\n"
+"    WasmtimeError: Imports are missing (the message lists each with its type) or of the wrong\n"
+"        type (it says what was expected and given), the store's limits are reached, or\n"
+"        something belongs to another engine.\n"
+"    Trap: The start function trapped.\n"
+"    ValueError: The linker, the store or the module is closed.\n");
+
+static PyObject *
+linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
+                   PyObject *keywords)
+{
+    static const char *const names[] = {"store", "module", NULL};
+    static const ArgumentNames spec = {"instantiate", names, 2};
+    LinkerObject *self = (LinkerObject *)object;
+    PyObject *given[2];
+    StoreObject *store;
+    if (!arguments_parse(&spec, arguments, count, keywords, given, 2)
+        || (store = storelike(given[0])) == NULL) {
+        return NULL;
+    }
+    HandleObject *module = owner_argument(given[1], KIND_MODULE, "module", "Module");
+    if (module == NULL) {
+        return NULL;
+    }
+    HandleObject *linker = owner_use(&self->owner);
+    PyObject *result = NULL;
+    if (linker != NULL && check_engine(store, object, "linker")
+        && check_engine(store, given[1], "module") && linker_read_begin(self)) {
+        result = instantiate(link_with_linker, linker->pointer, store, self->definitions,
+                             module->pointer, given[1]);
+        linker_read_end(self);
+        if (result == NULL && PyErr_ExceptionMatches(state.WasmtimeError)) {
+            /* The library names one missing import; Python finds the others. */
+            PyObject *error = PyErr_GetRaisedException();
+            PyObject *better = PyObject_CallFunctionObjArgs(state.explain_link_error, object,
+                                                            given[0], given[1], error, NULL);
+            if (better == NULL) {
+                PyErr_Clear();
+                better = Py_NewRef(error);
+            }
+            Py_DECREF(error);
+            PyErr_SetRaisedException(better);
+        }
+    }
+    Py_XDECREF(linker);
+    Py_DECREF(module);
+    return result;
+}
+
+static PyObject *
+linker_get_definitions(LinkerObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->definitions ? self->definitions : Py_None);
+}
+
+static PyObject *
+linker_tp_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    LinkerObject *self = (LinkerObject *)type_alloc(type);
+    if (self != NULL && (self->definitions = PyList_New(0)) == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static int
+linker_traverse(LinkerObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->definitions);
+    return owner_traverse(&self->owner, visit, arg);
+}
+
+static int
+linker_clear(LinkerObject *self)
+{
+    /* The native linker goes before what it points to. */
+    owner_clear(&self->owner);
+    Py_CLEAR(self->definitions);
+    return 0;
+}
+
+static void
+linker_dealloc(LinkerObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    linker_clear(self);
+    type_free((PyObject *)self);
+}
+
+static PyMethodDef linker_methods[] = {
+    {"instantiate", FAST(linker_instantiate), linker_instantiate_doc},
+    {"_begin_define", (PyCFunction)linker_begin_define, METH_NOARGS,
+     "_begin_define()\n--\n\nThe Handle, for one definition; _end_define() must follow."},
+    {"_end_define", (PyCFunction)linker_end_define, METH_NOARGS,
+     "_end_define()\n--\n\nThe definition is done."},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef linker_getset[] = {
+    {"_definitions", (getter)linker_get_definitions, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot linker_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Linker."},
+    {Py_tp_new, linker_tp_new},
+    {Py_tp_dealloc, linker_dealloc},
+    {Py_tp_traverse, linker_traverse},
+    {Py_tp_clear, linker_clear},
+    {Py_tp_methods, linker_methods},
+    {Py_tp_getset, linker_getset},
+    {0, NULL},
+};
+static PyType_Spec linker_spec = {
+    "wasmtime._core.Linker", sizeof(LinkerObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, linker_slots};
+
+/* --- InstancePre ----------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(pre_instantiate_doc,
+"instantiate($self, /, store)\n--\n\n"
+"Instantiate the module; its imports were resolved when this was made.\n\n"
+"Args:\n"
+"    store: The Store (or Caller) to instantiate in, of the same engine.\n\n"
+"Returns:\n"
+"    The Instance.\n\n"
+"Raises:\n"
+"    WasmtimeError: The store's limits are reached, the store is of another engine, or a\n"
+"        definition belongs to another store.\n"
+"    Trap: The start function trapped.\n"
+"    ValueError: This object or the store is closed.\n");
+
+static PyObject *
+pre_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+    static const char *const names[] = {"store", NULL};
+    static const ArgumentNames spec = {"instantiate", names, 1};
+    InstancePreObject *self = (InstancePreObject *)object;
+    PyObject *given[1];
+    StoreObject *store;
+    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
+        || (store = storelike(given[0])) == NULL) {
+        return NULL;
+    }
+    HandleObject *handle = owner_use(&self->owner);
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    if (check_engine(store, object, "InstancePre")) {
+        result = instantiate(link_with_pre, handle->pointer, store, self->definitions, NULL,
+                             self->module);
+    }
+    Py_DECREF(handle);
+    return result;
+}
+
+static PyObject *
+pre_init_native(InstancePreObject *self, PyObject *args)
+{
+    PyObject *handle, *linker, *module;
+    if (!PyArg_ParseTuple(args, "O!O!O:_init", state.Handle, &handle, state.Linker_base, &linker,
+                          &module)) {
+        return NULL;
+    }
+    if (self->owner.handle != NULL) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+        return NULL;
+    }
+    self->owner.handle = (HandleObject *)Py_NewRef(handle);
+    Py_XSETREF(self->owner.engine, Py_XNewRef(((OwnerObject *)linker)->engine));
+    Py_XSETREF(self->definitions, Py_NewRef(((LinkerObject *)linker)->definitions));
+    Py_XSETREF(self->module, Py_NewRef(module));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pre_get_module(InstancePreObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->module ? self->module : Py_None);
+}
+
+static int
+pre_traverse(InstancePreObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->definitions);
+    Py_VISIT(self->module);
+    return owner_traverse(&self->owner, visit, arg);
+}
+
+static int
+pre_clear(InstancePreObject *self)
+{
+    owner_clear(&self->owner);
+    Py_CLEAR(self->definitions);
+    Py_CLEAR(self->module);
+    return 0;
+}
+
+static void
+pre_dealloc(InstancePreObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    pre_clear(self);
+    type_free((PyObject *)self);
+}
+
+static PyMethodDef pre_methods[] = {
+    {"instantiate", FAST(pre_instantiate), pre_instantiate_doc},
+    {"_init", (PyCFunction)pre_init_native, METH_VARARGS, "_init(handle, linker, module)\n--\n\n"},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef pre_getset[] = {
+    {"_module", (getter)pre_get_module, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot pre_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.InstancePre."},
+    {Py_tp_dealloc, pre_dealloc},
+    {Py_tp_traverse, pre_traverse},
+    {Py_tp_clear, pre_clear},
+    {Py_tp_methods, pre_methods},
+    {Py_tp_getset, pre_getset},
+    {0, NULL},
+};
+static PyType_Spec pre_spec = {
+    "wasmtime._core.InstancePre", sizeof(InstancePreObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, pre_slots};

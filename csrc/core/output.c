@@ -1,0 +1,298 @@
+/* What a WASI program prints.
+ *
+ * The library calls the write callback on a worker thread of its own, while the calling
+ * thread waits. Python must not run there: at exit that thread would meet an interpreter
+ * that is gone. So the callback only copies into a buffer; the owner reads it, or the store
+ * delivers it to a callable at safe moments: when a host function returns, when a call ends,
+ * and when the epoch moves, which the callback causes.
+ *
+ * The buffer is shared by the OutputSink and by the native stream, which may outlive the
+ * store by a moment; whoever lets go last frees it. */
+
+typedef struct {
+    uintptr_t references;
+    PyThread_type_lock lock;
+    char *data;
+    size_t size, capacity;
+    size_t limit;         /* bytes that are kept; the rest is refused */
+    uint64_t total;       /* bytes that were written, kept or not */
+    uintptr_t waiting;    /* there is something to deliver */
+    wasm_engine_t *engine; /* whose epoch is moved when something comes, or NULL */
+} SinkBuffer;
+
+struct SinkObject {
+    PyObject_HEAD
+    SinkBuffer *buffer;
+};
+
+static void
+sink_buffer_release(SinkBuffer *buffer)
+{
+    if (atomic_sub(&buffer->references, 1) == 0) {
+        PyThread_free_lock(buffer->lock);
+        PyMem_RawFree(buffer->data);
+        PyMem_RawFree(buffer);
+    }
+}
+
+/* On a worker thread of the library, without the GIL. Claims all or refuses all. */
+#define SINK_FULL 28 /* ENOSPC */
+#define SINK_NO_MEMORY 12 /* ENOMEM */
+
+static ptrdiff_t
+sink_write(void *data, unsigned char *bytes, size_t size)
+{
+    SinkBuffer *buffer = data;
+    ptrdiff_t result = (ptrdiff_t)size;
+    PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+    buffer->total += size;
+    if (size > buffer->limit - buffer->size) {
+        result = -SINK_FULL;
+    }
+    else if (size > buffer->capacity - buffer->size) {
+        size_t capacity = buffer->capacity ? buffer->capacity : 4096;
+        while (capacity - buffer->size < size) {
+            capacity *= 2;
+        }
+        char *grown = PyMem_RawRealloc(buffer->data, capacity);
+        if (grown == NULL) {
+            result = -SINK_NO_MEMORY;
+        }
+        else {
+            buffer->data = grown;
+            buffer->capacity = capacity;
+        }
+    }
+    if (result >= 0) {
+        memcpy(buffer->data + buffer->size, bytes, size);
+        buffer->size += size;
+        atomic_store(&buffer->waiting, 1);
+        if (buffer->engine != NULL) {
+            wasmtime_engine_increment_epoch(buffer->engine);
+        }
+    }
+    PyThread_release_lock(buffer->lock);
+    return result;
+}
+
+static void
+sink_finalize(void *data)
+{
+    sink_buffer_release(data);
+}
+
+static PyObject *
+sink_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    unsigned long long limit = PY_SSIZE_T_MAX;
+    if (!PyArg_ParseTuple(args, "|K:OutputSink", &limit)) {
+        return NULL;
+    }
+    SinkBuffer *buffer = PyMem_RawCalloc(1, sizeof(SinkBuffer));
+    if (buffer == NULL || (buffer->lock = PyThread_allocate_lock()) == NULL) {
+        PyMem_RawFree(buffer);
+        return PyErr_NoMemory();
+    }
+    buffer->references = 1;
+    buffer->limit = (size_t)(limit > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : limit);
+    SinkObject *self = (SinkObject *)type_alloc(type);
+    if (self == NULL) {
+        sink_buffer_release(buffer);
+        return NULL;
+    }
+    self->buffer = buffer;
+    return (PyObject *)self;
+}
+
+static void
+sink_dealloc(SinkObject *self)
+{
+    sink_buffer_release(self->buffer);
+    type_free((PyObject *)self);
+}
+
+/* The bytes as they are now; `take`: and none of them afterwards. */
+static PyObject *
+sink_bytes(SinkBuffer *buffer, bool take)
+{
+    for (;;) {
+        PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+        size_t size = buffer->size;
+        PyThread_release_lock(buffer->lock);
+        /* Allocate outside of the lock: that may run Python code. */
+        PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+        if (result == NULL) {
+            return NULL;
+        }
+        PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+        bool same = buffer->size == size;
+        if (same && size != 0) {
+            memcpy(PyBytes_AsString(result), buffer->data, size);
+        }
+        if (same && take) {
+            buffer->size = 0;
+            atomic_store(&buffer->waiting, 0);
+        }
+        PyThread_release_lock(buffer->lock);
+        if (same) {
+            return result;
+        }
+        Py_DECREF(result);
+    }
+}
+
+static PyObject *
+sink_getvalue(SinkObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return sink_bytes(self->buffer, false);
+}
+
+static PyObject *
+sink_take(SinkObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return sink_bytes(self->buffer, true);
+}
+
+/* The native stream holds the buffer from here on, until it calls the finalizer. */
+static PyObject *
+sink_attach(SinkObject *self, PyObject *Py_UNUSED(ignored))
+{
+    atomic_add(&self->buffer->references, 1);
+    return Py_BuildValue("(KKK)", (unsigned long long)(uintptr_t)sink_write,
+                         (unsigned long long)(uintptr_t)self->buffer,
+                         (unsigned long long)(uintptr_t)sink_finalize);
+}
+
+static PyObject *
+sink_get_total(SinkObject *self, void *Py_UNUSED(closure))
+{
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    uint64_t total = self->buffer->total;
+    PyThread_release_lock(self->buffer->lock);
+    return PyLong_FromUnsignedLongLong(total);
+}
+
+static PyMethodDef sink_methods[] = {
+    {"getvalue", (PyCFunction)sink_getvalue, METH_NOARGS,
+     "getvalue()\n--\n\nWhat was written and not taken."},
+    {"take", (PyCFunction)sink_take, METH_NOARGS,
+     "take()\n--\n\nWhat was written since the last take()."},
+    {"attach", (PyCFunction)sink_attach, METH_NOARGS,
+     "attach()\n--\n\n(callback, data, finalizer) as addresses, for one native stream."},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef sink_getset[] = {
+    {"total", (getter)sink_get_total, NULL, "Bytes written so far, refused ones included.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot sink_slots[] = {
+    {Py_tp_doc, "OutputSink(limit)\n--\n\nA buffer that native code writes a stream into."},
+    {Py_tp_new, sink_new},
+    {Py_tp_dealloc, sink_dealloc},
+    {Py_tp_methods, sink_methods},
+    {Py_tp_getset, sink_getset},
+    {0, NULL},
+};
+static PyType_Spec sink_spec = {"wasmtime._core.OutputSink", sizeof(SinkObject), 0,
+                                Py_TPFLAGS_DEFAULT, sink_slots};
+
+/* --- a store's sinks: pairs (OutputSink, callable) ------------------------------------------- */
+
+static SinkBuffer *
+sinks_buffer(StoreObject *store, Py_ssize_t index)
+{
+    PyObject *sink = PyTuple_GetItem(PyList_GetItem(store->sinks, index), 0);
+    return ((SinkObject *)sink)->buffer;
+}
+
+static bool
+sinks_have_output(StoreObject *store)
+{
+    if (store->sinks == NULL) {
+        return false;
+    }
+    Py_ssize_t count = PyList_Size(store->sinks);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (atomic_load(&sinks_buffer(store, i)->waiting)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One callable gets one run of bytes, again what it did not take. */
+static bool
+sink_deliver(PyObject *callable, PyObject *bytes)
+{
+    Py_ssize_t size = PyBytes_Size(bytes), done = 0;
+    while (done < size) {
+        PyObject *part = done == 0 ? Py_NewRef(bytes)
+                                   : PySequence_GetSlice(bytes, done, size);
+        PyObject *answer = part ? PyObject_CallFunctionObjArgs(callable, part, NULL) : NULL;
+        Py_XDECREF(part);
+        if (answer == NULL) {
+            return false;
+        }
+        if (answer == Py_None) {
+            Py_DECREF(answer);
+            return true;
+        }
+        Py_ssize_t took = PyNumber_AsSsize_t(answer, PyExc_OverflowError);
+        Py_DECREF(answer);
+        if (took == -1 && PyErr_Occurred()) {
+            return false;
+        }
+        if (took <= 0 || took > size - done) {
+            PyErr_Format(PyExc_ValueError,
+                         "an output callback must return None or how many bytes it took, 1 ... %zd, "
+                         "not %zd",
+                         size - done, took);
+            return false;
+        }
+        done += took;
+    }
+    return true;
+}
+
+static NOINLINE bool
+sinks_deliver(StoreObject *store)
+{
+    PyObject *sinks = Py_NewRef(store->sinks);
+    bool fine = true;
+    for (Py_ssize_t i = 0; fine && i < PyList_Size(sinks); i++) {
+        PyObject *pair = Py_NewRef(PyList_GetItem(sinks, i));
+        SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
+        if (atomic_load(&buffer->waiting)) {
+            PyObject *bytes = sink_bytes(buffer, true);
+            fine = bytes != NULL && sink_deliver(PyTuple_GetItem(pair, 1), bytes);
+            Py_XDECREF(bytes);
+        }
+        Py_DECREF(pair);
+    }
+    Py_DECREF(sinks);
+    return fine;
+}
+
+static bool
+sinks_connect(StoreObject *store, SinkObject *sink)
+{
+    PyThread_acquire_lock(sink->buffer->lock, WAIT_LOCK);
+    sink->buffer->engine = store->epochs ? store->engine_handle->pointer : NULL;
+    PyThread_release_lock(sink->buffer->lock);
+    return true;
+}
+
+/* The engine may die with the store: no late writer may touch it. */
+static void
+sinks_detach(StoreObject *store)
+{
+    if (store->sinks == NULL) {
+        return;
+    }
+    for (Py_ssize_t i = 0; i < PyList_Size(store->sinks); i++) {
+        SinkBuffer *buffer = sinks_buffer(store, i);
+        PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+        buffer->engine = NULL;
+        PyThread_release_lock(buffer->lock);
+    }
+}

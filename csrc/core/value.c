@@ -1,0 +1,523 @@
+/* Python values to WebAssembly values ("lower") and back ("raise").
+ *
+ * Two lanes run the same compiled signature: numbers and vectors go as raw slots, straight
+ * to and from the unchecked calls; signatures with references go as wasmtime_val_t, which
+ * own what they refer to. Every number is checked against the range of its type. */
+
+/* Where a value stands, for the words of an error. */
+typedef struct {
+    const char *role; /* "parameter", "result", "value" ... */
+    Py_ssize_t index; /* 1-based; 0: there is only one */
+} Place;
+
+static NOINLINE bool
+refuse_conversion(PyObject *value, uint8_t kind, Place place)
+{
+    if (place.index) {
+        PyErr_Format(PyExc_TypeError, "%s %zd: don't know how to convert %R to %s", place.role,
+                     place.index, value, kind_names[kind]);
+    }
+    else {
+        PyErr_Format(PyExc_TypeError, "%s: don't know how to convert %R to %s", place.role, value,
+                     kind_names[kind]);
+    }
+    return false;
+}
+
+static NOINLINE bool
+refuse_range(PyObject *value, uint8_t kind, Place place)
+{
+    const char *range = kind == K_I32   ? "-2**31 ... 2**32-1"
+                        : kind == K_I64 ? "-2**63 ... 2**64-1"
+                        : kind == K_V128 ? "-2**127 ... 2**128-1"
+                                         : "what a double holds";
+    if (place.index) {
+        PyErr_Format(PyExc_OverflowError, "%s %zd: %R does not fit %s (%s)", place.role,
+                     place.index, value, kind_names[kind], range);
+    }
+    else {
+        PyErr_Format(PyExc_OverflowError, "%s: %R does not fit %s (%s)", place.role, value,
+                     kind_names[kind], range);
+    }
+    return false;
+}
+
+/* --- floats: NaN payloads survive, signalling ones too, which a hardware conversion
+ * between the two widths would quieten ------------------------------------------------- */
+
+static NOINLINE double
+widen_nan(uint32_t bits)
+{
+    uint64_t wide = ((uint64_t)(bits & 0x80000000u) << 32) | 0x7ff0000000000000u
+                    | ((uint64_t)(bits & 0x007fffffu) << 29);
+    double value;
+    memcpy(&value, &wide, sizeof(value));
+    return value;
+}
+
+static inline double
+widen(const void *slot)
+{
+    uint32_t bits;
+    memcpy(&bits, slot, sizeof(bits));
+    if (UNLIKELY((bits & 0x7fffffffu) > 0x7f800000u)) {
+        return widen_nan(bits);
+    }
+    float narrow;
+    memcpy(&narrow, &bits, sizeof(narrow));
+    return (double)narrow;
+}
+
+static NOINLINE uint32_t
+narrow_nan(double value)
+{
+    uint64_t wide;
+    memcpy(&wide, &value, sizeof(wide));
+    uint32_t payload = (uint32_t)(wide >> 29) & 0x007fffffu;
+    return (uint32_t)(wide >> 32 & 0x80000000u) | 0x7f800000u | (payload ? payload : 0x00400000u);
+}
+
+static inline void
+narrow(double value, void *slot)
+{
+    uint32_t bits;
+    if (UNLIKELY(value != value)) {
+        bits = narrow_nan(value);
+    }
+    else {
+        float rounded = (float)value;
+        memcpy(&bits, &rounded, sizeof(bits));
+    }
+    memcpy(slot, &bits, sizeof(bits));
+}
+
+/* --- lowering numbers --------------------------------------------------------------------- */
+
+/* The value inside a `Val`, whose type must be the one wanted; a new reference. */
+static NOINLINE PyObject *
+unpack_val(PyObject *value, uint8_t kind, Place place)
+{
+    PyObject *given = PyObject_GetAttr(value, state.str_kind);
+    if (given == NULL) {
+        return NULL;
+    }
+    long number = PyLong_AsLong(given);
+    Py_DECREF(given);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (number != kind) {
+        PyErr_Format(PyExc_TypeError, "%s %zd: wrong type of `Val` provided: %s where %s is wanted",
+                     place.role, place.index,
+                     number >= 0 && number <= K_EXNREF ? kind_names[number] : "unknown",
+                     kind_names[kind]);
+        return NULL;
+    }
+    return PyObject_GetAttr(value, state.str_val);
+}
+
+static bool lower_number(PyObject *value, uint8_t kind, void *slot, Place place);
+
+static NOINLINE bool
+lower_v128(PyObject *value, void *slot, Place place)
+{
+    if (PyLong_Check(value)) {
+        static PyObject *base;
+        /* Through int.to_bytes: vectors as integers are a convenience, not a hot path. */
+        PyObject *zero = PyLong_FromLong(0);
+        int negative = zero == NULL ? -1 : PyObject_RichCompareBool(value, zero, Py_LT);
+        Py_XDECREF(zero);
+        if (negative < 0) {
+            return false;
+        }
+        (void)base;
+        PyObject *method = PyObject_GetAttrString(value, "to_bytes");
+        PyObject *args = Py_BuildValue("(is)", 16, "little");
+        PyObject *kwargs = Py_BuildValue("{sO}", "signed", negative ? Py_True : Py_False);
+        PyObject *bytes = method && args && kwargs ? PyObject_Call(method, args, kwargs) : NULL;
+        Py_XDECREF(method);
+        Py_XDECREF(args);
+        Py_XDECREF(kwargs);
+        if (bytes == NULL) {
+            if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+                PyErr_Clear();
+                return refuse_range(value, K_V128, place);
+            }
+            return false;
+        }
+        char *data = PyBytes_AsString(bytes);
+        if (data != NULL) {
+            memcpy(slot, data, 16);
+        }
+        Py_DECREF(bytes);
+        return data != NULL;
+    }
+    Py_buffer view;
+    if (!PyObject_CheckBuffer(value)) {
+        return refuse_conversion(value, K_V128, place);
+    }
+    if (PyObject_GetBuffer(value, &view, PyBUF_SIMPLE) < 0) {
+        return false;
+    }
+    bool fits = view.len == 16;
+    if (fits) {
+        memcpy(slot, view.buf, 16);
+    }
+    Py_ssize_t length = view.len;
+    PyBuffer_Release(&view);
+    if (!fits) {
+        PyErr_Format(PyExc_ValueError, "%s %zd: a v128 takes 16 bytes, not %zd", place.role,
+                     place.index, length);
+    }
+    return fits;
+}
+
+/* What the fast path of lower_number() does not take: subclasses, index-able objects,
+ * `Val`s, integers for floats, and everything that must be refused. */
+static NOINLINE bool
+lower_number_slowly(PyObject *value, uint8_t kind, void *slot, Place place)
+{
+    if (PyObject_TypeCheck(value, (PyTypeObject *)state.Val)) {
+        PyObject *inner = unpack_val(value, kind, place);
+        if (inner == NULL) {
+            return false;
+        }
+        bool fine = lower_number(inner, kind, slot, place);
+        Py_DECREF(inner);
+        return fine;
+    }
+    if (kind == K_V128) {
+        return lower_v128(value, slot, place);
+    }
+    if (kind == K_F32 || kind == K_F64) {
+        double number;
+        if (PyFloat_Check(value)) {
+            number = PyFloat_AsDouble(value);
+        }
+        else if (PyLong_Check(value) || PyIndex_Check(value)
+                 || PyObject_HasAttrString((PyObject *)Py_TYPE(value), "__float__")) {
+            number = PyFloat_AsDouble(value);
+            if (number == -1.0 && PyErr_Occurred()) {
+                if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+                    PyErr_Clear();
+                    return refuse_range(value, kind, place);
+                }
+                return false;
+            }
+        }
+        else {
+            return refuse_conversion(value, kind, place);
+        }
+        if (kind == K_F32) {
+            narrow(number, slot);
+        }
+        else {
+            memcpy(slot, &number, sizeof(number));
+        }
+        return true;
+    }
+    PyObject *integer;
+    if (PyLong_Check(value)) {
+        integer = Py_NewRef(value);
+    }
+    else if (PyIndex_Check(value)) {
+        integer = PyNumber_Index(value);
+        if (integer == NULL) {
+            return false;
+        }
+    }
+    else {
+        return refuse_conversion(value, kind, place);
+    }
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(integer, &overflow);
+    bool fits;
+    if (kind == K_I32) {
+        fits = !overflow && number >= INT32_MIN && number <= (long long)UINT32_MAX;
+        int32_t low = (int32_t)(uint32_t)(unsigned long long)number;
+        memcpy(slot, &low, sizeof(low));
+    }
+    else {
+        fits = overflow == 0;
+        if (overflow > 0) {
+            unsigned long long large = PyLong_AsUnsignedLongLong(integer);
+            fits = !(large == (unsigned long long)-1 && PyErr_Occurred());
+            PyErr_Clear();
+            number = (long long)large;
+        }
+        memcpy(slot, &number, sizeof(int64_t));
+    }
+    if (!fits) {
+        refuse_range(integer, kind, place);
+    }
+    Py_DECREF(integer);
+    return fits;
+}
+
+static inline bool
+lower_number(PyObject *value, uint8_t kind, void *slot, Place place)
+{
+    int overflow;
+    switch (kind) {
+    case K_I32:
+        if (LIKELY(PyLong_CheckExact(value))) {
+            long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+            if (LIKELY(number >= INT32_MIN && number <= (long long)UINT32_MAX && !overflow)) {
+                *(int32_t *)slot = (int32_t)(uint32_t)(unsigned long long)number;
+                return true;
+            }
+        }
+        break;
+    case K_I64:
+        if (LIKELY(PyLong_CheckExact(value))) {
+            long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+            if (LIKELY(!overflow)) {
+                *(int64_t *)slot = number;
+                return true;
+            }
+        }
+        break;
+    case K_F32:
+        if (LIKELY(PyFloat_CheckExact(value))) {
+            narrow(PyFloat_AsDouble(value), slot);
+            return true;
+        }
+        break;
+    case K_F64:
+        if (LIKELY(PyFloat_CheckExact(value))) {
+            *(double *)slot = PyFloat_AsDouble(value);
+            return true;
+        }
+        break;
+    default:
+        break;
+    }
+    return lower_number_slowly(value, kind, slot, place);
+}
+
+/* A number or vector as the Python object that it is. */
+static inline PyObject *
+raise_number(uint8_t kind, const void *slot)
+{
+    switch (kind) {
+    case K_I32:
+        return PyLong_FromLong(*(const int32_t *)slot);
+    case K_I64:
+        return PyLong_FromLongLong(*(const int64_t *)slot);
+    case K_F32:
+        return PyFloat_FromDouble(widen(slot));
+    case K_F64:
+        return PyFloat_FromDouble(*(const double *)slot);
+    default:
+        return PyBytes_FromStringAndSize(slot, 16);
+    }
+}
+
+/* --- references ------------------------------------------------------------------------------ */
+
+/* A rooted GC reference (any, exn, or an extern that no Python object stands behind). It
+ * keeps the referent alive until the object dies or its store does; unrooting needs no store. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *home;
+    wasmtime_val_t value;
+} ReferenceObject;
+
+static void
+reference_dealloc(ReferenceObject *self)
+{
+    if (self->home != NULL) {
+        wasmtime_val_unroot(&self->value);
+        Py_CLEAR(self->home);
+    }
+    type_free((PyObject *)self);
+}
+
+/* Takes the root over from `value`. */
+static PyObject *
+reference_new(StoreObject *store, PyObject *type, const wasmtime_val_t *value)
+{
+    ReferenceObject *self = (ReferenceObject *)type_alloc((PyTypeObject *)type);
+    if (self == NULL) {
+        wasmtime_val_unroot((wasmtime_val_t *)value);
+        return NULL;
+    }
+    self->value = *value;
+    self->home = Py_NewRef(store->home);
+    return (PyObject *)self;
+}
+
+static PyObject *
+reference_get_address(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    if (self->home == NULL) {
+        PyErr_SetString(PyExc_ValueError, "never initialized");
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(&self->value.of);
+}
+
+static PyObject *
+reference_get_home(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->home ? self->home : Py_None);
+}
+
+/* `_make(store, kind, address)`: an object for the reference at `address`, whose root it takes. */
+static PyObject *
+reference_make(PyObject *type, PyObject *args)
+{
+    PyObject *object;
+    int kind;
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "OiK:_make", &object, &kind, &address)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    wasmtime_val_t value;
+    value.kind = (uint8_t)kind;
+    memcpy(&value.of, (void *)(uintptr_t)address, sizeof(wasmtime_anyref_t));
+    return reference_new(store, type, &value);
+}
+
+static PyMethodDef reference_methods[] = {
+    {"_make", (PyCFunction)reference_make, METH_VARARGS | METH_CLASS,
+     "_make(store, kind, address)\n--\n\nTake over the root at `address`."},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef reference_getset[] = {
+    {"_address", (getter)reference_get_address, NULL, NULL, NULL},
+    {"_home", (getter)reference_get_home, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot reference_slots[] = {
+    {Py_tp_doc, "Base of the rooted GC references."},
+    {Py_tp_dealloc, reference_dealloc},
+    {Py_tp_methods, reference_methods},
+    {Py_tp_getset, reference_getset},
+    {0, NULL},
+};
+static PyType_Spec reference_spec = {"wasmtime._core.Reference", sizeof(ReferenceObject), 0,
+                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, reference_slots};
+
+static PyObject *func_wrap(StoreObject *store, const wasmtime_func_t *func, Signature *signature);
+static const wasmtime_func_t *func_in(StoreObject *store, PyObject *object);
+
+static NOINLINE bool
+refuse_foreign(const char *what, PyObject *object)
+{
+    PyErr_Format(state.WasmtimeError,
+                 "%s (%.200s) belongs to another store: WebAssembly objects can only be used with "
+                 "the store that they were made in",
+                 what, Py_TYPE(object)->tp_name);
+    return false;
+}
+
+/* Lower any value for the checked lane; what it refers to is owned by `out` afterwards. */
+static bool
+lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *out, Place place)
+{
+    out->kind = kind;
+    if (kind <= K_V128) {
+        return lower_number(value, kind, &out->of, place);
+    }
+    if (PyObject_TypeCheck(value, (PyTypeObject *)state.Val)) {
+        PyObject *inner = unpack_val(value, kind, place);
+        if (inner == NULL) {
+            return false;
+        }
+        bool fine = lower_value(store, inner, kind, out, place);
+        Py_DECREF(inner);
+        return fine;
+    }
+    memset(&out->of, 0, sizeof(out->of));
+    if (value == Py_None) {
+        return true;
+    }
+    if (kind == K_FUNCREF) {
+        if (!PyObject_TypeCheck(value, state.Func_base)) {
+            return refuse_conversion(value, kind, place);
+        }
+        const wasmtime_func_t *func = func_in(store, value);
+        if (func == NULL) {
+            return false;
+        }
+        out->of.funcref = *func;
+        return true;
+    }
+    if (PyObject_TypeCheck(value, state.Reference_base)) {
+        ReferenceObject *reference = (ReferenceObject *)value;
+        if (reference->home == NULL || reference->value.kind != kind) {
+            return refuse_conversion(value, kind, place);
+        }
+        if (reference->home != store->home) {
+            return refuse_foreign(place.role, value);
+        }
+        wasmtime_val_clone(&reference->value, out);
+        return true;
+    }
+    if (kind != K_EXTERNREF) {
+        return refuse_conversion(value, kind, place);
+    }
+    ExternBox *box = extern_box_new(store, value);
+    if (box == NULL) {
+        return false;
+    }
+    if (!wasmtime_externref_new(store->context, box, extern_box_dropped, &out->of.externref)) {
+        memset(&out->of, 0, sizeof(out->of));
+        if (box->next_dropped == NULL && store->dropped != box) {
+            extern_box_dropped(box);
+        }
+        PyErr_SetString(state.WasmtimeError,
+                        "failed to create an externref: the GC heap is full or not configured");
+        return false;
+    }
+    return true;
+}
+
+/* A value of the checked lane as a Python object. `owned`: the root is ours and goes. */
+static PyObject *
+raise_value(StoreObject *store, const wasmtime_val_t *value, bool owned)
+{
+    uint8_t kind = value->kind;
+    if (kind <= K_V128) {
+        return raise_number(kind, &value->of);
+    }
+    if (value->of.anyref.store_id == 0) { /* every kind of reference starts with it */
+        return Py_NewRef(Py_None);
+    }
+    if (kind == K_FUNCREF) {
+        return func_wrap(store, &value->of.funcref, NULL);
+    }
+    if (kind == K_EXTERNREF) {
+        ExternBox *box =
+            wasmtime_externref_data(store->context, (wasmtime_externref_t *)&value->of.externref);
+        if (box != NULL) {
+            PyObject *object = Py_NewRef(box->object);
+            if (owned) {
+                wasmtime_val_unroot((wasmtime_val_t *)value);
+            }
+            return object;
+        }
+    }
+    PyObject *type = kind == K_ANYREF   ? state.AnyRef
+                     : kind == K_EXNREF ? state.ExnRef
+                                        : state.ExternRef;
+    if (owned) {
+        return reference_new(store, type, value);
+    }
+    wasmtime_val_t root;
+    wasmtime_val_clone((wasmtime_val_t *)value, &root);
+    return reference_new(store, type, &root);
+}
+
+static inline void
+value_drop(wasmtime_val_t *value)
+{
+    if (value->kind > K_FUNCREF) {
+        wasmtime_val_unroot(value);
+    }
+}
