@@ -152,7 +152,11 @@ core = Extension(
     ],
     include_dirs=["csrc/cdef", "csrc/core"],
     libraries=["wasmtime"],
-    define_macros=[("Py_LIMITED_API", "0x030C0000")] if LIMITED_API else [],
+    define_macros=[
+        # Compared at import with what the package expects: no half of it may be of another build.
+        ("WASMTIME_PYTHON_VERSION", f'"{fetch.read_lock().version}"'),
+        *([("Py_LIMITED_API", "0x030C0000")] if LIMITED_API else []),
+    ],
     py_limited_api=LIMITED_API,
 )
 

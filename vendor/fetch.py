@@ -352,6 +352,8 @@ def _download(entry: Locked, lock: Lock, final: Path, log: Log) -> None:
         raise FetchError(f"cannot run pip or keep its download: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            final.parent.rmdir()  # succeeds only when nothing came of it
 
 
 def wheel(platform: Optional[str] = None, log: Log = print, lock: Optional[Lock] = None) -> Path:
