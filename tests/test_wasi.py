@@ -18,6 +18,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 import wasi_programs as programs
+
 from wasmtime import (
     DirPerms,
     Engine,
@@ -108,9 +109,9 @@ class TestNothing:
         linker = Linker(engine)
         linker.define_wasi()
         store = Store(engine)
+        module = Module(engine, programs.HELLO)
         with pytest.raises(WasmtimeError, match="set_wasi"):
-            instance = linker.instantiate(store, Module(engine, programs.HELLO))
-            instance.exports(store)["_start"](store)
+            linker.instantiate(store, module).exports(store)["_start"](store)
 
 
 class TestArgv:
@@ -307,7 +308,7 @@ class TestStdin:
 
     def test_file_refused(self, tmp_path: Path) -> None:
         wasi = WasiConfig()
-        with pytest.raises(WasmtimeError, match="failed to set stdin file: .*nowhere"):
+        with pytest.raises(WasmtimeError, match=r"failed to set stdin file: .*nowhere"):
             wasi.stdin_file = tmp_path / "nowhere"
         with pytest.raises(WasmtimeError, match="failed to set stdin file"):
             wasi.stdin_file = tmp_path

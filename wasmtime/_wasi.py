@@ -541,7 +541,8 @@ class StdinBytesSetting:
         Raises:
             TypeError: If it is a str or has no bytes.
         """
-        if isinstance(data, str):
+        given: object = data
+        if isinstance(given, str):
             raise TypeError("stdin_bytes takes bytes; encode the str first, as in data.encode()")
         try:
             copied = bytes(memoryview(data))
@@ -832,7 +833,7 @@ class WasiConfig:
     def preopen_dir(
         self,
         path: StrPath,
-        guest_path: Union[str, os.PathLike[str]],
+        guest_path: StrPath,
         dir_perms: Union[DirPerms, bool, None] = None,
         file_perms: Optional[FilePerms] = None,
         *,
@@ -860,8 +861,8 @@ class WasiConfig:
         Args:
             path: The directory, as str, bytes or os.PathLike; it must exist and be valid UTF-8. A
                 relative path counts from the directory that is current now.
-            guest_path: The name under which the guest finds it, such as ``/data`` or ``.``; with
-                slashes on every platform.
+            guest_path: The name under which the guest finds it, such as ``/data`` or ``.``; in the
+                same forms, with slashes on every platform.
             dir_perms: What the guest may do to directories.
             file_perms: What the guest may do to files.
             perms: Another name of ``dir_perms``.
@@ -1131,11 +1132,13 @@ def _collect(config: Any, set_custom: Any, sink: Any) -> None:
     Let a sink of the C core receive what the guest writes.
     """
     signature = ffi.typeof(set_custom).args
+    # From here on the native stream holds the sink's buffer too, until it calls the finalizer.
+    callback, data, finalizer = sink.attach()
     set_custom(
         config,
-        ffi.cast(signature[1], sink.callback_address),
-        ffi.cast(signature[2], sink.data_address),
-        ffi.cast(signature[3], sink.finalizer_address),
+        ffi.cast(signature[1], callback),
+        ffi.cast(signature[2], data),
+        ffi.cast(signature[3], finalizer),
     )
 
 
