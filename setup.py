@@ -48,6 +48,8 @@ STRICT_UNIX = [
     "-Werror=int-conversion",
 ]
 STRICT_MSVC = ["/we4133", "/we4013", "/we4047", "/we4024"]
+# The atomics of the core rely on ordered volatile accesses, which is not the default on Arm64.
+MSVC = ["/O2", "/volatile:ms", *STRICT_MSVC]
 
 
 def say(line: str) -> None:
@@ -102,7 +104,7 @@ class build_ext(_build_ext):
         cold = ext.name.endswith("_ffi")
         if compiler == "msvc":
             ext.library_dirs.append(self._import_library())
-            ext.extra_compile_args += ["/O2", *STRICT_MSVC]
+            ext.extra_compile_args += MSVC
         else:
             ext.library_dirs.insert(0, str(self.library_directory))
             # Every function of _ffi calls one of the library's: optimising it is wasted time.
