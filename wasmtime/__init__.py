@@ -1,1 +1,106 @@
-"""Run WebAssembly from Python."""
+"""
+WebAssembly for Python programs: Wasmtime, called through a C extension.
+
+The classes follow WebAssembly's own terms. An `Engine` compiles a `Module`; a `Store` is where an
+`Instance` of it lives, with its functions (`Func`), memories (`Memory`), tables (`Table`) and
+globals (`Global`); a `Linker` finds what a module imports, host functions and WASI
+(`WasiConfig`) among it.
+
+    >>> from wasmtime import Instance, Module, Store
+    >>> store = Store()
+    >>> module = Module(store.engine, '''
+    ...     (func (export "add") (param i32 i32) (result i32)
+    ...         (i32.add (local.get 0) (local.get 1)))''')
+    >>> add = Instance(store, module, []).exports(store)["add"]
+    >>> add(store, 5, 3)
+    8
+
+Mistakes raise: `WasmtimeError` for what the library refuses, `Trap` for what WebAssembly does not
+survive, `ExitTrap` for a program that exits, and Python's own exceptions for arguments of a wrong
+type or range. What a Python function raises while WebAssembly calls it arrives at the outer call
+as the same object.
+"""
+
+from ._config import Config, PoolingAllocationConfig
+from ._engine import Engine
+from ._error import ExitTrap, WasmtimeError
+from ._exportable import AsExtern
+from ._extern import core as _core
+from ._func import BoundFunc, Caller, Func
+from ._globals import Global
+from ._instance import Instance
+from ._instance_pre import InstancePre
+from ._linker import Linker
+from ._managed import Managed
+from ._memory import Memory
+from ._module import Module
+from ._native import VERSION as __version__
+from ._ref import AnyRef, ExnRef, ExternRef
+from ._sharedmemory import SharedMemory
+from ._store import Store, StoreContext, Storelike
+from ._table import Table
+from ._tag import Tag
+from ._trap import Frame, Trap, TrapCode
+from ._types import (
+    ExportType,
+    FuncType,
+    GlobalType,
+    ImportType,
+    Limits,
+    MemoryType,
+    TableType,
+    TagType,
+    ValType,
+)
+from ._value import Val
+from ._wasi import DirPerms, FilePerms, Output, WasiConfig
+from ._wat2wasm import wat2wasm
+
+del _core
+
+__all__ = [
+    "AnyRef",
+    "AsExtern",
+    "BoundFunc",
+    "Caller",
+    "Config",
+    "DirPerms",
+    "Engine",
+    "ExitTrap",
+    "ExnRef",
+    "ExportType",
+    "ExternRef",
+    "FilePerms",
+    "Frame",
+    "Func",
+    "FuncType",
+    "Global",
+    "GlobalType",
+    "ImportType",
+    "Instance",
+    "InstancePre",
+    "Limits",
+    "Linker",
+    "Managed",
+    "Memory",
+    "MemoryType",
+    "Module",
+    "Output",
+    "PoolingAllocationConfig",
+    "SharedMemory",
+    "Store",
+    "StoreContext",
+    "Storelike",
+    "Table",
+    "TableType",
+    "Tag",
+    "TagType",
+    "Trap",
+    "TrapCode",
+    "Val",
+    "ValType",
+    "WasiConfig",
+    "WasmtimeError",
+    "__version__",
+    "wat2wasm",
+]

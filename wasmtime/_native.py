@@ -1,6 +1,158 @@
-"""The only module that imports the two binary modules."""
+"""
+The only module that imports the two binary modules, and what all others need of them.
 
-from . import _core as core
-from ._ffi import ffi, lib
+``ffi`` and ``lib`` are cffi's: every C function, for what is not hot. ``core`` is the hand-written
+half. Both are linked with the one libwasmtime that lies in ``_lib``; native pointers pass between
+them as integers.
+"""
 
-__all__ = ["core", "ffi", "lib"]
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Union
+
+#: The version of this package and of the libwasmtime that it is built against.
+VERSION = "50.0.1"
+
+if sys.maxsize <= 2**32:
+    raise ImportError("wasmtime needs a 64-bit Python")
+
+if sys.platform == "win32":
+    # Windows looks for the library beside the modules only where it is told to. The directory
+    # stays added for as long as the result is kept.
+    _library_directory = os.add_dll_directory(os.path.join(os.path.dirname(__file__), "_lib"))
+
+try:
+    from . import _core as core
+    from ._ffi import ffi, lib
+except ImportError as error:
+    raise ImportError(
+        f"wasmtime {VERSION} cannot load its binary half: {error}. The files in "
+        f"{os.path.dirname(os.path.abspath(__file__))} are incomplete, damaged or of another "
+        "platform or Python; install the package again: "
+        "pip install --force-reinstall wasmtime"
+    ) from error
+
+if core.__version__ != VERSION:
+    raise ImportError(
+        f"the binary half of wasmtime is of version {core.__version__}, the Python half of "
+        f"{VERSION}; install the package again: pip install --force-reinstall wasmtime"
+    )
+
+__all__ = [
+    "VERSION",
+    "address_of",
+    "byte_vec",
+    "check",
+    "core",
+    "encode_cstring",
+    "encode_name",
+    "encode_path",
+    "ffi",
+    "lib",
+    "take_bytes",
+]
+
+
+def address_of(pointer: Any) -> int:
+    """
+    The integer form of a cffi pointer, which is what the C core takes.
+    """
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def check(error: Any) -> None:
+    """
+    Raise the exception for a ``wasmtime_error_t *`` unless it is NULL; the error is taken over.
+
+    Raises:
+        WasmtimeError: The error; `ExitTrap` if a WASI program exited.
+    """
+    if error != ffi.NULL:
+        raise core.error_from_address(address_of(error))
+
+
+def take_bytes(vec: Any) -> bytes:
+    """
+    The contents of a ``wasm_byte_vec_t``, whose memory is freed.
+    """
+    try:
+        return bytes(ffi.buffer(vec.data, vec.size)) if vec.size else b""
+    finally:
+        lib.wasm_byte_vec_delete(ffi.addressof(vec) if ffi.typeof(vec).kind == "struct" else vec)
+
+
+def byte_vec(data: Union[bytes, bytearray, memoryview]) -> Any:
+    """
+    A new ``wasm_byte_vec_t *`` with a copy of the data, in memory of the library's own allocator:
+    for functions that take it over.
+    """
+    vec = ffi.new("wasm_byte_vec_t *")
+    lib.wasm_byte_vec_new_uninitialized(vec, len(data))
+    if len(data):
+        ffi.memmove(vec.data, data, len(data))
+    return vec
+
+
+def encode_name(value: object, what: str) -> bytes:
+    """
+    A name as UTF-8.
+
+    Args:
+        value: What the user gave.
+        what: The argument's name, for the error.
+
+    Raises:
+        TypeError: It is not a str (the error is an AttributeError too).
+        ValueError: It holds a lone surrogate, which UTF-8 cannot express.
+    """
+    if not isinstance(value, str):
+        from ._error import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{what} must be a str, not {type(value).__name__}")
+    try:
+        return value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} must be valid Unicode: {value!r} holds a lone surrogate at index {error.start}"
+        ) from error
+
+
+def encode_cstring(value: object, what: str) -> bytes:
+    """
+    A name as UTF-8 for a function that takes a NUL-terminated string.
+
+    Raises:
+        TypeError: It is not a str.
+        ValueError: It holds a NUL character or a lone surrogate.
+    """
+    encoded = encode_name(value, what)
+    if b"\0" in encoded:
+        raise ValueError(f"{what} must not hold a NUL character: {value!r}")
+    return encoded
+
+
+def encode_path(value: Any, what: str) -> bytes:
+    """
+    A path (str, bytes or os.PathLike) for a function that takes a NUL-terminated string.
+
+    Raises:
+        TypeError: It is no path.
+        ValueError: It holds a NUL character, or is not valid UTF-8, which the library asks for.
+    """
+    try:
+        encoded = os.fsencode(value)
+    except TypeError as error:
+        raise TypeError(
+            f"{what} must be str, bytes or os.PathLike, not {type(value).__name__}"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} is not a valid path: {value!r}") from error
+    if b"\0" in encoded:
+        raise ValueError(f"{what} must not hold a NUL character: {value!r}")
+    try:
+        encoded.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{what} must be a path of valid UTF-8: {value!r}") from error
+    return encoded

@@ -24,7 +24,6 @@
 static PyMethodDef core_functions[] = {
     {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
     {"leave", core_leave, METH_NOARGS, leave_doc},
-    {"mark_main_thread", core_mark_main_thread, METH_NOARGS, mark_main_thread_doc},
     {"error_from_address", core_error_from_address, METH_O, error_doc},
     {"inherit_vectorcall", core_inherit_vectorcall, METH_O,
      "inherit_vectorcall(type)\n--\n\nLet a Python subclass of Func be called fast."},

@@ -68,7 +68,7 @@ argument_u64(PyObject *value, const char *name, uint64_t *out)
         if (PyErr_ExceptionMatches(PyExc_TypeError)) {
             PyErr_Clear();
             PyErr_Format(PyExc_TypeError, "%s must be an int, not %.200s", name,
-                         Py_TYPE(value)->tp_name);
+                         type_name(value));
         }
         return false;
     }

@@ -11,6 +11,9 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
+#include <string.h>
+
+#include "limited.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,11 +115,11 @@ PyErr_SetRaisedException(PyObject *exception)
 }
 #endif
 
-#if PY_VERSION_HEX >= 0x030D0000
-#define interpreter_is_finalizing() Py_IsFinalizing()
-#elif defined(Py_LIMITED_API)
+#if defined(Py_LIMITED_API)
 /* 3.12 keeps the question private; `leaving` (thread.c) answers it from the exit hook on. */
 #define interpreter_is_finalizing() 0
+#elif PY_VERSION_HEX >= 0x030D0000
+#define interpreter_is_finalizing() Py_IsFinalizing()
 #else
 #define interpreter_is_finalizing() _Py_IsFinalizing()
 #endif

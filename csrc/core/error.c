@@ -5,19 +5,6 @@
  * below which it was raised finds it there and raises the same object again. It never
  * leaves the store and the call that it belongs to. */
 
-/* Text of a byte vector, which is freed. Never fails on bad UTF-8. */
-static PyObject *
-text_from_vec(wasm_byte_vec_t *text)
-{
-    size_t size = text->size;
-    while (size > 0 && text->data[size - 1] == 0) {
-        size--;
-    }
-    PyObject *result = PyUnicode_DecodeUTF8((const char *)text->data, (Py_ssize_t)size, "replace");
-    wasm_byte_vec_delete(text);
-    return result;
-}
-
 /* An exception of `type` that reads its details from the native `pointer`, which it owns. */
 static PyObject *
 exception_around(PyObject *type, void *pointer, int kind)

@@ -236,7 +236,7 @@ owner_argument(PyObject *object, int kind, const char *what, const char *class_n
         }
     }
     PyErr_Format(state.ArgumentTypeError, "%s must be a %s, not %.200s", what, class_name,
-                 Py_TYPE(object)->tp_name);
+                 type_name(object));
     return NULL;
 }
 
@@ -283,7 +283,7 @@ owner_release(OwnerObject *self, PyObject *Py_UNUSED(ignored))
     if (Py_REFCNT(handle) > 2) {
         Py_DECREF(handle);
         PyErr_Format(PyExc_ValueError, "%.200s is in use by another thread",
-                     Py_TYPE(self)->tp_name);
+                     type_name(self));
         return NULL;
     }
     self->closed = true;

@@ -198,7 +198,7 @@ hostfunc_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     }
     if (!PyCallable_Check(callable)) {
         PyErr_Format(state.ArgumentTypeError, "func must be callable, not %.200s",
-                     Py_TYPE(callable)->tp_name);
+                     type_name(callable));
         return NULL;
     }
     Signature *signature = signature_compile((const wasm_functype_t *)(uintptr_t)functype);

@@ -116,7 +116,7 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
     }
     PyErr_Format(PyExc_TypeError,
                  "%s %zd: expected a Func, Global, Memory, SharedMemory, Tag, or Table, not %.200s",
-                 role, index, Py_TYPE(object)->tp_name);
+                 role, index, type_name(object));
     return false;
 }
 

@@ -15,7 +15,7 @@ static NOINLINE bool
 item_refuse(ItemObject *self)
 {
     if (self->home == NULL) {
-        PyErr_Format(PyExc_ValueError, "%.200s: never initialized", Py_TYPE(self)->tp_name);
+        PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
         return false;
     }
     return refuse_foreign("object", (PyObject *)self);

@@ -15,7 +15,7 @@ slice_end(PyObject *value, Py_ssize_t fallback, Py_ssize_t *out)
     }
     if (UNLIKELY(!PyIndex_Check(value))) {
         PyErr_Format(PyExc_TypeError, "slice indices must be integers or None, not %.200s",
-                     Py_TYPE(value)->tp_name);
+                     type_name(value));
         return false;
     }
     *out = PyNumber_AsSsize_t(value, NULL);
@@ -135,7 +135,7 @@ memory_write(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObj
     else {
         if (PyUnicode_Check(value) || PyLong_Check(value)) {
             PyErr_Format(PyExc_TypeError, "value must be bytes-like, not %.200s",
-                         Py_TYPE(value)->tp_name);
+                         type_name(value));
             return NULL;
         }
         PyObject *collected = PyByteArray_FromObject(value);

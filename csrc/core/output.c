@@ -15,7 +15,8 @@ typedef struct {
     char *data;
     size_t size, capacity;
     size_t limit;         /* bytes that are kept; the rest is refused */
-    uint64_t total;       /* bytes that were written, kept or not */
+    uint64_t total;       /* bytes that were written */
+    bool truncated;       /* a write was refused */
     uintptr_t waiting;    /* there is something to deliver */
     wasm_engine_t *engine; /* whose epoch is moved when something comes, or NULL */
 } SinkBuffer;
@@ -45,7 +46,6 @@ sink_write(void *data, unsigned char *bytes, size_t size)
     SinkBuffer *buffer = data;
     ptrdiff_t result = (ptrdiff_t)size;
     PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
-    buffer->total += size;
     if (size > buffer->limit - buffer->size) {
         result = -SINK_FULL;
     }
@@ -63,7 +63,11 @@ sink_write(void *data, unsigned char *bytes, size_t size)
             buffer->capacity = capacity;
         }
     }
-    if (result >= 0) {
+    if (result < 0) {
+        buffer->truncated = true;
+    }
+    else {
+        buffer->total += size;
         memcpy(buffer->data + buffer->size, bytes, size);
         buffer->size += size;
         atomic_store(&buffer->waiting, 1);
@@ -84,8 +88,8 @@ sink_finalize(void *data)
 static PyObject *
 sink_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
-    unsigned long long limit = PY_SSIZE_T_MAX;
-    if (!PyArg_ParseTuple(args, "|K:OutputSink", &limit)) {
+    Py_ssize_t limit = -1;
+    if (!PyArg_ParseTuple(args, "|n:OutputSink", &limit)) {
         return NULL;
     }
     SinkBuffer *buffer = PyMem_RawCalloc(1, sizeof(SinkBuffer));
@@ -94,7 +98,7 @@ sink_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
         return PyErr_NoMemory();
     }
     buffer->references = 1;
-    buffer->limit = (size_t)(limit > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : limit);
+    buffer->limit = (size_t)(limit < 0 ? PY_SSIZE_T_MAX : limit);
     SinkObject *self = (SinkObject *)type_alloc(type);
     if (self == NULL) {
         sink_buffer_release(buffer);
@@ -172,6 +176,15 @@ sink_get_total(SinkObject *self, void *Py_UNUSED(closure))
     return PyLong_FromUnsignedLongLong(total);
 }
 
+static PyObject *
+sink_get_truncated(SinkObject *self, void *Py_UNUSED(closure))
+{
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    bool truncated = self->buffer->truncated;
+    PyThread_release_lock(self->buffer->lock);
+    return PyBool_FromLong(truncated);
+}
+
 static PyMethodDef sink_methods[] = {
     {"getvalue", (PyCFunction)sink_getvalue, METH_NOARGS,
      "getvalue()\n--\n\nWhat was written and not taken."},
@@ -182,11 +195,13 @@ static PyMethodDef sink_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef sink_getset[] = {
-    {"total", (getter)sink_get_total, NULL, "Bytes written so far, refused ones included.", NULL},
+    {"total", (getter)sink_get_total, NULL, "Bytes written so far, taken ones included.", NULL},
+    {"truncated", (getter)sink_get_truncated, NULL, "Whether a write was refused.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot sink_slots[] = {
-    {Py_tp_doc, "OutputSink(limit)\n--\n\nA buffer that native code writes a stream into."},
+    {Py_tp_doc, "OutputSink(limit=-1)\n--\n\nA buffer that native code writes a stream into; it holds\n"
+                "`limit` bytes at most, any number when that is negative."},
     {Py_tp_new, sink_new},
     {Py_tp_dealloc, sink_dealloc},
     {Py_tp_methods, sink_methods},
@@ -220,40 +235,6 @@ sinks_have_output(StoreObject *store)
     return false;
 }
 
-/* One callable gets one run of bytes, again what it did not take. */
-static bool
-sink_deliver(PyObject *callable, PyObject *bytes)
-{
-    Py_ssize_t size = PyBytes_Size(bytes), done = 0;
-    while (done < size) {
-        PyObject *part = done == 0 ? Py_NewRef(bytes)
-                                   : PySequence_GetSlice(bytes, done, size);
-        PyObject *answer = part ? PyObject_CallFunctionObjArgs(callable, part, NULL) : NULL;
-        Py_XDECREF(part);
-        if (answer == NULL) {
-            return false;
-        }
-        if (answer == Py_None) {
-            Py_DECREF(answer);
-            return true;
-        }
-        Py_ssize_t took = PyNumber_AsSsize_t(answer, PyExc_OverflowError);
-        Py_DECREF(answer);
-        if (took == -1 && PyErr_Occurred()) {
-            return false;
-        }
-        if (took <= 0 || took > size - done) {
-            PyErr_Format(PyExc_ValueError,
-                         "an output callback must return None or how many bytes it took, 1 ... %zd, "
-                         "not %zd",
-                         size - done, took);
-            return false;
-        }
-        done += took;
-    }
-    return true;
-}
-
 static NOINLINE bool
 sinks_deliver(StoreObject *store)
 {
@@ -264,7 +245,10 @@ sinks_deliver(StoreObject *store)
         SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
         if (atomic_load(&buffer->waiting)) {
             PyObject *bytes = sink_bytes(buffer, true);
-            fine = bytes != NULL && sink_deliver(PyTuple_GetItem(pair, 1), bytes);
+            PyObject *answer =
+                bytes ? PyObject_CallFunctionObjArgs(PyTuple_GetItem(pair, 1), bytes, NULL) : NULL;
+            fine = answer != NULL;
+            Py_XDECREF(answer);
             Py_XDECREF(bytes);
         }
         Py_DECREF(pair);
@@ -273,12 +257,25 @@ sinks_deliver(StoreObject *store)
     return fine;
 }
 
+/* From here on, output moves the epoch of the store's engine, so that it is delivered soon. */
 static bool
-sinks_connect(StoreObject *store, SinkObject *sink)
+sinks_add(StoreObject *store, PyObject *pair)
 {
-    PyThread_acquire_lock(sink->buffer->lock, WAIT_LOCK);
-    sink->buffer->engine = store->epochs ? store->engine_handle->pointer : NULL;
-    PyThread_release_lock(sink->buffer->lock);
+    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2
+        || !PyObject_TypeCheck(PyTuple_GetItem(pair, 0), state.OutputSink)) {
+        PyErr_SetString(PyExc_TypeError, "_add_sink() takes a tuple (OutputSink, callable)");
+        return false;
+    }
+    if (store->sinks == NULL && (store->sinks = PyList_New(0)) == NULL) {
+        return false;
+    }
+    if (PyList_Append(store->sinks, pair) < 0) {
+        return false;
+    }
+    SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
+    PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+    buffer->engine = store->epochs ? store->engine_handle->pointer : NULL;
+    PyThread_release_lock(buffer->lock);
     return true;
 }
 

@@ -52,6 +52,7 @@ struct StoreObject {
 static bool sinks_deliver(StoreObject *store);
 static bool sinks_have_output(StoreObject *store);
 static void sinks_detach(StoreObject *store);
+static bool sinks_add(StoreObject *store, PyObject *pair);
 
 /* --- who may come in ------------------------------------------------------------------ */
 
@@ -181,6 +182,7 @@ native_begin(StoreObject *self, NativeCall *call, bool keep_gil)
     call->pending = self->pending;
     self->pending = NULL;
     call->released = self->released;
+    call->watched = 0;
     if (self->epochs && this_thread.is_main) {
         call->watched = watchdog_enter(self->engine_handle->pointer);
     }
@@ -232,6 +234,7 @@ static inline void
 host_begin(StoreObject *self, HostEntry *entry)
 {
     entry->released = self->released;
+    entry->gil = PyGILState_UNLOCKED;
     if (LIKELY(entry->released != NULL)) {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
             if (UNLIKELY(atomic_load(&leaving) && !this_thread.is_main)) {
@@ -569,7 +572,7 @@ store_set_deadline_callback(StoreObject *self, PyObject *callback)
 {
     if (callback != Py_None && !PyCallable_Check(callback)) {
         PyErr_Format(state.ArgumentTypeError, "callback must be callable or None, not %.200s",
-                     Py_TYPE(callback)->tp_name);
+                     type_name(callback));
         return NULL;
     }
     if (!store_enter(self)) {
@@ -600,10 +603,7 @@ store_add_sink(StoreObject *self, PyObject *pair)
         store_refuse(self);
         return NULL;
     }
-    if (self->sinks == NULL && (self->sinks = PyList_New(0)) == NULL) {
-        return NULL;
-    }
-    if (PyList_Append(self->sinks, pair) < 0) {
+    if (!sinks_add(self, pair)) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -735,7 +735,7 @@ static NOINLINE StoreObject *
 storelike_refuse(PyObject *object)
 {
     PyErr_Format(state.ArgumentTypeError, "store must be a Store, Caller or StoreContext, not %.200s",
-                 Py_TYPE(object)->tp_name);
+                 type_name(object));
     return NULL;
 }
 
@@ -777,7 +777,7 @@ caller_export(CallerObject *self, PyObject *argument)
     Py_ssize_t length;
     if (!PyUnicode_Check(argument)) {
         PyErr_Format(state.ArgumentTypeError, "name must be a str, not %.200s",
-                     Py_TYPE(argument)->tp_name);
+                     type_name(argument));
         return NULL;
     }
     const char *name = PyUnicode_AsUTF8AndSize(argument, &length);

@@ -10,15 +10,15 @@
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
-#if !defined(__APPLE__)
-#include <sys/resource.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
 #endif
 #endif
 
 /* One per native thread; its address is the thread's identity in a store's `owner`. */
 typedef struct {
-    uintptr_t stack_low; /* lowest usable address of the stack, 0 until asked for */
-    bool is_main;
+    uintptr_t stack_low; /* lowest usable address of the stack, 0 until the thread is known */
+    bool is_main;        /* Python runs signal handlers on this one */
 } Thread;
 
 static THREAD_LOCAL Thread this_thread;
@@ -26,9 +26,21 @@ static THREAD_LOCAL Thread this_thread;
 /* Room that host code (Python, the C API, signal handlers) needs below WebAssembly's own. */
 #define STACK_MARGIN ((uintptr_t)(192 * 1024))
 
+#if !defined(__linux__) && !defined(__APPLE__)
+static uintptr_t importing_thread; /* no question to ask there: the importing one must do */
+#endif
+
 static NOINLINE void
-thread_find_stack(Thread *thread)
+thread_find_out(Thread *thread)
 {
+#if defined(__linux__)
+    thread->is_main = syscall(SYS_gettid) == (long)getpid();
+#elif defined(__APPLE__)
+    thread->is_main = pthread_main_np() != 0;
+#else
+    thread->is_main = (uintptr_t)PyThread_get_thread_ident() == importing_thread;
+#endif
+
     uintptr_t low = 1; /* unknown: nothing is refused */
 #if defined(_WIN32)
     ULONG_PTR lowest, highest;
@@ -61,7 +73,7 @@ thread_stack_left(Thread *thread)
     char here;
     uintptr_t position = (uintptr_t)&here;
     if (UNLIKELY(thread->stack_low == 0)) {
-        thread_find_stack(thread);
+        thread_find_out(thread);
     }
     return position > thread->stack_low ? position - thread->stack_low : 0;
 }
@@ -233,8 +245,7 @@ thread_after_fork(void)
     watchdog.parked = 1;
     watchdog.engine = 0;
     acquiring = 0;
-    this_thread.is_main = true; /* the thread that forked is the child's main thread */
-    this_thread.stack_low = 0;
+    this_thread.stack_low = 0; /* the thread that forked is the child's main thread */
 }
 #endif
 
@@ -248,20 +259,12 @@ thread_setup(void)
         return false;
     }
     PyThread_acquire_lock(watchdog.wake, WAIT_LOCK);
+#if !defined(__linux__) && !defined(__APPLE__)
+    importing_thread = (uintptr_t)PyThread_get_thread_ident();
+#endif
     watchdog.parked = 1; /* not started is the same to a caller as asleep */
 #if !defined(_WIN32)
     pthread_atfork(NULL, NULL, thread_after_fork);
 #endif
     return true;
-}
-
-PyDoc_STRVAR(mark_main_thread_doc,
-             "mark_main_thread()\n--\n\n"
-             "Tell the core that the calling thread is the one that runs signal handlers.");
-
-static PyObject *
-core_mark_main_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    this_thread.is_main = true;
-    Py_RETURN_NONE;
 }

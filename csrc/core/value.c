@@ -412,7 +412,7 @@ refuse_foreign(const char *what, PyObject *object)
     PyErr_Format(state.WasmtimeError,
                  "%s (%.200s) belongs to another store: WebAssembly objects can only be used with "
                  "the store that they were made in",
-                 what, Py_TYPE(object)->tp_name);
+                 what, type_name(object));
     return false;
 }
 

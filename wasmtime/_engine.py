@@ -1,0 +1,60 @@
+"""
+Engines: the compiler and its configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ._config import Config
+from ._error import ArgumentTypeError, WasmtimeError
+from ._managed import Managed
+from ._native import core, ffi, lib
+
+__all__ = ["Engine"]
+
+
+class Engine(core.Engine, Managed):
+    """
+    A compiler with its configuration, and the types of everything compiled with it.
+
+    Modules, stores and linkers belong to one engine and can only be used together with others of
+    the same engine. An engine may be used from any number of threads at once.
+
+    Args:
+        config: The configuration, or None for the default one. It is read now and may be changed
+            or used again afterwards.
+
+    Raises:
+        TypeError: `config` is not a `Config`.
+        WasmtimeError: The configuration contradicts itself or asks for something that this
+            platform does not have.
+        ValueError: As above, for a value out of range.
+
+    Stands on ``wasm_engine_new_with_config``.
+    """
+
+    def __init__(self, config: Optional[Config] = None) -> None:
+        if config is None:
+            config = Config()
+        elif not isinstance(config, Config):
+            raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
+        pointer = lib.wasm_engine_new_with_config(config._build())
+        if pointer == ffi.NULL:
+            raise WasmtimeError("the engine could not be made with this configuration")
+        self._adopt("wasm_engine_t", pointer)
+        self._configure(
+            config.epoch_interruption, config._epoch_explicit, config._effective_max_wasm_stack
+        )
+        self._settings = config._snapshot()
+
+    def is_pulley(self) -> bool:
+        """
+        Whether this engine interprets Pulley bytecode instead of compiling to machine code.
+
+        Raises:
+            ValueError: The engine is closed.
+        """
+        handle = self._use()
+        return bool(lib.wasmtime_engine_is_pulley(handle.pointer))
+

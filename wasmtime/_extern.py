@@ -1,0 +1,48 @@
+"""
+Where the C core is handed the classes that it makes instances of.
+"""
+
+from __future__ import annotations
+
+import atexit
+
+from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
+from ._func import Caller, Func
+from ._globals import Global
+from ._instance import Instance, InstanceExports
+from ._linker import explain_link_error
+from ._memory import Memory
+from ._native import core
+from ._ref import AnyRef, ExnRef, ExternRef
+from ._sharedmemory import SharedMemory
+from ._store import Store, StoreContext
+from ._table import Table
+from ._tag import Tag
+from ._trap import Trap
+from ._value import Val
+
+core.setup(
+    Store=Store,
+    Caller=Caller,
+    StoreContext=StoreContext,
+    Func=Func,
+    Memory=Memory,
+    SharedMemory=SharedMemory,
+    Table=Table,
+    Global=Global,
+    Tag=Tag,
+    Instance=Instance,
+    InstanceExports=InstanceExports,
+    Val=Val,
+    AnyRef=AnyRef,
+    ExnRef=ExnRef,
+    ExternRef=ExternRef,
+    WasmtimeError=WasmtimeError,
+    ExitTrap=ExitTrap,
+    Trap=Trap,
+    ArgumentTypeError=ArgumentTypeError,
+    explain_link_error=explain_link_error,
+)
+
+# Host callbacks of other threads must not wait for an interpreter that ends.
+atexit.register(core.leave)

@@ -1,0 +1,196 @@
+"""
+Functions, and the caller that a host function can ask for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from ._error import ArgumentTypeError
+from ._exportable import AsExtern
+from ._native import address_of, core, ffi, lib
+from ._store import Store, Storelike, door
+from ._types import FuncType
+
+__all__ = ["BoundFunc", "Caller", "Func"]
+
+#: A function together with its store, made by `Func.bind`.
+BoundFunc = core.BoundFunc
+
+
+class Func(core.Func):
+    """
+    A function: one that WebAssembly exports, or a Python function made callable for it.
+
+    Call it as ``func(store, *params)``. Parameters are Python objects (or `Val`):
+
+    ========================  ==============================================================
+    i32, i64                  int in the range of the signed or the unsigned type
+    f32, f64                  float (or int); f32 rounds to the nearest
+    v128                      16 bytes, little-endian, or an int
+    funcref                   `Func` or None
+    externref                 any object; None is null
+    anyref, exnref            `AnyRef`, `ExnRef` or None
+    ========================  ==============================================================
+
+    The result is None for a function without results, the value for one, a list for several.
+    Integers come back signed.
+
+    Args:
+        store: The store to make the function in.
+        ty: Its type.
+        func: What to call: it gets one argument for each parameter and returns what the table
+            above says. What it raises, BaseException included, arrives at the outer call as the
+            same object, with the attribute ``wasm_backtrace``.
+        access_caller: Give `func` a `Caller` as its first argument.
+
+    Raises (on a call):
+        WasmtimeError: Too many or too few parameters, the function lives in another store, the
+            store is in use by another thread, or this thread's stack is too small.
+        TypeError: A parameter does not convert.
+        OverflowError: A parameter is out of the range of its type; the message names it.
+        ValueError: The store is closed.
+        Trap: WebAssembly trapped.
+        ExitTrap: A WASI program exited.
+
+    Example:
+        >>> from wasmtime import Func, FuncType, Store, ValType
+        >>> store = Store()
+        >>> add = Func(store, FuncType([ValType.I32] * 2, [ValType.I32]), lambda a, b: a + b)
+        >>> add(store, 5, 3)
+        8
+
+    Stands on ``wasmtime_func_new_unchecked`` and ``wasmtime_func_call_unchecked``; functions with
+    references on their checked forms.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(
+        self,
+        store: Storelike,
+        ty: FuncType,
+        func: Callable[..., Any],
+        access_caller: bool = False,
+    ) -> None:
+        if not isinstance(ty, FuncType):
+            raise ArgumentTypeError(f"ty must be a FuncType, not {type(ty).__name__}")
+        with_engine = store if isinstance(store, core.Store) else getattr(store, "_store", None)
+        if with_engine is not None:
+            ty._check_engine(with_engine._engine)
+        native = ty._to_native()
+        self._init(store, address_of(native), func, bool(access_caller))
+
+    def type(self, store: Storelike) -> FuncType:
+        """
+        The function's type.
+
+        Raises:
+            WasmtimeError: The function lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        with door(store, self) as context:
+            native = ffi.gc(
+                lib.wasmtime_func_type(context, ffi.cast("wasmtime_func_t *", self._address)),
+                lib.wasm_functype_delete,
+            )
+        return FuncType._from_native(native, _engine_of(store))
+
+    def param_arity(self) -> int:
+        """
+        How many parameters the function takes.
+
+        Raises:
+            ValueError: The function's store is gone.
+        """
+        return int(self._arity[0])
+
+    def result_arity(self) -> int:
+        """
+        How many results the function has.
+
+        Raises:
+            ValueError: The function's store is gone.
+        """
+        return int(self._arity[1])
+
+    def bind(self, store: Store, release_gil: bool = True) -> BoundFunc:
+        """
+        The function together with its store, to be called as ``bound(*params)``.
+
+        Args:
+            store: The store that the function lives in; the bound function keeps it alive.
+            release_gil: Let other Python threads run during the call. False saves the half of a
+                short call that giving the lock away costs; then everything else waits for the
+                call, so it is for functions that end soon.
+
+        Raises:
+            TypeError: `store` is not a Store.
+            WasmtimeError: The function lives in another store.
+
+        Example:
+            >>> from wasmtime import Func, FuncType, Store, ValType
+            >>> store = Store()
+            >>> double = Func(store, FuncType([ValType.I32], [ValType.I32]), lambda n: 2 * n)
+            >>> double.bind(store)(21)
+            42
+        """
+        return self._bind(store, release_gil)
+
+    def __repr__(self) -> str:
+        return f"<wasmtime.Func at {id(self):#x}>"
+
+
+core.inherit_vectorcall(Func)
+
+
+class Caller(core.Caller):
+    """
+    The instance that called a host function, and its store.
+
+    A host function made with ``access_caller=True`` gets one as its first argument. It stands
+    wherever a store is asked for, and looks exports up in the calling instance; it expires when
+    the host function returns, and says so when it is used afterwards.
+
+    Stands on ``wasmtime_caller_t``.
+    """
+
+    def __getitem__(self, name: str) -> AsExtern:
+        """
+        The calling instance's export `name`.
+
+        Raises:
+            KeyError: There is no such export, no instance called, or the caller has expired.
+            TypeError: `name` is not a str.
+        """
+        item = self.get(name)
+        if item is None:
+            raise KeyError(f"failed to find export {name}")
+        return item
+
+    def get(self, name: str) -> Optional[AsExtern]:
+        """
+        As ``caller[name]``, but None instead of a KeyError.
+        """
+        item: Optional[AsExtern] = self._export(name)
+        return item
+
+    #: The same as `get`.
+    get_export = get
+
+    def data(self) -> Any:
+        """
+        The data of the store, as `Store.data`.
+
+        Raises:
+            ValueError: The caller has expired.
+        """
+        return self._store.data()
+
+
+def _engine_of(store: Storelike) -> Any:
+    """
+    The engine of a store argument that has been checked.
+    """
+    home: Any = store if isinstance(store, core.Store) else store._store
+    return home._engine

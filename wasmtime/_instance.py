@@ -1,0 +1,78 @@
+"""
+Instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Optional, Sequence
+
+from ._exportable import AsExtern
+from ._module import Module
+from ._native import core, encode_name
+from ._store import Storelike
+
+__all__ = ["Instance", "InstanceExports"]
+
+
+class Instance(core.Instance):
+    """
+    A module brought to life in a store: its code with memories, tables and globals.
+
+    Making one runs the module's start function, if it has one.
+
+    Args:
+        store: The store to instantiate in, of the module's engine.
+        module: The module.
+        imports: What the module imports, in its order: Func, Memory, SharedMemory, Table, Global
+            or Tag. `Linker` finds imports by name instead.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        WasmtimeError: The number or the type of the imports is wrong (the message says what was
+            expected and given), something belongs to another store or engine, the store's limits
+            are reached, or the store is in use.
+        Trap: The start function trapped.
+        ValueError: The store or the module is closed.
+
+    Stands on ``wasmtime_instance_new``.
+    """
+
+    def __init__(self, store: Storelike, module: Module, imports: Sequence[AsExtern]) -> None:
+        self._init(store, module, imports)
+
+    def get_export(self, store: Storelike, name: str) -> Optional[AsExtern]:
+        """
+        One export, without making objects for the others.
+
+        Args:
+            store: The store that the instance lives in.
+            name: Name of the export.
+
+        Returns:
+            The export; None if there is none of that name.
+
+        Raises:
+            TypeError: `name` is not a str.
+            WasmtimeError: The instance lives in another store, or the store is in use.
+            ValueError: The store is closed.
+
+        Stands on ``wasmtime_instance_export_get``.
+        """
+        encode_name(name, "name")
+        item: Optional[AsExtern] = self._export(store, name)
+        return item
+
+
+class InstanceExports(core.Exports, Mapping[str, AsExtern]):
+    """
+    The exports of an instance: a mapping from name to Func, Memory, Table, Global, SharedMemory
+    or Tag. `by_index` is the tuple of them in the module's order.
+
+    Made by `Instance.exports`.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<wasmtime exports: {', '.join(map(repr, self)) or 'none'}>"

@@ -1,0 +1,516 @@
+"""
+Linkers: imports resolved by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Callable, Optional, Union
+
+from ._engine import Engine
+from ._error import ArgumentTypeError, WasmtimeError
+from ._exportable import AsExtern
+from ._func import Func
+from ._instance import Instance
+from ._instance_pre import InstancePre
+from ._managed import Managed
+from ._module import Module, engine_handle
+from ._native import address_of, check, core, encode_name, ffi, lib
+from ._store import Store, Storelike, door
+from ._types import FuncType, ImportType
+from ._wasi import WasiConfig
+
+__all__ = ["Linker"]
+
+
+class _AllowShadowing:
+    """
+    `Linker.allow_shadowing`, which programs assign to or call.
+    """
+
+    __slots__ = ("_linker",)
+
+    def __init__(self, linker: Linker) -> None:
+        self._linker = linker
+
+    def __call__(self, enable: bool) -> None:
+        self._linker._set_shadowing(enable)
+
+    def __bool__(self) -> bool:
+        return self._linker._shadowing
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self) == other
+
+    def __hash__(self) -> int:
+        return hash(bool(self))
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+class Linker(core.Linker, Managed):
+    """
+    Names for what modules import, and the instantiation of modules with them.
+
+    What is defined with a store (`define`, `define_instance`, `define_module`) ties the linker to
+    that store; host functions (`define_func`) and WASI serve every store of the engine.
+
+    A linker may be used by several threads, but not be changed while one of them instantiates;
+    that raises.
+
+    Args:
+        engine: The engine whose modules are linked.
+
+    Raises:
+        TypeError: `engine` is not an Engine.
+        ValueError: `engine` is closed.
+
+    Example:
+        >>> from wasmtime import Engine, FuncType, Linker, Module, Store, ValType
+        >>> engine = Engine()
+        >>> linker = Linker(engine)
+        >>> linker.define_func("env", "log", FuncType([ValType.I32], []), print)
+        >>> module = Module(engine, '''
+        ...     (import "env" "log" (func $log (param i32)))
+        ...     (func (export "run") (call $log (i32.const 42)))''')
+        >>> store = Store(engine)
+        >>> linker.instantiate(store, module).exports(store)["run"](store)
+        42
+
+    Stands on ``wasmtime_linker_t``.
+    """
+
+    _shadowing: bool = False
+
+    def __init__(self, engine: Engine) -> None:
+        handle = engine_handle(engine)
+        self._adopt("wasmtime_linker_t", lib.wasmtime_linker_new(handle.pointer), engine)
+        self._host_functions: dict[tuple[bytes, bytes], Any] = {}
+
+    @property
+    def engine(self) -> Engine:
+        """
+        The engine that this linker was made with.
+        """
+        engine: Engine = self._engine
+        return engine
+
+    @contextmanager
+    def _changing(self) -> Iterator[Any]:
+        """
+        The native linker, while nothing else uses it.
+        """
+        handle = self._begin_define()
+        try:
+            yield handle.pointer
+        finally:
+            self._end_define()
+
+    @property
+    def allow_shadowing(self) -> Any:
+        """
+        Whether a definition may replace an earlier one of the same name; False at first.
+
+        Both ``linker.allow_shadowing = True`` and ``linker.allow_shadowing(True)`` set it.
+
+        Raises:
+            TypeError: It is set to something else than a bool.
+            ValueError: The linker is closed.
+        """
+        return _AllowShadowing(self)
+
+    @allow_shadowing.setter
+    def allow_shadowing(self, enable: bool) -> None:
+        self._set_shadowing(enable)
+
+    def _set_shadowing(self, enable: bool) -> None:
+        if not isinstance(enable, bool):
+            raise TypeError(f"allow_shadowing must be a bool, not {type(enable).__name__}")
+        with self._changing() as linker:
+            lib.wasmtime_linker_allow_shadowing(linker, enable)
+        self._shadowing = enable
+
+    def define(self, store: Storelike, module: str, name: str, item: AsExtern) -> None:
+        """
+        Define an item by its name.
+
+        Args:
+            store: The store that the item lives in.
+            module: First part of the name.
+            name: Second part of the name.
+            item: A Func, Memory, SharedMemory, Table, Global or Tag.
+
+        Raises:
+            WasmtimeError: The name is taken and `allow_shadowing` is off, the item lives in
+                another store, or the store is of another engine.
+            TypeError: An argument is of a wrong type.
+            ValueError: The linker or the store is closed, or a name is not valid Unicode.
+
+        Stands on ``wasmtime_linker_define``.
+        """
+        module_name, field = encode_name(module, "module"), encode_name(name, "name")
+        raw = ffi.new("wasmtime_extern_t *")
+        with door(store) as context:
+            self._check_engine(store)
+            lent = core.lower_extern(store, item, address_of(raw))
+            with self._changing() as linker:
+                check(
+                    lib.wasmtime_linker_define(
+                        linker, context, module_name, len(module_name), field, len(field), raw
+                    )
+                )
+            del lent
+
+    def define_func(
+        self,
+        module: str,
+        name: str,
+        ty: FuncType,
+        func: Callable[..., Any],
+        access_caller: bool = False,
+    ) -> None:
+        """
+        Define a host function by its name, for every store.
+
+        Args:
+            module: First part of the name.
+            name: Second part of the name.
+            ty: The function's type.
+            func: What to call, as for `Func`.
+            access_caller: Give `func` a `Caller` as its first argument.
+
+        Raises:
+            WasmtimeError: The name is taken and `allow_shadowing` is off.
+            TypeError: An argument is of a wrong type.
+            ValueError: The linker is closed, or a name is not valid Unicode.
+
+        Stands on ``wasmtime_linker_define_func_unchecked``.
+        """
+        module_name, field = encode_name(module, "module"), encode_name(name, "name")
+        if not isinstance(ty, FuncType):
+            raise ArgumentTypeError(f"ty must be a FuncType, not {type(ty).__name__}")
+        ty._check_engine(self._engine)
+        native = ty._to_native()
+        host = core.HostFunc(func, address_of(native), bool(access_caller))
+        define, callback_type = (
+            (lib.wasmtime_linker_define_func_unchecked, "wasmtime_func_unchecked_callback_t")
+            if host.raw
+            else (lib.wasmtime_linker_define_func, "wasmtime_func_callback_t")
+        )
+        definitions = self._definitions
+        with self._changing() as linker:
+            # Before the native linker can reach it; a definition that fails leaves it unused.
+            definitions.append(host)
+            try:
+                check(
+                    define(
+                        linker,
+                        module_name,
+                        len(module_name),
+                        field,
+                        len(field),
+                        native,
+                        ffi.cast(callback_type, host.callback),
+                        ffi.cast("void *", host.env),
+                        ffi.NULL,
+                    )
+                )
+            except BaseException:
+                definitions.remove(host)
+                raise
+
+    def define_instance(self, store: Storelike, name: str, instance: Instance) -> None:
+        """
+        Define all exports of an instance under one first name.
+
+        Args:
+            store: The store that the instance lives in.
+            name: First part of the names; the exports' own names are the second.
+            instance: The instance.
+
+        Raises:
+            WasmtimeError: A name is taken and `allow_shadowing` is off, or the instance lives in
+                another store.
+            TypeError: An argument is of a wrong type.
+            ValueError: The linker or the store is closed, or the name is not valid Unicode.
+
+        Stands on ``wasmtime_linker_define_instance``.
+        """
+        if not isinstance(instance, Instance):
+            raise TypeError(f"instance must be an Instance, not {type(instance).__name__}")
+        field = encode_name(name, "name")
+        with door(store, instance) as context:
+            self._check_engine(store)
+            with self._changing() as linker:
+                check(
+                    lib.wasmtime_linker_define_instance(
+                        linker,
+                        context,
+                        field,
+                        len(field),
+                        ffi.cast("wasmtime_instance_t *", instance._address),
+                    )
+                )
+
+    def define_wasi(
+        self, store: Optional[Union[Storelike, WasiConfig]] = None, config: Any = None, **old: Any
+    ) -> None:
+        """
+        Define the functions of WASI preview 1 (``wasi_snapshot_preview1`` and its predecessor).
+
+        ``linker.define_wasi()`` defines them; every store then needs its own `Store.set_wasi`.
+        ``linker.define_wasi(store, config)`` does both at once for one store.
+
+        Args:
+            store: A store to give `config` to, or None.
+            config: The `WasiConfig` for that store. The keyword ``wasi_config`` is the same.
+
+        Raises:
+            WasmtimeError: A name is taken and `allow_shadowing` is off, or something that the
+                configuration names cannot be opened.
+            TypeError: Only one of the two was given.
+            ValueError: The linker, the store or the configuration is closed.
+
+        Stands on ``wasmtime_linker_define_wasi``.
+        """
+        if "wasi_config" in old and config is None:
+            config = old.pop("wasi_config")
+        if old:
+            raise TypeError(f"define_wasi() got unexpected arguments {sorted(old)}")
+        if (store is None) != (config is None):
+            raise TypeError("define_wasi() takes a store and a config, or neither")
+        if store is not None:
+            home: Any = store if isinstance(store, Store) else getattr(store, "_store", None)
+            if not isinstance(home, Store):
+                raise ArgumentTypeError(f"store must be a Store, not {type(store).__name__}")
+            self._check_engine(home)
+            if not isinstance(config, WasiConfig):
+                raise ArgumentTypeError(
+                    f"config must be a WasiConfig, not {type(config).__name__}"
+                )
+        with self._changing() as linker:
+            check(lib.wasmtime_linker_define_wasi(linker))
+        self._wasi_defined = True
+        if store is not None:
+            home.set_wasi(config)
+
+    _wasi_defined: bool = False
+
+    def define_module(self, store: Storelike, name: str, module: Module) -> None:
+        """
+        Instantiate a module and define its exports under one first name.
+
+        A WASI command (a module that exports ``_start``) is instantiated anew for each call of one
+        of its exports; a reactor once, and its ``_initialize`` is called now.
+
+        Args:
+            store: The store to instantiate in.
+            name: First part of the names.
+            module: The module, whose own imports this linker must define.
+
+        Raises:
+            WasmtimeError: An import is missing, or a name is taken and `allow_shadowing` is off.
+            Trap: Initialisation trapped.
+            TypeError: An argument is of a wrong type.
+            ValueError: Something is closed, or the name is not valid Unicode.
+
+        Stands on ``wasmtime_linker_module``.
+        """
+        handle = self._module_handle(module)
+        field = encode_name(name, "name")
+        with door(store) as context:
+            self._check_engine(store)
+            self._lend_definitions(store)
+            with self._changing() as linker:
+                check(
+                    lib.wasmtime_linker_module(linker, context, field, len(field), handle.pointer)
+                )
+
+    def instantiate_pre(self, module: Module) -> InstancePre:
+        """
+        Resolve a module's imports now, to instantiate it many times later.
+
+        Args:
+            module: The module.
+
+        Raises:
+            WasmtimeError: Imports are missing or of a wrong type.
+            TypeError: `module` is not a Module.
+            ValueError: The linker or the module is closed.
+
+        Stands on ``wasmtime_linker_instantiate_pre``.
+        """
+        handle = self._module_handle(module)
+        result = ffi.new("wasmtime_instance_pre_t **")
+        with self._changing() as linker:
+            check(lib.wasmtime_linker_instantiate_pre(linker, handle.pointer, result))
+        pre = InstancePre.__new__(InstancePre)
+        pre._init(
+            core.Handle("wasmtime_instance_pre_t", address_of(result[0]), result[0]), self, module
+        )
+        return pre
+
+    def get_default(self, store: Storelike, name: str) -> Func:
+        """
+        The function that a module defined with `define_module` runs when it is used as a program:
+        the export ``""`` or ``_start``; one that does nothing if there is no such module.
+
+        Args:
+            store: The store.
+            name: The name that the module was defined under.
+
+        Raises:
+            WasmtimeError: What is defined there has no default, or the store is of another engine.
+            TypeError: `name` is not a str.
+            ValueError: The linker or the store is closed.
+
+        Stands on ``wasmtime_linker_get_default``.
+        """
+        field = encode_name(name, "name")
+        raw = ffi.new("wasmtime_extern_t *")
+        raw.kind = lib.WASMTIME_EXTERN_FUNC
+        with door(store) as context:
+            self._check_engine(store)
+            self._lend_definitions(store)
+            with self._changing() as linker:
+                check(
+                    lib.wasmtime_linker_get_default(
+                        linker, context, field, len(field), ffi.addressof(raw.of, "func")
+                    )
+                )
+            func: Func = core.wrap_extern(store, address_of(raw))
+        return func
+
+    def get(self, store: Storelike, module: str, name: str) -> AsExtern:
+        """
+        What is defined by a name.
+
+        Args:
+            store: The store to use it in.
+            module: First part of the name.
+            name: Second part of the name.
+
+        Raises:
+            WasmtimeError: Nothing is defined by that name, or the store is of another engine.
+            TypeError: A name is not a str.
+            ValueError: The linker or the store is closed.
+
+        Stands on ``wasmtime_linker_get``.
+        """
+        item = self._lookup(store, encode_name(module, "module"), encode_name(name, "name"))
+        if item is None:
+            raise WasmtimeError(f"item not defined in linker: {module!r} {name!r}")
+        return item
+
+    def _lookup(self, store: Storelike, module_name: bytes, field: bytes) -> Optional[AsExtern]:
+        raw = ffi.new("wasmtime_extern_t *")
+        with door(store) as context:
+            self._check_engine(store)
+            self._lend_definitions(store)
+            with self._changing() as linker:
+                found = lib.wasmtime_linker_get(
+                    linker, context, module_name, len(module_name), field, len(field), raw
+                )
+            item: Optional[AsExtern] = core.wrap_extern(store, address_of(raw)) if found else None
+        return item
+
+    def define_unknown_imports_as_traps(self, module: Module) -> None:
+        """
+        Define each function that a module imports and that is not defined yet as one that traps.
+
+        Args:
+            module: The module.
+
+        Raises:
+            WasmtimeError: An import that is not a function is missing.
+            TypeError: `module` is not a Module.
+            ValueError: The linker or the module is closed.
+
+        Stands on ``wasmtime_linker_define_unknown_imports_as_traps``.
+        """
+        handle = self._module_handle(module)
+        with self._changing() as linker:
+            check(lib.wasmtime_linker_define_unknown_imports_as_traps(linker, handle.pointer))
+
+    def define_unknown_imports_as_default_values(self, store: Storelike, module: Module) -> None:
+        """
+        Define each item that a module imports and that is not defined yet with a default: functions
+        that return zeros and nulls, globals of zero, memories and tables of their minimal size.
+
+        Args:
+            store: The store to make them in.
+            module: The module.
+
+        Raises:
+            WasmtimeError: A type has no default, or the store is of another engine.
+            TypeError: `module` is not a Module.
+            ValueError: The linker, the store or the module is closed.
+
+        Stands on ``wasmtime_linker_define_unknown_imports_as_default_values``.
+        """
+        handle = self._module_handle(module)
+        with door(store) as context:
+            self._check_engine(store)
+            with self._changing() as linker:
+                check(
+                    lib.wasmtime_linker_define_unknown_imports_as_default_values(
+                        linker, context, handle.pointer
+                    )
+                )
+
+    def _module_handle(self, module: Module) -> Any:
+        if not isinstance(module, Module):
+            raise ArgumentTypeError(f"module must be a Module, not {type(module).__name__}")
+        handle = module._use()
+        if module._engine is not self._engine:
+            raise WasmtimeError(
+                "module belongs to another engine than the linker: make both with the same Engine"
+            )
+        return handle
+
+    def _check_engine(self, store: Any) -> None:
+        home = store if isinstance(store, core.Store) else store._store
+        if home._engine is not self._engine:
+            raise WasmtimeError(
+                "store belongs to another engine than the linker: make both with the same Engine"
+            )
+
+    def _lend_definitions(self, store: Any) -> None:
+        """
+        Let the store keep the host functions defined here, which it can reach from now on.
+        """
+        home = store if isinstance(store, core.Store) else store._store
+        home._keep(self._definitions)
+
+
+def explain_link_error(
+    linker: Linker, store: Storelike, module: Module, error: WasmtimeError
+) -> WasmtimeError:
+    """
+    The error to raise when a module could not be instantiated: one that lists all imports that
+    are missing, if that is why.
+    """
+    if "unknown import" not in error.message:
+        return error
+    missing: list[ImportType] = [
+        entry
+        for entry in module.imports
+        if linker._lookup(store, entry.module.encode(), (entry.name or "").encode()) is None
+    ]
+    if not missing:
+        return error
+    lines = [f"    {entry.module!r} {entry.name!r}: {entry.type}" for entry in missing]
+    hint = ""
+    if any(entry.module.startswith("wasi_") for entry in missing):
+        hint = (
+            "\nThe names that begin with 'wasi_' are WASI's: call linker.define_wasi() and "
+            "store.set_wasi(WasiConfig())."
+        )
+    explained = type(error)(
+        f"unknown import: {len(missing)} of the module's {len(module.imports)} imports "
+        f"{'has' if len(missing) == 1 else 'have'} not been defined:\n" + "\n".join(lines) + hint
+    )
+    explained.__cause__ = error
+    return explained

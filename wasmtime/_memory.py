@@ -1,0 +1,137 @@
+"""
+Linear memories.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from ._error import ArgumentTypeError
+from ._func import _engine_of
+from ._native import address_of, check, core, ffi, lib
+from ._store import Storelike, door
+from ._types import MemoryType
+
+__all__ = ["Memory"]
+
+
+class Memory(core.Memory):
+    """
+    A linear memory: bytes that WebAssembly code reads and writes.
+
+    Args:
+        store: The store to make the memory in.
+        ty: Its type.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        WasmtimeError: The memory cannot be made: the store's limits or the machine's memory do
+            not allow it, or it is shared (see `SharedMemory`).
+        ValueError: The store is closed.
+
+    Example:
+        >>> from wasmtime import Limits, Memory, MemoryType, Store
+        >>> store = Store()
+        >>> memory = Memory(store, MemoryType(Limits(1)))
+        >>> memory.write(store, b"hello", 16)
+        5
+        >>> memory.read(store, 16, 21)
+        bytearray(b'hello')
+
+    Stands on ``wasmtime_memory_new``.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, store: Storelike, ty: MemoryType) -> None:
+        if not isinstance(ty, MemoryType):
+            raise ArgumentTypeError(f"ty must be a MemoryType, not {type(ty).__name__}")
+        result = ffi.new("wasmtime_memory_t *")
+        native = ty._to_native()
+        with door(store) as context:
+            check(lib.wasmtime_memory_new(context, native, result))
+        self._set_native(store, address_of(result))
+
+    def _pointer(self) -> Any:
+        return ffi.cast("wasmtime_memory_t *", self._address)
+
+    def type(self, store: Storelike) -> MemoryType:
+        """
+        The memory's type. Its minimum is the memory's current size.
+
+        Raises:
+            WasmtimeError: The memory lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        with door(store, self) as context:
+            native = ffi.gc(
+                lib.wasmtime_memory_type(context, self._pointer()), lib.wasm_memorytype_delete
+            )
+        return MemoryType._from_native(native, _engine_of(store))
+
+    def data_ptr(self, store: Storelike) -> Any:
+        """
+        The address of the first byte, now: a ctypes pointer to unsigned bytes that is also an
+        integer where one is asked for.
+
+        Growing the memory may move it; nothing checks accesses through this pointer.
+
+        Raises:
+            WasmtimeError: The memory lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        from ._pointer import data_pointer
+
+        return data_pointer(self._bounds(store)[0])
+
+    def get_buffer_ptr(
+        self, store: Storelike, size: Optional[int] = None, offset: int = 0
+    ) -> Any:
+        """
+        A ctypes array over the bytes, without a copy.
+
+        Growing the memory or closing the store makes it stale; nothing checks that.
+
+        Args:
+            store: The store that the memory lives in.
+            size: How many bytes, or None for all after `offset`.
+            offset: The first byte.
+
+        Raises:
+            IndexError: The range is not inside the memory.
+            WasmtimeError: The memory lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        from ._pointer import buffer_at
+
+        address, length = self._bounds(store)
+        if size is None:
+            size = length - offset
+        if offset < 0 or size < 0 or offset + size > length:
+            raise IndexError(
+                f"index out of range: {size} bytes at {offset} in a memory of {length} bytes"
+            )
+        return buffer_at(address + offset, size)
+
+    def page_size(self, store: Storelike) -> int:
+        """
+        The size of a page of this memory in bytes: 65536, or 1 with the custom-page-sizes
+        proposal.
+
+        Raises:
+            WasmtimeError: The memory lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        with door(store, self) as context:
+            return int(lib.wasmtime_memory_page_size(context, self._pointer()))
+
+    def page_size_log2(self, store: Storelike) -> int:
+        """
+        The logarithm to base 2 of `page_size`: 16 or 0.
+
+        Raises:
+            WasmtimeError: The memory lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        with door(store, self) as context:
+            return int(lib.wasmtime_memory_page_size_log2(context, self._pointer()))

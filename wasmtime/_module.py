@@ -1,0 +1,262 @@
+"""
+Modules: compiled WebAssembly.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Union
+
+from ._engine import Engine
+from ._error import ArgumentTypeError, WasmtimeError
+from ._managed import Managed
+from ._native import check, encode_path, ffi, lib, take_bytes
+from ._scan import check_tables
+from ._types import ExportType, ImportType, module_exports, module_imports
+from ._wat2wasm import to_wasm
+
+__all__ = ["Module"]
+
+_Source = Union[str, bytes, bytearray, memoryview]
+_Binary = Union[bytes, bytearray, memoryview]
+_Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+def engine_handle(engine: object) -> Any:
+    """
+    The Handle of an Engine argument, to be kept while native code uses it.
+    """
+    if not isinstance(engine, Engine):
+        raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
+    return engine._use()
+
+
+class Module(Managed):
+    """
+    A compiled module: code, without state. It can be instantiated any number of times, in any
+    store of its engine, from any thread.
+
+    Args:
+        engine: The engine to compile with.
+        wasm: The module, binary or text: text as `str`, or bytes that do not begin with NUL.
+        validate: Kept for programs of older versions. A module is always validated: code that is
+            not valid cannot be compiled safely.
+
+    Raises:
+        TypeError: `engine` or `wasm` is of a wrong type.
+        WasmtimeError: `wasm` is not valid, or uses a proposal that the engine's configuration
+            leaves off.
+        ValueError: The engine is closed.
+
+    Example:
+        >>> from wasmtime import Engine, Module
+        >>> Module(Engine(), '(module (func (export "f")))').exports[0].name
+        'f'
+
+    Stands on ``wasmtime_module_new``.
+    """
+
+    def __init__(self, engine: Engine, wasm: _Source, validate: bool = True) -> None:
+        handle = engine_handle(engine)
+        binary = to_wasm(wasm)
+        check_tables(binary)
+        result = ffi.new("wasmtime_module_t **")
+        _compile_here()
+        check(
+            lib.wasmtime_module_new(
+                handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary), result
+            )
+        )
+        self._adopt("wasmtime_module_t", result[0], engine)
+
+    @classmethod
+    def _from_pointer(cls, pointer: Any, engine: Engine) -> Module:
+        """
+        Take over a ``wasmtime_module_t *``.
+        """
+        module = cls.__new__(cls)
+        module._adopt("wasmtime_module_t", pointer, engine)
+        return module
+
+    @classmethod
+    def from_file(cls, engine: Engine, path: _Path, validate: bool = True) -> Module:
+        """
+        Compile the module in a file, binary or text.
+
+        Args:
+            engine: The engine to compile with.
+            path: The file.
+            validate: As for `Module`.
+
+        Raises:
+            OSError: The file cannot be read.
+            WasmtimeError: What it holds is not a valid module.
+        """
+        engine_handle(engine)
+        with open(path, "rb") as file:
+            contents = file.read()
+        return cls(engine, contents, validate)
+
+    @staticmethod
+    def validate(engine: Engine, wasm: _Binary) -> None:
+        """
+        Check that a binary is a valid module for the engine's configuration.
+
+        Args:
+            engine: The engine.
+            wasm: The binary. Text is not accepted here.
+
+        Raises:
+            WasmtimeError: It is not valid; the message says where.
+            TypeError: `wasm` is not bytes-like, or `engine` not an Engine.
+
+        Stands on ``wasmtime_module_validate``.
+        """
+        if not isinstance(wasm, (bytes, bytearray, memoryview)):
+            raise TypeError(f"wasm must be bytes-like, not {type(wasm).__name__}")
+        handle = engine_handle(engine)
+        binary = bytes(wasm)
+        check(
+            lib.wasmtime_module_validate(
+                handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary)
+            )
+        )
+
+    def serialize(self) -> bytearray:
+        """
+        The compiled code as bytes, for `deserialize`.
+
+        Returns:
+            A bytearray that starts with the ELF magic number, for machines of this kind and
+            engines of this configuration and version only.
+
+        Raises:
+            ValueError: The module is closed.
+
+        Stands on ``wasmtime_module_serialize``.
+        """
+        handle = self._use()
+        vec = ffi.new("wasm_byte_vec_t *")
+        check(lib.wasmtime_module_serialize(handle.pointer, vec))
+        return bytearray(take_bytes(vec))
+
+    @classmethod
+    def deserialize(cls, engine: Engine, encoded: _Binary) -> Module:
+        """
+        The module that `serialize` was called on.
+
+        The bytes are machine code that will run in this process: they must come from where you
+        would take a native library from. The library checks that version and configuration fit,
+        not that the code is harmless.
+
+        Args:
+            engine: An engine of the same version and configuration.
+            encoded: The bytes.
+
+        Raises:
+            WasmtimeError: Not an artifact, or of another version, configuration or machine.
+            TypeError: `encoded` is not bytes-like.
+
+        Stands on ``wasmtime_module_deserialize``.
+        """
+        if not isinstance(encoded, (bytes, bytearray, memoryview)):
+            raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
+        handle = engine_handle(engine)
+        data = bytes(encoded)
+        result = ffi.new("wasmtime_module_t **")
+        check(
+            lib.wasmtime_module_deserialize(
+                handle.pointer, ffi.from_buffer("uint8_t[]", data), len(data), result
+            )
+        )
+        return cls._from_pointer(result[0], engine)
+
+    @classmethod
+    def deserialize_file(cls, engine: Engine, path: _Path) -> Module:
+        """
+        As `deserialize`, from a file, which is mapped rather than read.
+
+        The file must not change while the module lives.
+
+        Args:
+            engine: An engine of the same version and configuration.
+            path: The file.
+
+        Raises:
+            OSError: The file cannot be opened.
+            WasmtimeError: Not an artifact, or of another version, configuration or machine.
+
+        Stands on ``wasmtime_module_deserialize_file``.
+        """
+        handle = engine_handle(engine)
+        native_path = encode_path(path, "path")
+        with open(os.fsdecode(native_path), "rb"):
+            pass  # raises the error that names the file and the reason
+        result = ffi.new("wasmtime_module_t **")
+        check(lib.wasmtime_module_deserialize_file(handle.pointer, native_path, result))
+        return cls._from_pointer(result[0], engine)
+
+    @property
+    def imports(self) -> list[ImportType]:
+        """
+        The types of what the module imports, in its order.
+
+        Raises:
+            ValueError: The module is closed.
+        """
+        handle = self._use()
+        return module_imports(handle.pointer, self._engine)
+
+    @property
+    def exports(self) -> list[ExportType]:
+        """
+        The types of what the module exports, in its order.
+
+        Raises:
+            ValueError: The module is closed.
+        """
+        handle = self._use()
+        return module_exports(handle.pointer, self._engine)
+
+    @property
+    def engine(self) -> Engine:
+        """
+        The engine that this module was compiled with.
+        """
+        engine: Engine = self._engine
+        return engine
+
+    def image_range(self) -> range:
+        """
+        The addresses that the compiled code occupies in this process, for profilers.
+
+        Raises:
+            ValueError: The module is closed.
+
+        Stands on ``wasmtime_module_image_range``.
+        """
+        handle = self._use()
+        start, end = ffi.new("void **"), ffi.new("void **")
+        lib.wasmtime_module_image_range(handle.pointer, start, end)
+        return range(int(ffi.cast("uintptr_t", start[0])), int(ffi.cast("uintptr_t", end[0])))
+
+
+_compiled_in: int = 0
+
+
+def _compile_here() -> None:
+    """
+    Refuse to compile in a forked child of a process that has compiled: the compiler's threads are
+    gone there, and it would wait for them for ever.
+    """
+    global _compiled_in
+    process = os.getpid()
+    if _compiled_in not in (0, process):
+        raise WasmtimeError(
+            "this process was forked from one that has compiled WebAssembly, whose compiler "
+            "threads do not exist here: compile before the fork, use Module.deserialize(), or "
+            "start processes with the 'spawn' or 'forkserver' method"
+        )
+    _compiled_in = process
+
+

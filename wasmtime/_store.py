@@ -1,0 +1,333 @@
+"""
+Stores: where WebAssembly lives and runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from ._engine import Engine
+from ._error import ArgumentTypeError, WasmtimeError
+from ._managed import Managed
+from ._native import check, core, ffi, lib
+
+if TYPE_CHECKING:
+    from ._func import Caller
+    from ._wasi import WasiConfig
+
+__all__ = ["Store", "StoreContext", "Storelike", "door"]
+
+_MAX_U64 = 2**64 - 1
+_MAX_I64 = 2**63 - 1
+
+
+class Store(core.Store, Managed):
+    """
+    A world for instances: everything that WebAssembly code makes or uses at run time.
+
+    Functions, memories, tables, globals and instances live in one store, can be used with that
+    store only, and end with it. A store serves one thread at a time: the first use from a second
+    thread while it is in use raises, and so does `close` by what it is running.
+
+    Python objects that the store reaches (host functions, the objects behind externrefs, `data`)
+    are part of Python's garbage collection: a cycle through a store is collected.
+
+    Args:
+        engine: The engine whose modules the store runs; None for a new one with the default
+            configuration.
+        data: Any object, which `data` returns.
+
+    Raises:
+        TypeError: `engine` is not an `Engine`.
+        ValueError: `engine` is closed.
+
+    Stands on ``wasmtime_store_new``.
+    """
+
+    def __init__(self, engine: Optional[Engine] = None, data: Optional[Any] = None) -> None:
+        if engine is None:
+            engine = Engine()
+        elif not isinstance(engine, Engine):
+            raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
+        self._init(engine, data)
+
+    @property
+    def engine(self) -> Engine:
+        """
+        The engine that this store was made with.
+        """
+        engine: Engine = self._engine
+        return engine
+
+    def gc(self) -> None:
+        """
+        Collect what WebAssembly no longer references: objects behind externrefs, and GC structs
+        and arrays.
+
+        This happens by itself from time to time; it need not be called.
+
+        Raises:
+            ValueError: The store is closed.
+            WasmtimeError: The store is in use by another thread.
+        """
+        with door(self) as context:
+            check(lib.wasmtime_context_gc(context))
+
+    def set_fuel(self, fuel: int) -> None:
+        """
+        Set how much fuel is left. Most WebAssembly instructions use one unit; a trap ends the
+        code that runs out.
+
+        Args:
+            fuel: Units, 0 ... 2**64-1.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            OverflowError: `fuel` is out of range.
+            ValueError: The store is closed.
+        """
+        fuel = _unsigned("fuel", fuel)
+        with door(self) as context:
+            check(lib.wasmtime_context_set_fuel(context, fuel))
+
+    def get_fuel(self) -> int:
+        """
+        How much fuel is left.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            ValueError: The store is closed.
+        """
+        fuel = ffi.new("uint64_t *")
+        with door(self) as context:
+            check(lib.wasmtime_context_get_fuel(context, fuel))
+        return int(fuel[0])
+
+    def add_fuel(self, fuel: int) -> None:
+        """
+        Add fuel to what is left.
+
+        Args:
+            fuel: Units to add, 0 ... 2**64-1; the sum must stay in that range.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            OverflowError: `fuel` or the sum is out of range.
+            ValueError: The store is closed.
+        """
+        fuel = _unsigned("fuel", fuel)
+        total = self.get_fuel() + fuel
+        if total > _MAX_U64:
+            raise OverflowError(f"fuel: {fuel} more than what is left exceeds 2**64-1")
+        self.set_fuel(total)
+        self._fuel_added = getattr(self, "_fuel_added", 0) + fuel
+
+    def fuel_consumed(self) -> int:
+        """
+        How much of the fuel that `add_fuel` added has been used.
+
+        A call of `set_fuel` in between does not count as adding.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            ValueError: The store is closed.
+        """
+        left = self.get_fuel()
+        return max(0, getattr(self, "_fuel_added", 0) - left)
+
+    def set_fuel_async_yield_interval(self, interval: Optional[int]) -> None:
+        """
+        Let asynchronous calls give way each time that they have used this much fuel.
+
+        Args:
+            interval: Units of fuel, at least 1, or None to never give way.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            ValueError: `interval` is 0, or the store is closed.
+        """
+        value = 0 if interval is None else _unsigned("interval", interval)
+        if interval is not None and value == 0:
+            raise ValueError("interval must be at least 1, or None")
+        with door(self) as context:
+            check(lib.wasmtime_context_fuel_async_yield_interval(context, value))
+
+    def set_wasi(self, wasi: WasiConfig) -> None:
+        """
+        Give this store a WASI environment, for what `Linker.define_wasi` defines.
+
+        Args:
+            wasi: The configuration. It is read now.
+
+        Raises:
+            TypeError: `wasi` is not a `WasiConfig`.
+            WasmtimeError: Something that it names cannot be opened any more.
+            ValueError: The store or the configuration is closed.
+        """
+        from ._wasi import WasiConfig
+
+        if not isinstance(wasi, WasiConfig):
+            raise ArgumentTypeError(f"wasi must be a WasiConfig, not {type(wasi).__name__}")
+        with door(self) as context:
+            native, sinks = wasi._configure()
+            check(lib.wasmtime_context_set_wasi(context, native))
+        for pair in sinks:
+            self._add_sink(pair)
+        self._has_wasi = True
+
+    def set_wasi_http(self) -> None:
+        """
+        Give this store a WASI HTTP environment, for components that use ``wasi:http``.
+
+        Raises:
+            WasmtimeError: `set_wasi` has not been called, which this needs.
+            ValueError: The store is closed.
+        """
+        with door(self) as context:
+            if not self._has_wasi:
+                raise WasmtimeError(
+                    "set_wasi_http() needs WASI: call store.set_wasi(WasiConfig()) before it"
+                )
+            lib.wasmtime_context_set_wasi_http(context)
+
+    _has_wasi: bool = False
+
+    def set_epoch_deadline(self, ticks_after_current: int = 1, **old: int) -> None:
+        """
+        End WebAssembly code with a trap when the engine's epoch has moved this often from now.
+
+        Without a deadline, code is never ended by the epoch, unless `Config.epoch_interruption`
+        was set to True explicitly: then a store must be given a deadline before anything runs.
+
+        Args:
+            ticks_after_current: How many calls of `Engine.increment_epoch` from now, 0 ... 2**64-1;
+                0 ends code at once. The keyword ``ticks`` is the same.
+
+        Raises:
+            OverflowError: Out of range.
+            WasmtimeError: The engine was made with `Config.epoch_interruption` False.
+            ValueError: The store is closed.
+        """
+        if old:
+            if set(old) != {"ticks"}:
+                raise TypeError(f"set_epoch_deadline() got unexpected arguments {sorted(old)}")
+            ticks_after_current = old["ticks"]
+        self._set_epoch_deadline(_unsigned("ticks_after_current", ticks_after_current))
+
+    def set_epoch_deadline_callback(self, callback: Optional[Callable[[], int]]) -> None:
+        """
+        Ask `callback` at the epoch deadline instead of trapping.
+
+        Args:
+            callback: Called on the thread that runs the code. It returns how many epochs to go on
+                for, 0 to trap; what it raises arrives at the call. None: trap, as before.
+
+        Raises:
+            TypeError: `callback` is not callable.
+            ValueError: The store is closed.
+
+        Stands on ``wasmtime_store_epoch_deadline_callback``.
+        """
+        self._set_epoch_callback(callback)
+
+    def set_limits(
+        self,
+        memory_size: int = -1,
+        table_elements: int = -1,
+        instances: int = -1,
+        tables: int = -1,
+        memories: int = -1,
+    ) -> None:
+        """
+        Bound what the code in this store can allocate from now on.
+
+        What would exceed a bound fails: instantiation raises, ``memory.grow`` and ``table.grow``
+        return -1 to WebAssembly. A call replaces all bounds of the call before.
+
+        Args:
+            memory_size: Bytes of each linear memory.
+            table_elements: Elements of each table.
+            instances: Number of instances.
+            tables: Number of tables.
+            memories: Number of linear memories.
+                A negative number is no bound of that kind (for the last three: the library's
+                default of 10 000).
+
+        Raises:
+            OverflowError: A number exceeds 2**63-1.
+            TypeError: Something is not an integer.
+            ValueError: The store is closed.
+
+        Stands on ``wasmtime_store_limiter``.
+        """
+        limits = [
+            _signed(name, value)
+            for name, value in (
+                ("memory_size", memory_size),
+                ("table_elements", table_elements),
+                ("instances", instances),
+                ("tables", tables),
+                ("memories", memories),
+            )
+        ]
+        with door(self):
+            lib.wasmtime_store_limiter(ffi.cast("wasmtime_store_t *", self._address), *limits)
+
+
+class StoreContext(core.Caller):
+    """
+    A store, for the length of a host call of a component.
+
+    It can stand wherever a store is asked for, until the host call that it was made for returns;
+    then it says so.
+    """
+
+
+Storelike = Union[Store, "Caller", StoreContext]
+
+
+def door(store: Storelike, *items: Any) -> Any:
+    """
+    The way into a store for calls through cffi: a context manager that gives the
+    ``wasmtime_context_t *``.
+
+    Inside, the store belongs to this thread; at the end, an exception that a host function below
+    raised is raised again.
+
+    Args:
+        store: A Store, Caller or StoreContext.
+        items: What is going to be used in it; each must live in this store.
+
+    Raises:
+        ValueError: The store is closed, or the Caller or StoreContext has expired.
+        WasmtimeError: The store is in use by another thread, an item lives in another store, or
+            this thread's stack is too small.
+    """
+    entrance = core.Door(store)
+    home: Any = store if isinstance(store, core.Store) else store._store
+    if home._context_cdata is None:
+        home._context_cdata = ffi.cast("wasmtime_context_t *", home._context_address)
+    for item in items:
+        item._belongs_to(store)
+    return entrance
+
+
+def _integer(name: str, value: Any) -> int:
+    try:
+        return int(value.__index__())
+    except AttributeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+
+
+def _unsigned(name: str, value: Any) -> int:
+    value = _integer(name, value)
+    if not 0 <= value <= _MAX_U64:
+        raise OverflowError(f"{name}: {value} is not in the range 0 ... 2**64-1")
+    return value
+
+
+def _signed(name: str, value: Any) -> int:
+    value = _integer(name, value)
+    if value > _MAX_I64:
+        raise OverflowError(f"{name}: {value} exceeds 2**63-1")
+    return max(value, -1)

@@ -1,0 +1,67 @@
+"""
+Tables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._error import ArgumentTypeError
+from ._func import _engine_of
+from ._native import address_of, check, core, ffi, lib
+from ._store import Storelike, door
+from ._types import TableType
+
+__all__ = ["Table"]
+
+
+class Table(core.Table):
+    """
+    A table: an array of references.
+
+    Args:
+        store: The store to make the table in.
+        ty: Its type.
+        init: What its elements hold at first: a `Func`, any object for a table of externrefs, or
+            None for null.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        WasmtimeError: The store's limits do not allow it, `init` belongs to another store, or the
+            store is in use.
+        ValueError: The store is closed.
+
+    Stands on ``wasmtime_table_new``.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, store: Storelike, ty: TableType, init: Any) -> None:
+        if not isinstance(ty, TableType):
+            raise ArgumentTypeError(f"ty must be a TableType, not {type(ty).__name__}")
+        native = ty._to_native()
+        element = lib.wasm_tabletype_element(native)
+        result = ffi.new("wasmtime_table_t *")
+        raw = ffi.new("wasmtime_val_t *")
+        with door(store) as context:
+            ty._check_engine(_engine_of(store))
+            core.lower(store, init, address_of(element), address_of(raw), "init")
+            error = lib.wasmtime_table_new(context, native, raw, result)
+            lib.wasmtime_val_unroot(raw)
+            check(error)
+        self._set_native(store, address_of(result))
+
+    def type(self, store: Storelike) -> TableType:
+        """
+        The table's type. Its minimum is the table's current size.
+
+        Raises:
+            WasmtimeError: The table lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        with door(store, self) as context:
+            native = ffi.gc(
+                lib.wasmtime_table_type(context, ffi.cast("wasmtime_table_t *", self._address)),
+                lib.wasm_tabletype_delete,
+            )
+        return TableType._from_native(native, _engine_of(store))

@@ -1,0 +1,77 @@
+"""
+Tags: the identities of WebAssembly exceptions.
+"""
+
+from __future__ import annotations
+
+from ._error import ArgumentTypeError
+from ._func import _engine_of
+from ._native import address_of, check, core, ffi, lib
+from ._store import Storelike, door
+from ._types import TagType
+
+__all__ = ["Tag"]
+
+
+class Tag(core.Tag):
+    """
+    A tag: what an exception is thrown with and caught by.
+
+    Args:
+        store: The store to make the tag in.
+        ty: Its type, which says what an exception carries.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        WasmtimeError: The tag cannot be made, or the store is in use.
+        ValueError: The store is closed.
+
+    Stands on ``wasmtime_tag_new``.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, store: Storelike, ty: TagType) -> None:
+        if not isinstance(ty, TagType):
+            raise ArgumentTypeError(f"ty must be a TagType, not {type(ty).__name__}")
+        native = ty._to_native()
+        result = ffi.new("wasmtime_tag_t *")
+        with door(store) as context:
+            ty._check_engine(_engine_of(store))
+            check(lib.wasmtime_tag_new(context, native, result))
+        self._set_native(store, address_of(result))
+
+    def type(self, store: Storelike) -> TagType:
+        """
+        The tag's type.
+
+        Raises:
+            WasmtimeError: The tag lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        with door(store, self) as context:
+            native = ffi.gc(
+                lib.wasmtime_tag_type(context, ffi.cast("wasmtime_tag_t *", self._address)),
+                lib.wasm_tagtype_delete,
+            )
+        return TagType._from_native(native, _engine_of(store))
+
+    def eq(self, store: Storelike, other: Tag) -> bool:
+        """
+        Whether both are the same tag.
+
+        Raises:
+            TypeError: `other` is not a Tag.
+            WasmtimeError: A tag lives in another store, or the store is in use.
+            ValueError: The store is closed.
+        """
+        if not isinstance(other, Tag):
+            raise ArgumentTypeError(f"other must be a Tag, not {type(other).__name__}")
+        with door(store, self, other) as context:
+            return bool(
+                lib.wasmtime_tag_eq(
+                    context,
+                    ffi.cast("wasmtime_tag_t *", self._address),
+                    ffi.cast("wasmtime_tag_t *", other._address),
+                )
+            )
