@@ -177,7 +177,7 @@ class TestEsbuild:
         assert b"// shapes/circle.ts" in done.stdout
         done = command_line(program, "--no-such-flag")
         assert done.returncode == 1
-        assert b"Invalid build flag" in done.stderr
+        assert b'flag: "--no-such-flag"' in done.stderr
 
 
 class TestFlite:
@@ -397,14 +397,15 @@ class Ruby:
         return bytes(self.memory.read(self.store, pointer, pointer + length)).decode()
 
 
+@pytest.fixture(scope="module")
+def ruby(run: Runner) -> Ruby:
+    return Ruby(run)
+
+
 class TestRuby:
     """
     CRuby: a reactor that is called many times and calls host functions in turn.
     """
-
-    @pytest.fixture(scope="class")
-    def ruby(self, run: Runner) -> Ruby:
-        return Ruby(run)
 
     def test_version_is_the_packages(self, ruby: Ruby) -> None:
         assert ruby.text("RUBY_VERSION").startswith("3.4.")
@@ -432,10 +433,6 @@ class TestRuby:
         assert ruby.text(fiber) == "[0, 1, 2, :end]"
         _, state = ruby.evaluate("raise ArgumentError, 'left to the host'")
         assert state != 0
-        self.check_errinfo(ruby)
-
-    @staticmethod
-    def check_errinfo(ruby: Ruby) -> None:
         assert ruby.text("$!.class") == "ArgumentError"
         ruby.call("rb-clear-errinfo: func() -> ()")
 

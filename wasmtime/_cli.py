@@ -33,6 +33,7 @@ from ._error import ExitTrap, WasmtimeError
 from ._func import Func
 from ._linker import Linker
 from ._module import Module
+from ._native import VERSION
 from ._store import Store
 from ._trap import Trap
 from ._types import FuncType, ValType
@@ -559,10 +560,8 @@ _PROGRAM = "python -m wasmtime"
 
 
 def _version() -> str:
-    from . import __version__
-
     return (
-        f"wasmtime {__version__} ({sys.platform} {platform.machine() or 'unknown machine'}, "
+        f"wasmtime {VERSION} ({sys.platform} {platform.machine() or 'unknown machine'}, "
         f"{platform.python_implementation()} {platform.python_version()})"
     )
 
