@@ -257,7 +257,13 @@ class TestRun:
         assert run("run", "--no-cache", module(programs.HELLO)).returncode == 0
         assert not (tmp_path / "cache").exists()
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="permissions work differently")
+    @pytest.mark.skipif(sys.platform != "linux", reason="the cache lies elsewhere")
+    def test_cache(self, run: Run, module: Any, tmp_path: Path) -> None:
+        for _ in range(2):
+            assert run("run", module(programs.exits(4))).returncode == 4
+        assert list((tmp_path / "cache").rglob("*"))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the cache lies elsewhere")
     def test_cache_that_cannot_be_written(self, run: Run, module: Any, tmp_path: Path) -> None:
         (tmp_path / "cache").write_text("in the way")
         assert run("run", module(programs.exits(4))).returncode == 4

@@ -31,6 +31,7 @@ from wasmtime import (
     Trap,
     ValType,
     WasiConfig,
+    WasmtimeError,
 )
 
 # The largest takes several seconds to compile, and a slow network several more to fetch.
@@ -55,7 +56,17 @@ class Runner:
     """
 
     def __init__(self) -> None:
-        self.engine = Engine()
+        # What compiling took last time is not repeated; the programs never change.
+        config = Config()
+        cache = registry.cache_directory() / "compiled"
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            settings = cache / "cache.toml"
+            settings.write_text(f"[cache]\ndirectory = {json.dumps(str(cache))}\n")
+            config.cache = str(settings)
+        except (OSError, WasmtimeError):
+            pass  # without a cache it only takes longer
+        self.engine = Engine(config)
         self._modules: dict[str, Module] = {}
 
     def module(self, name: str) -> Module:
@@ -99,6 +110,8 @@ def command_line(*arguments: Any, **options: Any) -> subprocess.CompletedProcess
     return subprocess.run(
         [sys.executable, "-m", "wasmtime", "run", *map(os.fspath, arguments)],
         capture_output=True,
+        # Linux looks here for the cache of compiled modules, which so does not fill the user's.
+        env={**os.environ, "XDG_CACHE_HOME": str(registry.cache_directory() / "compiled")},
         timeout=300,
         **options,
     )

@@ -356,7 +356,7 @@ def _engine(no_cache: bool, fuel: bool) -> Engine:
             return Engine(config)
         except WasmtimeError:
             # A home directory that cannot be written to is no reason not to run a program.
-            config.cache = False
+            del config.cache
     return Engine(config)
 
 
