@@ -21,6 +21,7 @@ type or range. What a Python function raises while WebAssembly calls it arrives 
 as the same object.
 """
 
+from ._annotations import f32, f64, i32, i64
 from ._config import Config, PoolingAllocationConfig
 from ._engine import Engine
 from ._error import ExitTrap, WasmtimeError
@@ -102,5 +103,9 @@ __all__ = [
     "WasiConfig",
     "WasmtimeError",
     "__version__",
+    "f32",
+    "f64",
+    "i32",
+    "i64",
     "wat2wasm",
 ]

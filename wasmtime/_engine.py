@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ._config import Config
+from ._config import Config, PoolingAllocationConfig
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._native import core, ffi, lib
@@ -43,10 +43,15 @@ class Engine(core.Engine, Managed):
         if pointer == ffi.NULL:
             raise WasmtimeError("the engine could not be made with this configuration")
         self._adopt("wasm_engine_t", pointer)
+        self._config = config._snapshot()
+        pooled = isinstance(config.allocation_strategy, PoolingAllocationConfig)
         self._configure(
-            config.epoch_interruption, config._epoch_explicit, config._effective_max_wasm_stack
+            config.epoch_interruption,
+            config._epoch_explicit,
+            config._effective_max_wasm_stack,
+            config.memory_may_move and not pooled,
+            config.memory_reservation,
         )
-        self._settings = config._snapshot()
 
     def is_pulley(self) -> bool:
         """

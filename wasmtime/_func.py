@@ -4,8 +4,9 @@ Functions, and the caller that a host function can ask for.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
+from ._annotations import host_signature
 from ._error import ArgumentTypeError
 from ._exportable import AsExtern
 from ._native import address_of, core, ffi, lib
@@ -38,7 +39,8 @@ class Func(core.Func):
 
     Args:
         store: The store to make the function in.
-        ty: Its type.
+        ty: Its type. It can be left out (``Func(store, func)``) where annotations tell it: see
+            `Linker.func`.
         func: What to call: it gets one argument for each parameter and returns what the table
             above says. What it raises, BaseException included, arrives at the outer call as the
             same object, with the attribute ``wasm_backtrace``.
@@ -69,10 +71,13 @@ class Func(core.Func):
     def __init__(
         self,
         store: Storelike,
-        ty: FuncType,
-        func: Callable[..., Any],
+        ty: Union[FuncType, Callable[..., Any]],
+        func: Optional[Callable[..., Any]] = None,
         access_caller: bool = False,
     ) -> None:
+        if func is None and callable(ty):
+            func = ty
+            ty, access_caller = host_signature(func, access_caller)
         if not isinstance(ty, FuncType):
             raise ArgumentTypeError(f"ty must be a FuncType, not {type(ty).__name__}")
         with_engine = store if isinstance(store, core.Store) else getattr(store, "_store", None)

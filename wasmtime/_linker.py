@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
+from ._annotations import host_signature
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._exportable import AsExtern
@@ -22,6 +23,8 @@ from ._types import FuncType, ImportType
 from ._wasi import WasiConfig
 
 __all__ = ["Linker"]
+
+_HostFunction = TypeVar("_HostFunction", bound=Callable[..., Any])
 
 
 class _AllowShadowing:
@@ -220,6 +223,52 @@ class Linker(core.Linker, Managed):
             except BaseException:
                 definitions.remove(host)
                 raise
+
+    def func(
+        self, module: str, name: Optional[str] = None
+    ) -> Callable[[_HostFunction], _HostFunction]:
+        """
+        Define the decorated Python function, whose annotations tell its WebAssembly type.
+
+        ==============================  ============================================
+        annotation                      WebAssembly type
+        ==============================  ============================================
+        `i32`, `i64`, `f32`, `f64`      the type of that name
+        ``int``                         i32
+        ``float``                       f64
+        `Func`, ``Optional[Func]``      funcref
+        ``object``, ``Any``             externref
+        `Caller`, first parameter       none: the calling instance and its store
+        ``tuple[...]``, as result       several results
+        ``None``, as result             no result
+        ==============================  ============================================
+
+        Args:
+            module: First part of the name.
+            name: Second part of the name; None for the function's own name.
+
+        Returns:
+            A decorator that gives back the function itself.
+
+        Raises (where the decorator is applied):
+            TypeError: A parameter or the result has no annotation, or one that is not in the
+                table.
+            WasmtimeError: The name is taken and `allow_shadowing` is off.
+
+        Example:
+            >>> from wasmtime import Engine, Linker, i32
+            >>> linker = Linker(Engine())
+            >>> @linker.func("env")
+            ... def add(a: i32, b: i32) -> i32:
+            ...     return a + b
+        """
+
+        def define(func: _HostFunction) -> _HostFunction:
+            ty, access_caller = host_signature(func)
+            self.define_func(module, func.__name__ if name is None else name, ty, func, access_caller)
+            return func
+
+        return define
 
     def define_instance(self, store: Storelike, name: str, instance: Instance) -> None:
         """

@@ -11,6 +11,7 @@ from ._func import _engine_of
 from ._native import address_of, check, core, ffi, lib
 from ._store import Storelike, door
 from ._types import MemoryType
+from ._view import cast_view, numpy_array
 
 __all__ = ["Memory"]
 
@@ -57,7 +58,7 @@ class Memory(core.Memory):
 
     def type(self, store: Storelike) -> MemoryType:
         """
-        The memory's type. Its minimum is the memory's current size.
+        The memory's type, as it was declared; `size` tells what it has grown to.
 
         Raises:
             WasmtimeError: The memory lives in another store, or the store is in use.
@@ -83,6 +84,73 @@ class Memory(core.Memory):
         from ._pointer import data_pointer
 
         return data_pointer(self._bounds(store)[0])
+
+    def view(
+        self,
+        store: Storelike,
+        start: int = 0,
+        stop: Optional[int] = None,
+        dtype: str = "u8",
+        readonly: bool = False,
+    ) -> memoryview:
+        """
+        The bytes themselves, without a copy: what is written to the view, WebAssembly sees, and
+        the other way round.
+
+        The view covers the memory as it is now; a later growth neither moves it nor makes it
+        longer. It keeps its store alive, and `Store.close` is refused while one exists, so it
+        never dangles. A memory whose bytes may move when it grows cannot be viewed.
+
+        Args:
+            store: The store that the memory lives in.
+            start: First byte, 0 or more.
+            stop: Byte to stop before, or None for the end of the memory.
+            dtype: What the elements are: ``"u8"``, ``"i8"``, ``"u16"``, ``"i16"``, ``"u32"``,
+                ``"i32"``, ``"u64"``, ``"i64"``, ``"f32"`` or ``"f64"``. On a big-endian machine
+                only the first two are offered, for WebAssembly is little-endian.
+            readonly: Refuse writing through the view.
+
+        Returns:
+            A memoryview with elements of that type. `memoryview.release` or deleting it gives the
+            store free to be closed.
+
+        Raises:
+            IndexError: The range is not inside the memory.
+            ValueError: The range is no whole number of elements, `dtype` is unknown, or the store
+                is closed.
+            BufferError: The memory may move. It cannot with the default configuration unless it
+                is a 64-bit memory; `Config.memory_may_move` and `Config.memory_reservation`
+                decide.
+            WasmtimeError: The memory lives in another store, or the store is in use by another
+                thread.
+
+        Example:
+            >>> from wasmtime import Limits, Memory, MemoryType, Store
+            >>> store = Store()
+            >>> memory = Memory(store, MemoryType(Limits(1)))
+            >>> numbers = memory.view(store, 64, 96, "f64")
+            >>> numbers[0] = 1.5
+            >>> memory.read(store, 64, 72)
+            bytearray(b'\x00\x00\x00\x00\x00\x00\xf8?')
+        """
+        return cast_view(self._view(store, start, stop, readonly), dtype)
+
+    def array(
+        self,
+        store: Storelike,
+        dtype: str = "u8",
+        start: int = 0,
+        stop: Optional[int] = None,
+        readonly: bool = False,
+    ) -> Any:
+        """
+        As `view`, but a one-dimensional NumPy array, without a copy.
+
+        Raises:
+            ImportError: NumPy is not installed; `view` does without it.
+            Exception: As `view`.
+        """
+        return numpy_array(self.view(store, start, stop, "u8", readonly), dtype)
 
     def get_buffer_ptr(
         self, store: Storelike, size: Optional[int] = None, offset: int = 0

@@ -4,15 +4,16 @@ Memories that several threads share.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._module import engine_handle
-from ._native import check, ffi, lib
+from ._native import check, core, ffi, lib
 from ._store import Storelike, _unsigned
 from ._types import MemoryType
+from ._view import cast_view, numpy_array
 
 __all__ = ["SharedMemory"]
 
@@ -117,6 +118,43 @@ class SharedMemory(Managed):
         """
         handle = self._use()
         return int(lib.wasmtime_sharedmemory_data_size(handle.pointer))
+
+    def view(
+        self,
+        start: int = 0,
+        stop: Optional[int] = None,
+        dtype: str = "u8",
+        readonly: bool = False,
+    ) -> memoryview:
+        """
+        The bytes themselves, without a copy, as `Memory.view`.
+
+        The view keeps the native memory alive, also when this object is closed. Other threads
+        may change the bytes at any time.
+
+        Raises:
+            IndexError: The range is not inside the memory.
+            ValueError: The range is no whole number of elements, `dtype` is unknown, or the memory
+                is closed.
+        """
+        view = core.shared_memory_view(self._use(), start, stop, readonly)
+        return cast_view(view, dtype)
+
+    def array(
+        self,
+        dtype: str = "u8",
+        start: int = 0,
+        stop: Optional[int] = None,
+        readonly: bool = False,
+    ) -> Any:
+        """
+        As `view`, but a one-dimensional NumPy array, without a copy.
+
+        Raises:
+            ImportError: NumPy is not installed; `view` does without it.
+            Exception: As `view`.
+        """
+        return numpy_array(self.view(start, stop, "u8", readonly), dtype)
 
     def as_memory(self, store: Storelike) -> SharedMemory:
         """

@@ -53,7 +53,7 @@ class Table(core.Table):
 
     def type(self, store: Storelike) -> TableType:
         """
-        The table's type. Its minimum is the table's current size.
+        The table's type, as it was declared; `size` tells what it has grown to.
 
         Raises:
             WasmtimeError: The table lives in another store, or the store is in use.

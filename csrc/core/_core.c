@@ -17,6 +17,7 @@
 #include "hostfunc.c"
 #include "func.c"
 #include "memory.c"
+#include "export.c"
 #include "global_table.c"
 #include "instance.c"
 #include "output.c"
@@ -36,6 +37,8 @@ static PyMethodDef core_functions[] = {
     {"lower_extern", core_lower_extern, METH_VARARGS,
      "lower_extern(store, item, address)\n--\n\n"
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
+    {"shared_memory_view", core_shared_memory_view, METH_VARARGS,
+     "shared_memory_view(handle, start, stop, readonly)\n--\n\nA memoryview of a shared memory."},
     {"wrap_extern", core_wrap_extern, METH_VARARGS,
      "wrap_extern(store, address)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
     {NULL, NULL, 0, NULL},
@@ -67,6 +70,7 @@ static const struct {
     {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
     {"Reference", &reference_spec, &state.Reference_base, NULL},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
+    {"MemoryExport", &export_spec, &state.MemoryExport, NULL},
 };
 
 /* The size of the struct that follows an item's head. */

@@ -352,6 +352,8 @@ struct EngineObject {
     OwnerObject owner;
     uintptr_t epoch;     /* moved by Engine.increment_epoch() alone, not by the watchdog */
     uintptr_t wasm_stack; /* bytes of native stack that WebAssembly may use */
+    uint64_t memory_reservation; /* bytes that a linear memory can grow into in place */
+    bool memory_may_move; /* a memory may outgrow its reservation */
     bool epochs;         /* epoch checks are compiled in */
     bool epochs_explicit; /* the user asked for them: a new store's deadline is at hand */
 };
@@ -372,11 +374,15 @@ engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 engine_configure(EngineObject *self, PyObject *args)
 {
-    int epochs, epochs_explicit;
+    int epochs, epochs_explicit, memory_may_move;
     Py_ssize_t wasm_stack;
-    if (!PyArg_ParseTuple(args, "ppn:_configure", &epochs, &epochs_explicit, &wasm_stack)) {
+    unsigned long long memory_reservation;
+    if (!PyArg_ParseTuple(args, "ppnpK:_configure", &epochs, &epochs_explicit, &wasm_stack,
+                          &memory_may_move, &memory_reservation)) {
         return NULL;
     }
+    self->memory_may_move = memory_may_move != 0;
+    self->memory_reservation = memory_reservation;
     self->epochs = epochs != 0;
     self->epochs_explicit = epochs_explicit != 0;
     self->wasm_stack = (uintptr_t)wasm_stack;
@@ -387,7 +393,8 @@ static PyMethodDef engine_methods[] = {
     {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
      "increment_epoch()\n--\n\nSee wasmtime.Engine."},
     {"_configure", (PyCFunction)engine_configure, METH_VARARGS,
-     "_configure(epochs, epochs_explicit, wasm_stack)\n--\n\nWhat the core must know."},
+     "_configure(epochs, epochs_explicit, wasm_stack, memory_may_move, memory_reservation)\n--\n\n"
+     "What the core must know of the configuration."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -285,6 +285,8 @@ memory_bounds(PyObject *self, PyObject *object)
     return Py_BuildValue("(Kn)", (unsigned long long)(uintptr_t)data, (Py_ssize_t)size);
 }
 
+static PyObject *memory_view(PyObject *self, PyObject *args);
+
 #define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 static PyMethodDef memory_methods[] = {
     {"read", FAST(memory_read), memory_read_doc},
@@ -292,6 +294,8 @@ static PyMethodDef memory_methods[] = {
     {"size", FAST(memory_size), memory_size_doc},
     {"data_len", FAST(memory_data_len), memory_data_len_doc},
     {"grow", FAST(memory_grow), memory_grow_doc},
+    {"_view", memory_view, METH_VARARGS,
+     "_view(store, start, stop, readonly)\n--\n\nA memoryview of bytes; see wasmtime.Memory.view."},
     {"_bounds", (PyCFunction)memory_bounds, METH_O,
      "_bounds(store)\n--\n\nAddress and length of the bytes, now."},
     {NULL, NULL, 0, NULL},

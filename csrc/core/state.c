@@ -27,6 +27,7 @@ typedef struct {
     PyTypeObject *Reference_base;
     PyTypeObject *OutputSink;
     PyTypeObject *Door;
+    PyTypeObject *MemoryExport;
 
     /* Handed over by the package: the public classes, of which the core makes instances. */
     PyObject *Store;

@@ -28,6 +28,7 @@ struct StoreObject {
     HandleObject *engine_handle; /* keeps the native engine for the watchdog */
     PyObject *home;              /* weak reference to this Store: identity of what lives in it */
     PyObject *weakrefs;
+    uintptr_t exports;       /* views of its memories that exist */
     uintptr_t thread;        /* the Thread that is inside, 0 when none */
     uint32_t depth;          /* how often it entered */
     bool epochs;
@@ -483,6 +484,13 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
                             : "store is in use by another thread: it cannot be closed now");
         return NULL;
     }
+    if (atomic_load(&self->exports) != 0) {
+        PyErr_Format(PyExc_BufferError,
+                     "store: %zu views of its memories exist; release them (del, or "
+                     "memoryview.release()) before closing it",
+                     (size_t)self->exports);
+        return NULL;
+    }
     self->owner.closed = true;
     store_delete(self);
     Py_RETURN_NONE;
@@ -507,10 +515,16 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
 static int
 store_clear(StoreObject *self)
 {
-    if (self->depth == 0) {
+    if (self->depth == 0 && atomic_load(&self->exports) == 0) {
         self->owner.closed = true;
         store_delete(self);
         Py_CLEAR(self->owner.engine);
+    }
+    else {
+        /* Views of its memories are part of the cycle: it is broken at what we hold, and the
+         * native store goes when the last view does. */
+        Py_CLEAR(self->data);
+        Py_CLEAR(self->deadline_callback);
     }
     return 0;
 }
