@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from typing import Any, Union
 
+from ._artifact import check_artifact, check_artifact_file, seal
+from ._cache import CacheOption, open_cache
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
@@ -79,7 +81,9 @@ class Module(Managed):
         return module
 
     @classmethod
-    def from_file(cls, engine: Engine, path: _Path, validate: bool = True) -> Module:
+    def from_file(
+        cls, engine: Engine, path: _Path, validate: bool = True, cache: CacheOption = False
+    ) -> Module:
         """
         Compile the module in a file, binary or text.
 
@@ -87,15 +91,29 @@ class Module(Managed):
             engine: The engine to compile with.
             path: The file.
             validate: As for `Module`.
+            cache: Where to keep the compiled code, so that the next process starts in
+                milliseconds: True for a directory of this user's own, or a directory that belongs
+                to this user alone. Entries depend on the contents of the file and on the engine's
+                configuration; damaged ones are compiled again, old ones removed beyond 2 GiB.
 
         Raises:
-            OSError: The file cannot be read.
-            WasmtimeError: What it holds is not a valid module.
+            OSError: The file cannot be read, or the cache directory not be made.
+            WasmtimeError: What it holds is not a valid module, or others can write to the cache
+                directory.
         """
         engine_handle(engine)
         with open(path, "rb") as file:
             contents = file.read()
-        return cls(engine, contents, validate)
+        if cache is False:
+            return cls(engine, contents, validate)
+        return open_cache(cache).load(
+            engine,
+            "module",
+            contents,
+            lambda artifact: cls.deserialize(engine, artifact),
+            lambda: cls(engine, contents, validate),
+            cls.serialize,
+        )
 
     @staticmethod
     def validate(engine: Engine, wasm: _Binary) -> None:
@@ -127,8 +145,8 @@ class Module(Managed):
         The compiled code as bytes, for `deserialize`.
 
         Returns:
-            A bytearray that starts with the ELF magic number, for machines of this kind and
-            engines of this configuration and version only.
+            A bytearray that starts with the ELF magic number and ends with a checksum, for
+            machines of this kind and engines of this configuration and version only.
 
         Raises:
             ValueError: The module is closed.
@@ -138,7 +156,7 @@ class Module(Managed):
         handle = self._use()
         vec = ffi.new("wasm_byte_vec_t *")
         check(lib.wasmtime_module_serialize(handle.pointer, vec))
-        return bytearray(take_bytes(vec))
+        return bytearray(seal(take_bytes(vec)))
 
     @classmethod
     def deserialize(cls, engine: Engine, encoded: _Binary) -> Module:
@@ -146,15 +164,18 @@ class Module(Managed):
         The module that `serialize` was called on.
 
         The bytes are machine code that will run in this process: they must come from where you
-        would take a native library from. The library checks that version and configuration fit,
-        not that the code is harmless.
+        would take a native library from. Damaged bytes are refused before they are looked at
+        where `serialize` made them; artifacts of the official command line and of other bindings
+        of the same version load too, unchecked. The library itself checks that version and
+        configuration fit, not that the code is harmless.
 
         Args:
             engine: An engine of the same version and configuration.
             encoded: The bytes.
 
         Raises:
-            WasmtimeError: Not an artifact, or of another version, configuration or machine.
+            WasmtimeError: Not an artifact, damaged, or of another version, configuration or
+                machine.
             TypeError: `encoded` is not bytes-like.
 
         Stands on ``wasmtime_module_deserialize``.
@@ -163,6 +184,7 @@ class Module(Managed):
             raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
         handle = engine_handle(engine)
         data = bytes(encoded)
+        check_artifact(data, "encoded")
         result = ffi.new("wasmtime_module_t **")
         check(
             lib.wasmtime_module_deserialize(
@@ -176,7 +198,8 @@ class Module(Managed):
         """
         As `deserialize`, from a file, which is mapped rather than read.
 
-        The file must not change while the module lives.
+        The file must not change while the module lives: a file that is cut short under a running
+        module ends the process, as it would for a native library.
 
         Args:
             engine: An engine of the same version and configuration.
@@ -184,14 +207,14 @@ class Module(Managed):
 
         Raises:
             OSError: The file cannot be opened.
-            WasmtimeError: Not an artifact, or of another version, configuration or machine.
+            WasmtimeError: Not an artifact, damaged, or of another version, configuration or
+                machine.
 
         Stands on ``wasmtime_module_deserialize_file``.
         """
         handle = engine_handle(engine)
         native_path = encode_path(path, "path")
-        with open(os.fsdecode(native_path), "rb"):
-            pass  # raises the error that names the file and the reason
+        check_artifact_file(native_path, f"the file {os.fsdecode(native_path)!r}")
         result = ffi.new("wasmtime_module_t **")
         check(lib.wasmtime_module_deserialize_file(handle.pointer, native_path, result))
         return cls._from_pointer(result[0], engine)
