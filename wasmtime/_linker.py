@@ -541,8 +541,8 @@ def explain_link_error(
     The error to raise when a module could not be instantiated: one that lists all imports that
     are missing, if that is why.
     """
-    if "unknown import" not in error.message:
-        return error
+    if error._handle is None or "unknown import" not in error.message:
+        return error  # not the library's: a host function raised it
     missing: list[ImportType] = [
         entry
         for entry in module.imports

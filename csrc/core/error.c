@@ -5,6 +5,18 @@
  * below which it was raised finds it there and raises the same object again. It never
  * leaves the store and the call that it belongs to. */
 
+/* An exception of `type`, made without running its __init__. */
+static PyObject *
+exception_make(PyObject *type)
+{
+#ifdef Py_LIMITED_API
+    newfunc make = (newfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_new);
+#else
+    newfunc make = ((PyTypeObject *)type)->tp_new;
+#endif
+    return make((PyTypeObject *)type, state.empty_tuple, NULL);
+}
+
 /* An exception of `type` that reads its details from the native `pointer`, which it owns. */
 static PyObject *
 exception_around(PyObject *type, void *pointer, int kind)
@@ -13,12 +25,7 @@ exception_around(PyObject *type, void *pointer, int kind)
     if (handle == NULL) {
         return NULL;
     }
-#ifdef Py_LIMITED_API
-    newfunc make = (newfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_new);
-#else
-    newfunc make = ((PyTypeObject *)type)->tp_new;
-#endif
-    PyObject *exception = make((PyTypeObject *)type, state.empty_tuple, NULL);
+    PyObject *exception = exception_make(type);
     if (exception != NULL
         && PyObject_SetAttr(exception, state.str_handle, (PyObject *)handle) < 0) {
         Py_CLEAR(exception);
@@ -44,8 +51,26 @@ exception_from_error(wasmtime_error_t *error)
     return exception;
 }
 
-/* Say on a Python exception through which WebAssembly frames it came: the attribute
- * `wasm_backtrace`, and a note where Python has notes. Takes `error` and `trap`. */
+/* Say on a Python exception through which WebAssembly frames it came, those of `carrier`: the
+ * attribute `wasm_backtrace`, and a note where Python has notes. */
+static void
+attach_frames(PyObject *exception, PyObject *carrier)
+{
+    PyObject *frames = carrier ? PyObject_GetAttrString(carrier, "frames") : NULL;
+    if (frames != NULL && PyObject_SetAttr(exception, state.str_wasm_backtrace, frames) == 0
+        && PyList_Size(frames) > 0 && PyObject_HasAttr(exception, state.str_add_note)) {
+        PyObject *lines = PyObject_CallMethod(carrier, "_backtrace_note", NULL);
+        PyObject *done = lines ? PyObject_CallMethodObjArgs(exception, state.str_add_note, lines, NULL)
+                               : NULL;
+        Py_XDECREF(lines);
+        Py_XDECREF(done);
+    }
+    Py_XDECREF(frames);
+    /* A decoration that fails must not replace what it decorates. */
+    PyErr_Clear();
+}
+
+/* As above; takes `error` and `trap`. */
 static void
 attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap)
 {
@@ -71,19 +96,38 @@ attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap
             wasm_trap_delete(trap);
         }
     }
-    PyObject *frames = carrier ? PyObject_GetAttrString(carrier, "frames") : NULL;
-    if (frames != NULL && PyObject_SetAttr(exception, state.str_wasm_backtrace, frames) == 0
-        && PyList_Size(frames) > 0 && PyObject_HasAttr(exception, state.str_add_note)) {
-        PyObject *lines = PyObject_CallMethod(carrier, "_backtrace_note", NULL);
-        PyObject *done = lines ? PyObject_CallMethodObjArgs(exception, state.str_add_note, lines, NULL)
-                               : NULL;
-        Py_XDECREF(lines);
-        Py_XDECREF(done);
-    }
-    Py_XDECREF(frames);
+    attach_frames(exception, carrier);
     Py_XDECREF(carrier);
-    /* A decoration that fails must not replace what it decorates. */
+}
+
+/* The exception to raise instead of `raised`, which a call through cffi came to: what a host
+ * function raised (`pending`, taken over), or a Trap if the epoch deadline ended the call. NULL:
+ * `raised` is right. */
+static PyObject *
+door_outcome(PyObject *pending, bool interrupted, PyObject *raised)
+{
+    bool native = raised != NULL && PyObject_TypeCheck(raised, (PyTypeObject *)state.WasmtimeError);
+    if (pending != NULL) {
+        if (native && !PyObject_HasAttr(pending, state.str_wasm_backtrace)) {
+            attach_frames(pending, raised);
+        }
+        return pending;
+    }
+    PyObject *handle = interrupted && native ? PyObject_GetAttr(raised, state.str_handle) : NULL;
+    if (handle == NULL || handle == Py_None) {
+        Py_XDECREF(handle);
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *trap = exception_make(state.Trap);
+    if (trap != NULL
+        && (PyObject_SetAttr(trap, state.str_handle, handle) < 0
+            || PyObject_SetAttr(trap, state.str_interrupted, Py_True) < 0)) {
+        Py_CLEAR(trap);
+    }
+    Py_DECREF(handle);
     PyErr_Clear();
+    return trap;
 }
 
 static NOINLINE bool

@@ -247,12 +247,13 @@ owner_adopt(OwnerObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!|O:_own", state.Handle, &handle, &engine)) {
         return NULL;
     }
-    if (self->handle != NULL) {
-        PyErr_SetString(PyExc_ValueError, "already initialized");
+    /* Not after close() either: what was made with the first native object (stores and modules
+     * of an engine) takes this object's identity for that object's. */
+    if (self->handle != NULL || self->closed) {
+        PyErr_SetString(PyExc_ValueError, self->closed ? "already closed" : "already initialized");
         return NULL;
     }
     self->handle = (HandleObject *)Py_NewRef(handle);
-    self->closed = false;
     if (engine != NULL && engine != Py_None) {
         Py_XSETREF(self->engine, Py_NewRef(engine));
     }

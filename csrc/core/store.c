@@ -32,7 +32,7 @@ struct StoreObject {
     uintptr_t thread;        /* the Thread that is inside, 0 when none */
     uint32_t depth;          /* how often it entered */
     bool epochs;
-    bool closing;
+    bool has_wasi;           /* WASI's functions may be called: without, they would abort */
     bool interrupted;        /* the epoch callback ended the call because of the deadline */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
     PyObject *pending;       /* exception raised by Python below the innermost native call */
@@ -312,11 +312,14 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
         fine = sinks_deliver(self);
     }
     if (fine && due) {
-        PyObject *ticks = PyObject_CallNoArgs(self->deadline_callback);
+        /* A reference of our own: the callback may replace itself. */
+        PyObject *callback = Py_NewRef(self->deadline_callback);
+        PyObject *ticks = PyObject_CallNoArgs(callback);
+        Py_DECREF(callback);
         fine = ticks != NULL;
         if (fine) {
-            unsigned long long more = PyLong_AsUnsignedLongLong(ticks);
-            if (more == (unsigned long long)-1 && PyErr_Occurred()) {
+            uint64_t more;
+            if (!argument_u64(ticks, "result of the epoch deadline callback", &more)) {
                 fine = false;
             }
             else if (more == 0) {
@@ -407,7 +410,6 @@ store_delete(StoreObject *self)
         return;
     }
     wasmtime_store_t *store = self->store;
-    self->closing = true;
     self->context = NULL;
     self->store = NULL;
     sinks_detach(self);
@@ -675,6 +677,7 @@ static PyGetSetDef store_getset[] = {
 static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
+    {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -894,8 +897,10 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     return Py_NewRef(store->context_cdata ? store->context_cdata : Py_None);
 }
 
+static PyObject *door_outcome(PyObject *pending, bool interrupted, PyObject *raised);
+
 static PyObject *
-door_exit(DoorObject *self, PyObject *Py_UNUSED(args))
+door_exit(DoorObject *self, PyObject *args)
 {
     StoreObject *store = self->store;
     if (!self->inside) {
@@ -910,13 +915,16 @@ door_exit(DoorObject *self, PyObject *Py_UNUSED(args))
     store->pending = self->call.pending;
     self->call.pending = NULL;
     bool fine = pending != NULL || store->sinks == NULL || sinks_deliver(store);
+    bool interrupted = store->interrupted;
     store->interrupted = false;
     store_leave(store);
-    if (pending != NULL) {
-        PyErr_SetRaisedException(pending);
+    if (!fine) {
         return NULL;
     }
-    if (!fine) {
+    PyObject *raised = PyTuple_Size(args) == 3 ? PyTuple_GetItem(args, 1) : NULL;
+    PyObject *better = door_outcome(pending, interrupted, raised);
+    if (better != NULL) {
+        PyErr_SetRaisedException(better);
         return NULL;
     }
     Py_RETURN_FALSE;

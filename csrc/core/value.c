@@ -107,10 +107,17 @@ unpack_val(PyObject *value, uint8_t kind, Place place)
         return NULL;
     }
     if (number != kind) {
-        PyErr_Format(PyExc_TypeError, "%s %zd: wrong type of `Val` provided: %s where %s is wanted",
-                     place.role, place.index,
-                     number >= 0 && number <= K_EXNREF ? kind_names[number] : "unknown",
-                     kind_names[kind]);
+        const char *given_name = number >= 0 && number <= K_EXNREF ? kind_names[number] : "unknown";
+        if (place.index) {
+            PyErr_Format(PyExc_TypeError,
+                         "%s %zd: wrong type of `Val` provided: %s where %s is wanted", place.role,
+                         place.index, given_name, kind_names[kind]);
+        }
+        else {
+            PyErr_Format(PyExc_TypeError,
+                         "%s: wrong type of `Val` provided: %s where %s is wanted", place.role,
+                         given_name, kind_names[kind]);
+        }
         return NULL;
     }
     return PyObject_GetAttr(value, state.str_val);
@@ -122,7 +129,6 @@ static NOINLINE bool
 lower_v128(PyObject *value, void *slot, Place place)
 {
     if (PyLong_Check(value)) {
-        static PyObject *base;
         /* Through int.to_bytes: vectors as integers are a convenience, not a hot path. */
         PyObject *zero = PyLong_FromLong(0);
         int negative = zero == NULL ? -1 : PyObject_RichCompareBool(value, zero, Py_LT);
@@ -130,7 +136,6 @@ lower_v128(PyObject *value, void *slot, Place place)
         if (negative < 0) {
             return false;
         }
-        (void)base;
         PyObject *method = PyObject_GetAttrString(value, "to_bytes");
         PyObject *args = Py_BuildValue("(is)", 16, "little");
         PyObject *kwargs = Py_BuildValue("{sO}", "signed", negative ? Py_True : Py_False);
@@ -166,8 +171,13 @@ lower_v128(PyObject *value, void *slot, Place place)
     Py_ssize_t length = view.len;
     PyBuffer_Release(&view);
     if (!fits) {
-        PyErr_Format(PyExc_ValueError, "%s %zd: a v128 takes 16 bytes, not %zd", place.role,
-                     place.index, length);
+        if (place.index) {
+            PyErr_Format(PyExc_ValueError, "%s %zd: a v128 takes 16 bytes, not %zd", place.role,
+                         place.index, length);
+        }
+        else {
+            PyErr_Format(PyExc_ValueError, "%s: a v128 takes 16 bytes, not %zd", place.role, length);
+        }
     }
     return fits;
 }
