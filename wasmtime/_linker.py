@@ -16,7 +16,7 @@ from ._func import Func
 from ._instance import Instance
 from ._instance_pre import InstancePre
 from ._managed import Managed
-from ._module import Module, engine_handle
+from ._module import WASI_MODULES, Module, engine_handle
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Store, Storelike, door
 from ._types import FuncType, ImportType
@@ -60,8 +60,9 @@ class Linker(core.Linker, Managed):
     What is defined with a store (`define`, `define_instance`, `define_module`) ties the linker to
     that store; host functions (`define_func`) and WASI serve every store of the engine.
 
-    A linker may be used by several threads, but not be changed while one of them instantiates;
-    that raises.
+    A linker may be used by several threads, which take turns where one of them changes it; a
+    function that the linker itself is running cannot change it, and a turn that does not come
+    within a second raises.
 
     Args:
         engine: The engine whose modules are linked.
@@ -105,11 +106,22 @@ class Linker(core.Linker, Managed):
         """
         The native linker, while nothing else uses it.
         """
-        handle = self._begin_define()
+        handle = self._begin(True)
         try:
             yield handle.pointer
         finally:
-            self._end_define()
+            self._end(True)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """
+        The native linker, while nothing changes it.
+        """
+        handle = self._begin(False)
+        try:
+            yield handle.pointer
+        finally:
+            self._end(False)
 
     @property
     def allow_shadowing(self) -> Any:
@@ -202,8 +214,9 @@ class Linker(core.Linker, Managed):
             if host.raw
             else (lib.wasmtime_linker_define_func, "wasmtime_func_callback_t")
         )
-        definitions = self._definitions
+        key = (module_name, field)
         with self._changing() as linker:
+            definitions = self._definitions
             # Before the native linker can reach it; a definition that fails leaves it unused.
             definitions.append(host)
             try:
@@ -223,6 +236,12 @@ class Linker(core.Linker, Managed):
             except BaseException:
                 definitions.remove(host)
                 raise
+            shadowed = self._host_functions.get(key)
+            if shadowed is not None:
+                # The native linker has dropped it. Stores that may call it keep the list as it
+                # was; this linker goes on with one without it.
+                self._definitions = [entry for entry in definitions if entry is not shadowed]
+            self._host_functions[key] = host
 
     def func(
         self, module: str, name: Optional[str] = None
@@ -345,8 +364,6 @@ class Linker(core.Linker, Managed):
         if store is not None:
             home.set_wasi(config)
 
-    _wasi_defined: bool = False
-
     def define_module(self, store: Storelike, name: str, module: Module) -> None:
         """
         Instantiate a module and define its exports under one first name.
@@ -371,6 +388,7 @@ class Linker(core.Linker, Managed):
         field = encode_name(name, "name")
         with door(store) as context:
             self._check_engine(store)
+            self._check_wasi(store, module._imports_wasi)
             self._lend_definitions(store)
             with self._changing() as linker:
                 check(
@@ -393,7 +411,7 @@ class Linker(core.Linker, Managed):
         """
         handle = self._module_handle(module)
         result = ffi.new("wasmtime_instance_pre_t **")
-        with self._changing() as linker:
+        with self._reading() as linker:
             check(lib.wasmtime_linker_instantiate_pre(linker, handle.pointer, result))
         pre = InstancePre.__new__(InstancePre)
         pre._init(
@@ -423,7 +441,7 @@ class Linker(core.Linker, Managed):
         with door(store) as context:
             self._check_engine(store)
             self._lend_definitions(store)
-            with self._changing() as linker:
+            with self._reading() as linker:
                 check(
                     lib.wasmtime_linker_get_default(
                         linker, context, field, len(field), ffi.addressof(raw.of, "func")
@@ -457,8 +475,9 @@ class Linker(core.Linker, Managed):
         raw = ffi.new("wasmtime_extern_t *")
         with door(store) as context:
             self._check_engine(store)
+            self._check_wasi(store, module_name in WASI_MODULES)
             self._lend_definitions(store)
-            with self._changing() as linker:
+            with self._reading() as linker:
                 found = lib.wasmtime_linker_get(
                     linker, context, module_name, len(module_name), field, len(field), raw
                 )
@@ -524,6 +543,16 @@ class Linker(core.Linker, Managed):
         if home._engine is not self._engine:
             raise WasmtimeError(
                 "store belongs to another engine than the linker: make both with the same Engine"
+            )
+
+    def _check_wasi(self, store: Any, needed: bool) -> None:
+        """
+        Refuse WASI's functions to a store that has not been given any: they would abort.
+        """
+        home = store if isinstance(store, core.Store) else store._store
+        if needed and self._wasi_defined and not home._has_wasi:
+            raise WasmtimeError(
+                "WASI is not configured in this store: call store.set_wasi(WasiConfig()) first"
             )
 
     def _lend_definitions(self, store: Any) -> None:

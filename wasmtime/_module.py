@@ -5,6 +5,7 @@ Modules: compiled WebAssembly.
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import Any, Union
 
 from ._artifact import check_artifact, check_artifact_file, seal
@@ -22,6 +23,10 @@ __all__ = ["Module"]
 _Source = Union[str, bytes, bytearray, memoryview]
 _Binary = Union[bytes, bytearray, memoryview]
 _Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+#: The names that `Linker.define_wasi` defines functions in.
+WASI_MODULES = (b"wasi_snapshot_preview1", b"wasi_unstable")
 
 
 def engine_handle(engine: object) -> Any:
@@ -229,6 +234,13 @@ class Module(Managed):
         """
         handle = self._use()
         return module_imports(handle.pointer, self._engine)
+
+    @cached_property
+    def _imports_wasi(self) -> bool:
+        """
+        Whether this imports WASI preview 1, whose functions need `Store.set_wasi`.
+        """
+        return any(entry.module.encode() in WASI_MODULES for entry in self.imports)
 
     @property
     def exports(self) -> list[ExportType]:

@@ -190,8 +190,6 @@ class Store(core.Store, Managed):
                 )
             lib.wasmtime_context_set_wasi_http(context)
 
-    _has_wasi: bool = False
-
     def set_epoch_deadline(self, ticks_after_current: int = 1, **old: int) -> None:
         """
         End WebAssembly code with a trap when the engine's epoch has moved this often from now.

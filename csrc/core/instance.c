@@ -484,65 +484,132 @@ static PyType_Spec exports_spec = {
 /* --- Linker -------------------------------------------------------------------------------- *
  * A Linker owns the native linker and, in `definitions`, the host functions defined in it.
  * A store that something was instantiated in through it keeps that list. Definitions and
- * instantiations exclude each other: the native linker is not to be changed while it runs. */
+ * uses exclude each other, for the native linker is not to be changed while it is read:
+ * threads take turns, and what a definition itself runs may not come back to its linker. */
 
 struct LinkerObject {
     OwnerObject owner;
-    PyObject *definitions;  /* list of HostFunc */
-    uintptr_t instantiating; /* how many instantiations run */
-    uintptr_t defining;      /* a definition is under way */
+    PyObject *definitions; /* list of HostFunc */
+    char wasi;             /* WASI is defined here: stores must have been given theirs */
+    uintptr_t readers;     /* how many uses run */
+    uintptr_t writer;      /* the Thread that defines, 0 when none */
 };
 
 typedef struct {
     OwnerObject owner;
     PyObject *definitions;
     PyObject *module;
+    char wasi;
 } InstancePreObject;
+
+/* A module that imports WASI must not meet a store without: its functions would abort. */
+static NOINLINE bool
+check_wasi(PyObject *module)
+{
+    PyObject *imports = PyObject_GetAttrString(module, "_imports_wasi");
+    if (imports == NULL) {
+        return false;
+    }
+    bool needed = imports == Py_True;
+    Py_DECREF(imports);
+    if (needed) {
+        PyErr_SetString(state.WasmtimeError,
+                        "WASI is not configured: the module imports it, but this store has not "
+                        "been given any; call store.set_wasi(WasiConfig()) before instantiating");
+    }
+    return !needed;
+}
+
+#define LINKER_PATIENCE_MILLISECONDS 1000
+
+static NOINLINE bool
+refuse_linker(const char *why)
+{
+    PyErr_Format(state.WasmtimeError, "linker is in use: %s", why);
+    return false;
+}
+
+/* Another thread has a short turn: wait for it, without the GIL. */
+static void
+linker_wait(void)
+{
+    Py_BEGIN_ALLOW_THREADS;
+    sleep_a_millisecond();
+    Py_END_ALLOW_THREADS;
+}
 
 static bool
 linker_read_begin(LinkerObject *self)
 {
-    atomic_add(&self->instantiating, 1);
-    if (UNLIKELY(atomic_load(&self->defining) != 0)) {
-        atomic_sub(&self->instantiating, 1);
-        PyErr_SetString(state.WasmtimeError, "linker is in use: another thread defines in it now");
-        return false;
+    for (int waited = 0;; waited++) {
+        atomic_add(&self->readers, 1);
+        uintptr_t writer = atomic_load(&self->writer);
+        if (LIKELY(writer == 0)) {
+            return true;
+        }
+        atomic_sub(&self->readers, 1);
+        if (writer == (uintptr_t)&this_thread) {
+            return refuse_linker("it is being changed by what called this");
+        }
+        if (waited >= LINKER_PATIENCE_MILLISECONDS) {
+            return refuse_linker("another thread has been changing it for a second");
+        }
+        linker_wait();
     }
-    return true;
 }
 
 static void
 linker_read_end(LinkerObject *self)
 {
-    atomic_sub(&self->instantiating, 1);
+    atomic_sub(&self->readers, 1);
 }
 
+static bool
+linker_write_begin(LinkerObject *self)
+{
+    uintptr_t me = (uintptr_t)&this_thread;
+    for (int waited = 0;; waited++) {
+        if (atomic_load(&self->writer) == me) {
+            return refuse_linker("it is being changed by what called this");
+        }
+        if (atomic_claim(&self->writer, me)) {
+            if (LIKELY(atomic_load(&self->readers) == 0)) {
+                return true;
+            }
+            atomic_store(&self->writer, 0);
+        }
+        if (waited >= LINKER_PATIENCE_MILLISECONDS) {
+            return refuse_linker("it cannot be changed while it instantiates a module or another "
+                                 "thread changes it, and it has been doing that for a second");
+        }
+        linker_wait();
+    }
+}
+
+/* _begin(change): the Handle; _end(change) must follow. */
 static PyObject *
-linker_begin_define(LinkerObject *self, PyObject *Py_UNUSED(ignored))
+linker_begin(LinkerObject *self, PyObject *change)
 {
     HandleObject *handle = owner_use(&self->owner);
     if (handle == NULL) {
         return NULL;
     }
-    if (!atomic_claim(&self->defining, 1)) {
+    if (!(change == Py_True ? linker_write_begin(self) : linker_read_begin(self))) {
         Py_DECREF(handle);
-        PyErr_SetString(state.WasmtimeError, "linker is in use: another thread defines in it now");
-        return NULL;
-    }
-    if (atomic_load(&self->instantiating) != 0) {
-        atomic_store(&self->defining, 0);
-        Py_DECREF(handle);
-        PyErr_SetString(state.WasmtimeError,
-                        "linker is in use: it cannot be changed while it instantiates a module");
         return NULL;
     }
     return (PyObject *)handle;
 }
 
 static PyObject *
-linker_end_define(LinkerObject *self, PyObject *Py_UNUSED(ignored))
+linker_end(LinkerObject *self, PyObject *change)
 {
-    atomic_store(&self->defining, 0);
+    if (change == Py_True) {
+        atomic_store(&self->writer, 0);
+    }
+    else {
+        linker_read_end(self);
+    }
     Py_RETURN_NONE;
 }
 
@@ -625,7 +692,8 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
     HandleObject *linker = owner_use(&self->owner);
     PyObject *result = NULL;
     if (linker != NULL && check_engine(store, object, "linker")
-        && check_engine(store, given[1], "module") && linker_read_begin(self)) {
+        && check_engine(store, given[1], "module")
+        && (!self->wasi || store->has_wasi || check_wasi(given[1])) && linker_read_begin(self)) {
         result = instantiate(link_with_linker, linker->pointer, store, self->definitions,
                              module->pointer, given[1]);
         linker_read_end(self);
@@ -651,6 +719,18 @@ static PyObject *
 linker_get_definitions(LinkerObject *self, void *Py_UNUSED(closure))
 {
     return Py_NewRef(self->definitions ? self->definitions : Py_None);
+}
+
+/* A new list instead of the old one, which those who keep it keep as it was. */
+static int
+linker_set_definitions(LinkerObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (value == NULL || !PyList_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "_definitions must be a list");
+        return -1;
+    }
+    Py_XSETREF(self->definitions, Py_NewRef(value));
+    return 0;
 }
 
 static PyObject *
@@ -689,15 +769,18 @@ linker_dealloc(LinkerObject *self)
 
 static PyMethodDef linker_methods[] = {
     {"instantiate", FAST(linker_instantiate), linker_instantiate_doc},
-    {"_begin_define", (PyCFunction)linker_begin_define, METH_NOARGS,
-     "_begin_define()\n--\n\nThe Handle, for one definition; _end_define() must follow."},
-    {"_end_define", (PyCFunction)linker_end_define, METH_NOARGS,
-     "_end_define()\n--\n\nThe definition is done."},
+    {"_begin", (PyCFunction)linker_begin, METH_O,
+     "_begin(change)\n--\n\nThe Handle, for one use or (True) change; _end() must follow."},
+    {"_end", (PyCFunction)linker_end, METH_O, "_end(change)\n--\n\nThe use or change is over."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef linker_getset[] = {
-    {"_definitions", (getter)linker_get_definitions, NULL, NULL, NULL},
+    {"_definitions", (getter)linker_get_definitions, (setter)linker_set_definitions, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
+};
+static PyMemberDef linker_members[] = {
+    {"_wasi_defined", T_BOOL, offsetof(LinkerObject, wasi), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot linker_slots[] = {
     {Py_tp_doc, "Base of wasmtime.Linker."},
@@ -707,6 +790,7 @@ static PyType_Slot linker_slots[] = {
     {Py_tp_clear, linker_clear},
     {Py_tp_methods, linker_methods},
     {Py_tp_getset, linker_getset},
+    {Py_tp_members, linker_members},
     {0, NULL},
 };
 static PyType_Spec linker_spec = {
@@ -745,7 +829,8 @@ pre_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count, 
         return NULL;
     }
     PyObject *result = NULL;
-    if (check_engine(store, object, "InstancePre")) {
+    if (check_engine(store, object, "InstancePre")
+        && (!self->wasi || store->has_wasi || check_wasi(self->module))) {
         result = instantiate(link_with_pre, handle->pointer, store, self->definitions, NULL,
                              self->module);
     }
@@ -769,6 +854,7 @@ pre_init_native(InstancePreObject *self, PyObject *args)
     Py_XSETREF(self->owner.engine, Py_XNewRef(((OwnerObject *)linker)->engine));
     Py_XSETREF(self->definitions, Py_NewRef(((LinkerObject *)linker)->definitions));
     Py_XSETREF(self->module, Py_NewRef(module));
+    self->wasi = ((LinkerObject *)linker)->wasi;
     Py_RETURN_NONE;
 }
 
