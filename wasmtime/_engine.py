@@ -4,7 +4,9 @@ Engines: the compiler and its configuration.
 
 from __future__ import annotations
 
-from typing import Optional
+import os
+import weakref
+from typing import Any, Optional
 
 from ._config import Config, PoolingAllocationConfig
 from ._error import ArgumentTypeError, WasmtimeError
@@ -53,6 +55,19 @@ class Engine(core.Engine, Managed):
             config.memory_reservation,
         )
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """
+        Pickle the configuration and an identity: all that is pickled of one engine meets in one
+        engine again where it is unpickled, which is this one if that is in this process.
+        """
+        self._use()
+        if self._identity is None:
+            self._identity = os.urandom(16).hex()
+            _engines[self._identity] = self
+        return _restore_engine, (self._identity, self._config)
+
+    _identity: Optional[str] = None
+
     def is_pulley(self) -> bool:
         """
         Whether this engine interprets Pulley bytecode instead of compiling to machine code.
@@ -63,3 +78,19 @@ class Engine(core.Engine, Managed):
         handle = self._use()
         return bool(lib.wasmtime_engine_is_pulley(handle.pointer))
 
+
+
+#: The engines that were pickled or unpickled in this process, by identity.
+_engines: weakref.WeakValueDictionary[str, Engine] = weakref.WeakValueDictionary()
+
+
+def _restore_engine(identity: str, config: Config) -> Engine:
+    """
+    The engine of an identity, made if it is not here.
+    """
+    engine = _engines.get(identity)
+    if engine is None:
+        engine = Engine(config)
+        engine._identity = identity
+        engine = _engines.setdefault(identity, engine)
+    return engine

@@ -224,6 +224,12 @@ class Module(Managed):
         check(lib.wasmtime_module_deserialize_file(handle.pointer, native_path, result))
         return cls._from_pointer(result[0], engine)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """
+        Pickle the compiled code, with the engine: in another process, use ``module.engine``.
+        """
+        return _restore_module, (self.engine, bytes(self.serialize()))
+
     @property
     def imports(self) -> list[ImportType]:
         """
@@ -274,6 +280,13 @@ class Module(Managed):
         start, end = ffi.new("void **"), ffi.new("void **")
         lib.wasmtime_module_image_range(handle.pointer, start, end)
         return range(int(ffi.cast("uintptr_t", start[0])), int(ffi.cast("uintptr_t", end[0])))
+
+
+def _restore_module(engine: Engine, artifact: bytes) -> Module:
+    """
+    The module that was pickled.
+    """
+    return Module.deserialize(engine, artifact)
 
 
 _compiled_in: int = 0
