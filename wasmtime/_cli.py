@@ -561,7 +561,7 @@ _PROGRAM = "python -m wasmtime"
 
 def _version() -> str:
     return (
-        f"wasmtime {VERSION} ({sys.platform} {platform.machine() or 'unknown machine'}, "
+        f"wasmtime {VERSION} (libwasmtime {VERSION}, {sys.platform} {platform.machine() or 'unknown machine'}, "
         f"{platform.python_implementation()} {platform.python_version()})"
     )
 
