@@ -560,10 +560,9 @@ _PROGRAM = "python -m wasmtime"
 
 
 def _version() -> str:
-    return (
-        f"wasmtime {VERSION} (libwasmtime {VERSION}, {sys.platform} {platform.machine() or 'unknown machine'}, "
-        f"{platform.python_implementation()} {platform.python_version()})"
-    )
+    machine = platform.machine() or "unknown machine"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"wasmtime {VERSION} (libwasmtime {VERSION}, {sys.platform} {machine}, {python})"
 
 
 def _complain(message: str) -> None:

@@ -675,7 +675,7 @@ class WasiConfig:
         >>> wasi.env = {"LANG": "C"}
         >>> wasi.stdin_bytes = b"input"
         >>> output = wasi.capture_stdout()
-        >>> wasi.preopen_dir(".", "/work", DirPerms.READ_ONLY)
+        >>> wasi.preopen_dir(".", "/data", DirPerms.READ_ONLY)
     """
 
     argv: _Setting[ArgvSetting, Iterable[str]] = _Setting(ArgvSetting)
