@@ -80,8 +80,14 @@ _PROFILERS = {
 # ---------------------------------------------------------------------------------- pooling
 
 #: The library reserves bookkeeping for each of these in advance, and ends the process when there
-#: is no memory for it.
-_COUNTS_WITH_COST = ("total_memories", "total_tables", "total_stacks", "total_gc_heaps")
+#: is no memory for it; or it counts up to them whenever a module dies (the last one).
+_COUNTS_WITH_COST = (
+    "total_memories",
+    "total_tables",
+    "total_stacks",
+    "total_gc_heaps",
+    "max_memories_per_module",
+)
 _LARGEST_COUNT = 1_000_000
 #: The size of a table element in the pool, in bytes.
 _TABLE_ELEMENT = 8
@@ -278,7 +284,7 @@ class PoolingAllocationConfig(Record):
     @size(1, lib.wasmtime_pooling_allocation_config_max_memories_per_module_set, 32)
     def max_memories_per_module(self) -> int:
         """
-        How many linear memories one module may define. Default: 1.
+        How many linear memories one module may define. Default: 1. At most 1 000 000.
 
         Stands on ``wasmtime_pooling_allocation_config_max_memories_per_module_set``.
         """
@@ -333,12 +339,12 @@ def _parse_target(triple: Optional[str]) -> _Target:
     parts = triple.split("-")
     first = parts[0]
     is_windows = "windows" in parts
+    if any("x32" in part or "ilp32" in part for part in parts[1:]):
+        return _Target(triple, is_windows, 32)
     if first in ("pulley32", "pulley32be"):
         return _Target("pulley", is_windows, 32)
     if first in ("pulley64", "pulley64be"):
         return _Target("pulley", is_windows, 64)
-    if any("x32" in part or "ilp32" in part for part in parts[1:]):
-        return _Target(triple, is_windows, 32)
     if first in ("aarch64", "arm64"):
         return _Target("aarch64", is_windows, 64)
     return _Target(first, is_windows, 64)

@@ -59,7 +59,7 @@ class Setting(Generic[_Get, _Set]):
     ) -> None:
         self.name = declaration.__name__
         self.convert = convert
-        self.default = default
+        self.default: Any = default
         self.setter = setter
         self.words = words
         self.__doc__ = declaration.__doc__
@@ -99,7 +99,10 @@ class Setting(Generic[_Get, _Set]):
 
     def default_of(self, record: Record) -> _Get:
         """Returns the value that holds while nothing is set."""
-        value: _Get = self.default(record) if callable(self.default) else self.default
+        default: Any = self.default
+        if callable(default):
+            default = default(record)
+        value: _Get = default
         return value
 
 
