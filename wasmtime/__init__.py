@@ -21,6 +21,8 @@ type or range. What a Python function raises while WebAssembly calls it arrives 
 as the same object.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from ._annotations import f32, f64, i32, i64
 from ._config import Config, PoolingAllocationConfig
 from ._engine import Engine
@@ -54,10 +56,30 @@ from ._types import (
     ValType,
 )
 from ._value import Val
-from ._wasi import DirPerms, FilePerms, Output, WasiConfig
 from ._wat2wasm import wat2wasm
 
+if _TYPE_CHECKING:
+    from ._wasi import DirPerms, FilePerms, Output, WasiConfig
+
 del _core
+
+#: Loaded when they are first asked for: not every program runs WASI.
+_LAZY = ("DirPerms", "FilePerms", "Output", "WasiConfig")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from . import _wasi
+
+        for lazy in _LAZY:
+            globals()[lazy] = getattr(_wasi, lazy)
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 __all__ = [
     "AnyRef",

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
-from . import _cranelift
 from ._error import WasmtimeError
 from ._native import check, encode_cstring, encode_path, ffi, lib
 from ._platform import (
@@ -967,6 +966,8 @@ class Config(Record):
         self._open()
         if not isinstance(flag, str):
             raise TypeError(f"expected a str for flag, not {type(flag).__name__}")
+        from . import _cranelift
+
         kind = _cranelift.known_flag(flag).kind
         if kind == "bool":
             self.cranelift_flag_set(flag, "true")
@@ -1004,6 +1005,8 @@ class Config(Record):
             raise TypeError(f"expected a str for key, not {type(key).__name__}")
         if not isinstance(value, str):
             raise TypeError(f"expected a str for value, not {type(value).__name__}")
+        from . import _cranelift
+
         normal = _cranelift.normalize(key, value)
         attribute = _cranelift.ALIASES.get(key)
         if attribute is None:
@@ -1319,6 +1322,8 @@ class Config(Record):
                     yield f"the Cranelift flag {name!r} needs signals_based_traps"
         if target.is_windows and not self.native_unwind_info:
             yield "native_unwind_info cannot be off on Windows"
+        from . import _cranelift
+
         for name in (*self._flags, *self._presets):
             problem = _cranelift.check_for(name, target.machine)
             if problem is not None:
@@ -1337,6 +1342,8 @@ class Config(Record):
         for name in lacks:
             if getattr(self, name):
                 yield f"{name} is not possible with strategy 'winch'"
+        from . import _cranelift
+
         for name in self._flags:
             if _cranelift.known_flag(name).kind == "wasmtime":
                 yield f"the flag {name!r} is not possible with strategy 'winch'"

@@ -8,7 +8,6 @@ belongs to the machine it runs on.
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple, Optional
 
 from ._error import WasmtimeError
@@ -234,6 +233,8 @@ def known_flag(name: str) -> Flag:
     """
     flag = _ALL.get(name)
     if flag is None:
+        import difflib
+
         close = difflib.get_close_matches(name, _ALL, n=4, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise WasmtimeError(f"unknown Cranelift flag {name!r}{hint}")

@@ -5,7 +5,7 @@ Engines: the compiler and its configuration.
 from __future__ import annotations
 
 import os
-import weakref
+from collections.abc import MutableMapping
 from typing import Any, Optional
 
 from ._config import Config, PoolingAllocationConfig
@@ -63,7 +63,7 @@ class Engine(core.Engine, Managed):
         self._use()
         if self._identity is None:
             self._identity = os.urandom(16).hex()
-            _engines[self._identity] = self
+            _known_engines()[self._identity] = self
         return _restore_engine, (self._identity, self._config)
 
     _identity: Optional[str] = None
@@ -80,17 +80,28 @@ class Engine(core.Engine, Managed):
 
 
 
-#: The engines that were pickled or unpickled in this process, by identity.
-_engines: weakref.WeakValueDictionary[str, Engine] = weakref.WeakValueDictionary()
+_engines: Optional[MutableMapping[str, Engine]] = None
+
+
+def _known_engines() -> MutableMapping[str, Engine]:
+    """
+    The engines that were pickled or unpickled in this process, by identity, while they live.
+    """
+    global _engines
+    if _engines is None:
+        from weakref import WeakValueDictionary
+
+        _engines = WeakValueDictionary()
+    return _engines
 
 
 def _restore_engine(identity: str, config: Config) -> Engine:
     """
     The engine of an identity, made if it is not here.
     """
-    engine = _engines.get(identity)
+    engine = _known_engines().get(identity)
     if engine is None:
         engine = Engine(config)
         engine._identity = identity
-        engine = _engines.setdefault(identity, engine)
+        engine = _known_engines().setdefault(identity, engine)
     return engine

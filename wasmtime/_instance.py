@@ -4,8 +4,8 @@ Instances.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Optional
 
 from ._exportable import AsExtern
 from ._module import Module

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ._annotations import host_signature
 from ._engine import Engine
@@ -20,7 +20,9 @@ from ._module import WASI_MODULES, Module, engine_handle
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Store, Storelike, door
 from ._types import FuncType, ImportType
-from ._wasi import WasiConfig
+
+if TYPE_CHECKING:
+    from ._wasi import WasiConfig
 
 __all__ = ["Linker"]
 
@@ -284,7 +286,8 @@ class Linker(core.Linker, Managed):
 
         def define(func: _HostFunction) -> _HostFunction:
             ty, access_caller = host_signature(func)
-            self.define_func(module, func.__name__ if name is None else name, ty, func, access_caller)
+            field = func.__name__ if name is None else name
+            self.define_func(module, field, ty, func, access_caller)
             return func
 
         return define
@@ -323,17 +326,22 @@ class Linker(core.Linker, Managed):
                 )
 
     def define_wasi(
-        self, store: Optional[Union[Storelike, WasiConfig]] = None, config: Any = None, **old: Any
+        self,
+        store: Optional[Storelike] = None,
+        config: Optional[WasiConfig] = None,
+        *,
+        wasi_config: Optional[WasiConfig] = None,
     ) -> None:
         """
-        Define the functions of WASI preview 1 (``wasi_snapshot_preview1`` and its predecessor).
+        Define the functions of WASI preview 1, in ``wasi_snapshot_preview1``.
 
         ``linker.define_wasi()`` defines them; every store then needs its own `Store.set_wasi`.
         ``linker.define_wasi(store, config)`` does both at once for one store.
 
         Args:
             store: A store to give `config` to, or None.
-            config: The `WasiConfig` for that store. The keyword ``wasi_config`` is the same.
+            config: The `WasiConfig` for that store.
+            wasi_config: The same, under another name.
 
         Raises:
             WasmtimeError: A name is taken and `allow_shadowing` is off, or something that the
@@ -343,12 +351,14 @@ class Linker(core.Linker, Managed):
 
         Stands on ``wasmtime_linker_define_wasi``.
         """
-        if "wasi_config" in old and config is None:
-            config = old.pop("wasi_config")
-        if old:
-            raise TypeError(f"define_wasi() got unexpected arguments {sorted(old)}")
+        if config is None:
+            config = wasi_config
+        elif wasi_config is not None:
+            raise TypeError("define_wasi() takes config or wasi_config, not both")
         if (store is None) != (config is None):
             raise TypeError("define_wasi() takes a store and a config, or neither")
+        from ._wasi import WasiConfig
+
         if store is not None:
             home: Any = store if isinstance(store, Store) else getattr(store, "_store", None)
             if not isinstance(home, Store):

@@ -93,7 +93,7 @@ class Memory(core.Memory):
         dtype: str = "u8",
         readonly: bool = False,
     ) -> memoryview:
-        """
+        r"""
         The bytes themselves, without a copy: what is written to the view, WebAssembly sees, and
         the other way round.
 

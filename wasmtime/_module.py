@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
-from ._artifact import check_artifact, check_artifact_file, seal
-from ._cache import CacheOption, open_cache
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
@@ -17,6 +15,9 @@ from ._native import check, encode_path, ffi, lib, take_bytes
 from ._scan import check_tables
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wat2wasm import to_wasm
+
+if TYPE_CHECKING:
+    from ._cache import CacheOption
 
 __all__ = ["Module"]
 
@@ -26,7 +27,7 @@ _Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
 #: The names that `Linker.define_wasi` defines functions in.
-WASI_MODULES = (b"wasi_snapshot_preview1", b"wasi_unstable")
+WASI_MODULES = (b"wasi_snapshot_preview1",)
 
 
 def engine_handle(engine: object) -> Any:
@@ -111,6 +112,8 @@ class Module(Managed):
             contents = file.read()
         if cache is False:
             return cls(engine, contents, validate)
+        from ._cache import open_cache
+
         return open_cache(cache).load(
             engine,
             "module",
@@ -158,6 +161,8 @@ class Module(Managed):
 
         Stands on ``wasmtime_module_serialize``.
         """
+        from ._artifact import seal
+
         handle = self._use()
         vec = ffi.new("wasm_byte_vec_t *")
         check(lib.wasmtime_module_serialize(handle.pointer, vec))
@@ -185,6 +190,8 @@ class Module(Managed):
 
         Stands on ``wasmtime_module_deserialize``.
         """
+        from ._artifact import check_artifact
+
         if not isinstance(encoded, (bytes, bytearray, memoryview)):
             raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
         handle = engine_handle(engine)
@@ -217,6 +224,8 @@ class Module(Managed):
 
         Stands on ``wasmtime_module_deserialize_file``.
         """
+        from ._artifact import check_artifact_file
+
         handle = engine_handle(engine)
         native_path = encode_path(path, "path")
         check_artifact_file(native_path, f"the file {os.fsdecode(native_path)!r}")

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import platform
 import sys
-import sysconfig
 
 __all__ = [
     "PAGE_SIZE",
@@ -38,6 +36,10 @@ def host_machine() -> str:
 
     On Windows this is the machine of this process, which an emulator may run on another one.
     """
+    # Imported where they are needed: together they cost as much as this package.
+    import platform
+    import sysconfig
+
     if sys.platform == "win32":
         name = sysconfig.get_platform().rpartition("-")[2]
     else:

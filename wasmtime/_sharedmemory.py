@@ -10,7 +10,7 @@ from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._module import engine_handle
-from ._native import check, core, ffi, lib
+from ._native import address_of, check, core, ffi, lib
 from ._store import Storelike, _unsigned
 from ._types import MemoryType
 from ._view import cast_view, numpy_array
@@ -107,7 +107,7 @@ class SharedMemory(Managed):
         from ._pointer import data_pointer
 
         handle = self._use()
-        return data_pointer(int(ffi.cast("uintptr_t", lib.wasmtime_sharedmemory_data(handle.pointer))))
+        return data_pointer(address_of(lib.wasmtime_sharedmemory_data(handle.pointer)))
 
     def data_len(self) -> int:
         """

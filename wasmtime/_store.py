@@ -190,7 +190,9 @@ class Store(core.Store, Managed):
                 )
             lib.wasmtime_context_set_wasi_http(context)
 
-    def set_epoch_deadline(self, ticks_after_current: int = 1, **old: int) -> None:
+    def set_epoch_deadline(
+        self, ticks_after_current: Optional[int] = None, *, ticks: Optional[int] = None
+    ) -> None:
         """
         End WebAssembly code with a trap when the engine's epoch has moved this often from now.
 
@@ -199,17 +201,18 @@ class Store(core.Store, Managed):
 
         Args:
             ticks_after_current: How many calls of `Engine.increment_epoch` from now, 0 ... 2**64-1;
-                0 ends code at once. The keyword ``ticks`` is the same.
+                0 ends code at once.
+            ticks: The same, under the name that older descriptions of this method give it.
 
         Raises:
             OverflowError: Out of range.
             WasmtimeError: The engine was made with `Config.epoch_interruption` False.
             ValueError: The store is closed.
         """
-        if old:
-            if set(old) != {"ticks"}:
-                raise TypeError(f"set_epoch_deadline() got unexpected arguments {sorted(old)}")
-            ticks_after_current = old["ticks"]
+        if (ticks_after_current is None) == (ticks is None):
+            raise TypeError("set_epoch_deadline() takes one number of ticks")
+        if ticks_after_current is None:
+            ticks_after_current = ticks
         self._set_epoch_deadline(_unsigned("ticks_after_current", ticks_after_current))
 
     def set_epoch_deadline_callback(self, callback: Optional[Callable[[], int]]) -> None:
