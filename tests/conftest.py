@@ -1,0 +1,41 @@
+"""
+Fixtures that every test may ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+
+from wasmtime import Engine, Instance, Module, Store
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """
+    An engine with the default configuration; making one takes a while.
+    """
+    return Engine()
+
+
+@pytest.fixture
+def store(engine: Engine) -> Iterator[Store]:
+    """
+    A fresh store of `engine`.
+    """
+    with Store(engine) as store:
+        yield store
+
+
+@pytest.fixture
+def exports_of(store: Store) -> Callable[..., Any]:
+    """
+    Instantiate a module, given as text, in `store`; its exports.
+    """
+
+    def exports_of(text: str, *imports: Any) -> Any:
+        return Instance(store, Module(store.engine, text), imports).exports(store)
+
+    return exports_of
