@@ -7,6 +7,9 @@ has a say.
 
 ``WASMTIME_BUILD_ONLY=core`` (or ``ffi``) restricts a build in place to one of the two, for work
 on the C code.
+
+``WASMTIME_SYSTEM_LIB=/usr/lib/libwasmtime.so`` (or the directory) builds against a library that is
+installed on this machine: nothing is fetched or bundled, and the run path is its directory.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ ROOT = Path(__file__).resolve().parent
 # Build front ends run this file without its directory on the path.
 sys.path.insert(0, str(ROOT))
 
-from vendor import fetch  # noqa: E402
+from vendor import fetch, system  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -49,12 +52,25 @@ STRICT_UNIX = [
 ]
 STRICT_MSVC = ["/we4133", "/we4013", "/we4047", "/we4024"]
 # The atomics of the core rely on ordered volatile accesses, which is not the default on Arm64.
-MSVC = ["/O2", "/volatile:ms", *STRICT_MSVC]
+MSVC = ["/O2", "/Brepro", "/volatile:ms", *STRICT_MSVC]
 
 
 def say(line: str) -> None:
     """Print a line of progress at once, also where the output is a pipe."""
     print(f"[wasmtime] {line}", flush=True)
+
+
+def function_names() -> list[str]:
+    """Return the names of all functions that the binary modules may call."""
+    names: dict[str, object] = {"__file__": str(ROOT / "csrc" / "ffi_build.py")}
+    source = (ROOT / "csrc" / "ffi_build.py").read_text(encoding="utf-8")
+    exec(compile(source, "ffi_build.py", "exec"), names)
+    return names["function_names"]()  # type: ignore[operator, no-any-return]
+
+
+def origin() -> str:
+    """Return where the library comes from, as ``python -m wasmtime --version`` tells it."""
+    return "system" if os.environ.get(system.VARIABLE) else "bundled"
 
 
 def _without_run_path(words: Iterable[str]) -> Iterator[str]:
@@ -71,12 +87,27 @@ class build_ext(_build_ext):
 
     def run(self) -> None:
         """Fetch the library, build, and say how long it took."""
-        in_place = self.inplace or getattr(self, "editable_mode", False)
-        package = ROOT / "wasmtime" if in_place else Path(self.build_lib).resolve() / "wasmtime"
-        self.library_directory = package / "_lib"
+        self.in_place = bool(self.inplace or getattr(self, "editable_mode", False))
+        package = (
+            ROOT / "wasmtime" if self.in_place else Path(self.build_lib).resolve() / "wasmtime"
+        )
         started = time.monotonic()
         try:
-            fetch.fetch(self.library_directory, log=say)
+            named = os.environ.get(system.VARIABLE)
+            if named:
+                library = system.check(Path(named), fetch.read_lock().version, function_names())
+                say(f"using the system's libwasmtime {library.version}: {library.path}")
+                self.library_version = library.version
+                self.library_directory = library.path.parent
+                self.run_path = library.run_path
+                if not self.in_place:
+                    # An earlier build in this directory may have left one to be packed.
+                    shutil.rmtree(package / "_lib", ignore_errors=True)
+            else:
+                path = fetch.fetch(package / "_lib", log=say)
+                self.library_version = system.library_version(path)
+                self.library_directory = path.parent
+                self.run_path = "@loader_path/_lib" if sys.platform == "darwin" else "$ORIGIN/_lib"
         except fetch.FetchError as error:
             # A traceback would bury the one message that matters.
             raise SystemExit(f"\nerror: {error}\n") from None
@@ -102,19 +133,37 @@ class build_ext(_build_ext):
         say(f"building {ext.name} with {compiler} for {sysconfig.get_platform()}")
         started = time.monotonic()
         cold = ext.name.endswith("_ffi")
+        if not cold:
+            ext.define_macros += [
+                ("WASMTIME_LIBRARY_VERSION", f'"{self.library_version}"'),
+                ("WASMTIME_LIBRARY_ORIGIN", f'"{origin()}"'),
+                ("WASMTIME_VERSIONED_SYMBOL", system.versioned_symbol(self.library_version)),
+            ]
         if compiler == "msvc":
             ext.library_dirs.append(self._import_library())
             ext.extra_compile_args += MSVC
+            ext.extra_link_args.append("/Brepro")
         else:
             ext.library_dirs.insert(0, str(self.library_directory))
             # Every function of _ffi calls one of the library's: optimising it is wasted time.
-            ext.extra_compile_args += ["-O1", "-g0"] if cold else ["-O3"]
+            ext.extra_compile_args += ["-O1"] if cold else ["-O3"]
             ext.extra_compile_args += ["-fvisibility=hidden", *STRICT_UNIX]
-            if sys.platform == "darwin":
-                ext.extra_link_args.append("-Wl,-rpath,@loader_path/_lib")
-            else:
+            if cold or not self.in_place:
+                # Debug information is for work on the C code in place. In a wheel it would weigh
+                # more than the code, and name the directories of the machine that built it.
+                ext.extra_compile_args.append("-g0")
+            # Macros such as __FILE__ would name them too: two builds must give the same bytes.
+            ext.extra_compile_args.append(f"-ffile-prefix-map={ROOT}=.")
+            if self.run_path:
+                ext.extra_link_args.append(f"-Wl,-rpath,{self.run_path}")
+            if sys.platform != "darwin":
+                # With all symbols bound at load, a library that lacks one is refused at import
+                # instead of ending the process at the first call of the missing function.
+                ext.extra_link_args.append("-Wl,-z,now")
                 # An old-style run path comes before LD_LIBRARY_PATH, a new-style one after it.
-                ext.extra_link_args += ["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/_lib"]
+                # Android's loader knows the new style only, and has no such variable in apps.
+                style = "enable" if sys.platform == "android" else "disable"
+                ext.extra_link_args.append(f"-Wl,--{style}-new-dtags")
         super().build_extension(ext)
         say(f"{ext.name} took {time.monotonic() - started:.1f} s")
 
@@ -123,15 +172,12 @@ class build_ext(_build_ext):
 
         The wheels carry the DLL alone; the list of its functions is known from the declarations.
         """
-        names: dict[str, object] = {"__file__": str(ROOT / "csrc" / "ffi_build.py")}
-        source = (ROOT / "csrc" / "ffi_build.py").read_text(encoding="utf-8")
-        exec(compile(source, "ffi_build.py", "exec"), names)
         directory = Path(self.build_temp).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         library = directory / "wasmtime.lib"
         if not library.exists():
             definition = directory / "wasmtime.def"
-            functions = "\n".join(f"    {name}" for name in names["function_names"]())  # type: ignore[operator]
+            functions = "\n".join(f"    {name}" for name in function_names())
             definition.write_text(f"LIBRARY wasmtime.dll\nEXPORTS\n{functions}\n", encoding="ascii")
             machine = "ARM64" if sysconfig.get_platform() == "win-arm64" else "X64"
             if not getattr(self.compiler, "initialized", True):

@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -33,7 +34,7 @@ from ._error import ExitTrap, WasmtimeError
 from ._func import Func
 from ._linker import Linker
 from ._module import Module
-from ._native import VERSION
+from ._native import VERSION, core
 from ._store import Store
 from ._trap import Trap
 from ._types import FuncType, ValType
@@ -560,9 +561,16 @@ _PROGRAM = "python -m wasmtime"
 
 
 def _version() -> str:
-    machine = platform.machine() or "unknown machine"
+    """
+    What a bug report should tell: both versions, whose library it is, system and Python.
+    """
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"wasmtime {VERSION} (libwasmtime {VERSION}, {sys.platform} {machine}, {python})"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        python += " free-threaded"
+    return (
+        f"wasmtime {VERSION} (libwasmtime {core.library_version}, {core.library_origin}; "
+        f"{sys.platform}, {platform.platform()}; {python})"
+    )
 
 
 def _complain(message: str) -> None:

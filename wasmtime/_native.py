@@ -12,26 +12,34 @@ import os
 import sys
 from typing import Any, Union
 
+from . import _binaries
+
 #: The version of this package and of the libwasmtime that it is built against.
 VERSION = "50.0.1"
 
 if sys.maxsize <= 2**32:
     raise ImportError("wasmtime needs a 64-bit Python")
 
-if sys.platform == "win32":
+_directory = os.path.dirname(os.path.abspath(__file__))
+_problem = _binaries.problem(_directory)
+if _problem is not None:
+    # Before the loader sees the files: it may not survive one that is cut off.
+    raise ImportError(
+        f"wasmtime {VERSION} cannot be imported: {_problem}. Install it again with this Python: "
+        "python -m pip install --force-reinstall --no-cache-dir wasmtime"
+    )
+
+if sys.platform == "win32" and os.path.isdir(os.path.join(_directory, "_lib")):
     # Windows looks for the library beside the modules only where it is told to. The directory
     # stays added for as long as the result is kept.
-    _library_directory = os.add_dll_directory(os.path.join(os.path.dirname(__file__), "_lib"))
+    _library_directory = os.add_dll_directory(os.path.join(_directory, "_lib"))
 
 try:
     from . import _core as core
     from ._ffi import ffi, lib
 except ImportError as error:
     raise ImportError(
-        f"wasmtime {VERSION} cannot load its binary half: {error}. The files in "
-        f"{os.path.dirname(os.path.abspath(__file__))} are incomplete, damaged or of another "
-        "platform or Python; install the package again: "
-        "pip install --force-reinstall wasmtime"
+        f"wasmtime {VERSION} cannot be imported: {_binaries.explain(error, _directory)}"
     ) from error
 
 if core.__version__ != VERSION:

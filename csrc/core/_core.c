@@ -22,6 +22,18 @@
 #include "instance.c"
 #include "output.c"
 
+#if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
+/* The library's file name has no version, the name of this function of its debugger support has.
+ * Because of this reference the loader refuses a library of any other version, whose structs may
+ * have another layout. */
+extern void WASMTIME_VERSIONED_SYMBOL(void);
+__attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_VERSIONED_SYMBOL;
+#endif
+#ifndef WASMTIME_LIBRARY_VERSION
+#define WASMTIME_LIBRARY_VERSION "unknown"
+#define WASMTIME_LIBRARY_ORIGIN "unknown"
+#endif
+
 static PyMethodDef core_functions[] = {
     {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
     {"leave", core_leave, METH_NOARGS, leave_doc},
@@ -136,7 +148,9 @@ core_exec(PyObject *module)
             return -1;
         }
     }
-    if (PyModule_AddStringConstant(module, "__version__", WASMTIME_PYTHON_VERSION) < 0) {
+    if (PyModule_AddStringConstant(module, "__version__", WASMTIME_PYTHON_VERSION) < 0
+        || PyModule_AddStringConstant(module, "library_version", WASMTIME_LIBRARY_VERSION) < 0
+        || PyModule_AddStringConstant(module, "library_origin", WASMTIME_LIBRARY_ORIGIN) < 0) {
         return -1;
     }
     return 0;
