@@ -1,0 +1,10 @@
+; Which two numbers above 1 and below 256 give 8051 when they are multiplied?
+(set-logic QF_BV)
+(declare-const x (_ BitVec 16))
+(declare-const y (_ BitVec 16))
+(assert (= (bvmul x y) #x1f73))
+(assert (bvugt x #x0001))
+(assert (bvult x #x0100))
+(assert (bvugt y x))
+(assert (bvult y #x0100))
+(check-sat)
