@@ -124,24 +124,22 @@ class Module(Managed):
         )
 
     @staticmethod
-    def validate(engine: Engine, wasm: _Binary) -> None:
+    def validate(engine: Engine, wasm: _Source) -> None:
         """
-        Check that a binary is a valid module for the engine's configuration.
+        Check that something is a valid module for the engine's configuration.
 
         Args:
             engine: The engine.
-            wasm: The binary. Text is not accepted here.
+            wasm: The module, binary or text.
 
         Raises:
             WasmtimeError: It is not valid; the message says where.
-            TypeError: `wasm` is not bytes-like, or `engine` not an Engine.
+            TypeError: `wasm` is neither text nor bytes-like, or `engine` not an Engine.
 
         Stands on ``wasmtime_module_validate``.
         """
-        if not isinstance(wasm, (bytes, bytearray, memoryview)):
-            raise TypeError(f"wasm must be bytes-like, not {type(wasm).__name__}")
+        binary = to_wasm(wasm)
         handle = engine_handle(engine)
-        binary = bytes(wasm)
         check(
             lib.wasmtime_module_validate(
                 handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary)

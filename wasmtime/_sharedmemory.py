@@ -4,14 +4,17 @@ Memories that several threads share.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Iterable
+from typing import Any, Optional, Union
 
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
+from ._func import _engine_of
 from ._managed import Managed
+from ._memory import Memory
 from ._module import engine_handle
 from ._native import address_of, check, core, ffi, lib
-from ._store import Storelike, _unsigned
+from ._store import Storelike, _unsigned, door
 from ._types import MemoryType
 from ._view import cast_view, numpy_array
 
@@ -156,22 +159,114 @@ class SharedMemory(Managed):
         """
         return numpy_array(self.view(start, stop, "u8", readonly), dtype)
 
-    def as_memory(self, store: Storelike) -> SharedMemory:
+    def read(self, start: Optional[int] = 0, stop: Optional[int] = None) -> bytearray:
         """
-        The memory as `store` sees it, for APIs that ask for that.
+        Copy bytes out of the memory, as `Memory.read`.
 
-        A shared memory needs no store: the result is this same object, after a check that it can
-        be used with the store.
+        Raises:
+            TypeError: An end is not an integer.
+            ValueError: The memory is closed.
+        """
+        with self.view(readonly=True) as view:
+            return bytearray(view[start:stop])
+
+    def write(
+        self,
+        value: Union[bytes, bytearray, memoryview, Iterable[int]],
+        start: Optional[int] = None,
+    ) -> int:
+        """
+        Copy bytes into the memory, as `Memory.write`.
+
+        Raises:
+            IndexError: They do not fit between `start` and the end; nothing was written.
+            TypeError: `value` is not bytes-like.
+            ValueError: The memory is closed.
+        """
+        if isinstance(value, (str, int)):
+            raise TypeError(f"value must be bytes-like, not {type(value).__name__}")
+        data = memoryview(bytes(value))
+        with self.view() as view:
+            first = slice(start, None).indices(len(view))[0]
+            if first >= len(view) or len(data) > len(view) - first:
+                raise IndexError(
+                    f"index out of range: {len(data)} bytes at {start} do not fit in a memory of "
+                    f"{len(view)} bytes"
+                )
+            view[first : first + len(data)] = data
+        return len(data)
+
+    def as_memory(self, store: Storelike) -> Memory:
+        """
+        This memory in the form of a `Memory`, whose methods take a store, for code that expects
+        one.
+
+        Args:
+            store: The store that it is going to be used with.
 
         Raises:
             WasmtimeError: The store is of another engine.
             ValueError: The memory or the store is closed.
         """
-        from ._store import door
-
         self._use()
         with door(store):
-            home: Any = store if not hasattr(store, "_store") else store._store
-            if home._engine is not self._engine:
+            if _engine_of(store) is not self._engine:
                 raise WasmtimeError("the shared memory belongs to another engine than the store")
-        return self
+        return _MemoryOfStore(self)
+
+
+class _MemoryOfStore(Memory):
+    """
+    A shared memory with the methods of a `Memory`.
+
+    The base's native struct stays empty, for the library has none for shared memories; where the
+    core is given one of these, it takes `_shared` instead.
+    """
+
+    __slots__ = ("_shared",)
+
+    def __init__(self, shared: SharedMemory) -> None:
+        self._shared = shared
+
+    def _checked(self, store: Storelike) -> SharedMemory:
+        with door(store):
+            if _engine_of(store) is not self._shared._engine:
+                raise WasmtimeError("the shared memory belongs to another engine than the store")
+        return self._shared
+
+    def type(self, store: Storelike) -> MemoryType:
+        return self._checked(store).type()
+
+    def size(self, store: Storelike) -> int:
+        return self._checked(store).size()
+
+    def data_len(self, store: Storelike) -> int:
+        return self._checked(store).data_len()
+
+    def grow(self, store: Storelike, delta: int) -> int:
+        return self._checked(store).grow(delta)
+
+    def read(
+        self, store: Storelike, start: Optional[int] = 0, stop: Optional[int] = None
+    ) -> bytearray:
+        return self._checked(store).read(start, stop)
+
+    def write(
+        self, store: Storelike, value: Any = None, start: Optional[int] = None, data: Any = None
+    ) -> int:
+        return self._checked(store).write(data if value is None else value, start)
+
+    def page_size(self, store: Storelike) -> int:
+        return self._checked(store).type().page_size
+
+    def page_size_log2(self, store: Storelike) -> int:
+        return self._checked(store).type().page_size_log2
+
+    def _bounds(self, store: Storelike) -> tuple[int, int]:
+        shared = self._checked(store)
+        return int(shared.data_ptr()), shared.data_len()
+
+    def _view(
+        self, store: Storelike, start: int, stop: Optional[int], readonly: bool
+    ) -> memoryview:
+        return self._checked(store).view(start, stop, "u8", readonly)

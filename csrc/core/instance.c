@@ -63,6 +63,15 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
              const char *role, Py_ssize_t index)
 {
     *lent = NULL;
+    if (PyObject_TypeCheck(object, state.Memory_base) && ((ItemObject *)object)->home == NULL
+        && PyObject_HasAttrString(object, "_shared")) {
+        /* A shared memory in the form of a Memory. */
+        PyObject *shared = PyObject_GetAttrString(object, "_shared");
+        bool fine = shared != NULL && !PyObject_TypeCheck(shared, state.Item_base)
+                    && lower_extern(store, shared, out, lent, role, index);
+        Py_XDECREF(shared);
+        return fine;
+    }
     if (PyObject_TypeCheck(object, state.Item_base)
         && !PyObject_TypeCheck(object, state.Instance_base)) {
         if (!item_check((ItemObject *)object, store)) {
