@@ -527,6 +527,31 @@ def test_cache_errors(tmp_path: Path) -> None:
     assert config == Config()
 
 
+@pytest.mark.parametrize(
+    ("line", "fine"),
+    [
+        ('worker-event-queue-size = "18446744073709551615"', False),
+        ('worker-event-queue-size = "2M"', False),
+        ('worker-event-queue-size = "1K"', True),
+        ('allowed-clock-drift-for-files-from-future = "18446744073709551615s"', False),
+        ('allowed-clock-drift-for-files-from-future = "10000d"', True),
+        ('"file-count-soft-limit"="18446744073709551615"', False),
+        ('files-total-size-soft-limit = "9999P" # much', False),
+        ('files-total-size-soft-limit = "512Mi"', True),
+        ('file-count-limit-percent-if-deleting = "70%"', True),
+    ],
+)
+def test_numbers_in_the_cache_file_that_overflow(line: str, fine: bool, tmp_path: Path) -> None:
+    settings = tmp_path / "12345678901234567890.toml"
+    directory = tmp_path / "98765432109876543210"
+    settings.write_text(f"[cache]\ndirectory = {str(directory)!r}\n{line}\n")
+    if fine:
+        Engine(Config(cache=settings))
+    else:
+        with pytest.raises(WasmtimeError, match="a number that is too large"):
+            Config(cache=settings)
+
+
 def test_the_cache_file_may_vanish_before_the_engine(tmp_path: Path) -> None:
     settings = tmp_path / "cache.toml"
     settings.write_text(f"[cache]\ndirectory = {str(tmp_path)!r}\n")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
@@ -442,12 +443,47 @@ def _cache(
             result = True
         elif isinstance(value, (str, bytes, os.PathLike)):
             result = os.fsdecode(encode_path(value, name))
+            _check_cache_file(result)
         else:
             raise TypeError(f"expected string or bool for {name}, not {type(value).__name__}")
         _try_on_scratch(lambda config: _apply_cache(config, result))
         return result
 
     return Setting(declaration, convert, False, lib.wasmtime_config_cache_config_load)
+
+
+#: A number in the file of the cache, with its unit, between delimiters.
+_CACHE_NUMBER = re.compile(
+    rb"""([\w-]*)["']?\s*=\s*["']?\+?([0-9][0-9_]*)\s*([A-Za-z]*)["'\s,}#]""",
+)
+_CACHE_UNITS = {
+    **{b"m": 60, b"h": 3600, b"d": 86400},
+    **{prefix: 1024**power for power, prefix in enumerate((b"K", b"M", b"G", b"T", b"P"), 1)},
+}
+_LARGEST_CACHE_NUMBER = 10**15
+_LARGEST_CACHE_QUEUE = 10**6
+
+
+def _check_cache_file(path: str) -> None:
+    """
+    Refuses numbers in the file of the cache that the library overflows with, in another thread.
+
+    Everything else in it, and that there is a file at all, is checked by the library.
+    """
+    try:
+        with open(path, "rb") as file:
+            contents = file.read() + b"\n"
+    except OSError:
+        return
+    for match in _CACHE_NUMBER.finditer(contents):
+        key, digits, unit = match.groups()
+        number = int(digits[:30].replace(b"_", b"")) * _CACHE_UNITS.get(unit[:1], 1)
+        queue = key == b"worker-event-queue-size"
+        if number > (_LARGEST_CACHE_QUEUE if queue else _LARGEST_CACHE_NUMBER):
+            raise WasmtimeError(
+                f"the cache file {path!r} has a number that is too large: "
+                f"{match.group(0).strip().decode('utf-8', 'replace')}"
+            )
 
 
 def _apply_cache(config: Any, value: Union[bool, str]) -> Any:
