@@ -24,14 +24,15 @@ class Engine(core.Engine, Managed):
     the same engine. An engine may be used from any number of threads at once.
 
     Args:
-        config: The configuration, or None for the default one. It is read now and may be changed
-            or used again afterwards.
+        config: The configuration, or None for the default one. It becomes the engine's and cannot
+            be used again; ``copy.copy(config)`` keeps another for a second engine.
 
     Raises:
         TypeError: `config` is not a `Config`.
         WasmtimeError: The configuration contradicts itself or asks for something that this
             platform does not have.
-        ValueError: As above, for a value out of range.
+        ValueError: As above, for a value out of range; or the configuration has been used or
+            closed.
 
     Stands on ``wasm_engine_new_with_config``.
     """
@@ -45,14 +46,15 @@ class Engine(core.Engine, Managed):
         if pointer == ffi.NULL:
             raise WasmtimeError("the engine could not be made with this configuration")
         self._adopt("wasm_engine_t", pointer)
-        self._config = config._snapshot()
-        pooled = isinstance(config.allocation_strategy, PoolingAllocationConfig)
+        self._config = settings = config._snapshot()
+        config.close()
+        pooled = isinstance(settings.allocation_strategy, PoolingAllocationConfig)
         self._configure(
-            config.epoch_interruption,
-            config._epoch_explicit,
-            config._effective_max_wasm_stack,
-            config.memory_may_move and not pooled,
-            config.memory_reservation,
+            settings.epoch_interruption,
+            settings._epoch_explicit,
+            settings._effective_max_wasm_stack,
+            settings.memory_may_move and not pooled,
+            settings.memory_reservation,
         )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
