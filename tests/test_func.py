@@ -171,7 +171,7 @@ def test_vals_are_taken_where_their_type_fits(store: Store, identities: Any) -> 
     assert identities["f32"](store, Val.f32(0.5)) == 0.5
     assert identities["v128"](store, Val.v128(bytes(16))) == bytes(16)
     assert identities["externref"](store, Val.externref("x")) == "x"
-    with pytest.raises(TypeError, match="parameter 1.*wrong type of `Val`"):
+    with pytest.raises(TypeError, match=r"parameter 1.*wrong type of `Val`"):
         identities["i32"](store, Val.i64(5))
     with pytest.raises(TypeError, match="wrong type of `Val`"):
         identities["externref"](store, Val.i64(5))

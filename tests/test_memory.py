@@ -108,9 +108,7 @@ def test_where_writes_go(store: Store, memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("start", [PAGE, PAGE - 2, PAGE + 1, 2**70])
-def test_a_write_that_does_not_fit_writes_nothing(
-    store: Store, memory: Memory, start: int
-) -> None:
+def test_a_write_that_does_not_fit_writes_nothing(store: Store, memory: Memory, start: int) -> None:
     with pytest.raises(IndexError, match="index out of range"):
         memory.write(store, b"abc", start)
     assert memory.read(store) == bytes(PAGE)

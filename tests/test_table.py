@@ -85,11 +85,11 @@ def test_indexes_out_of_range(store: Store, index: int) -> None:
 def test_wrong_arguments(store: Store) -> None:
     table = Table(store, FUNCS, None)
     for wrong in (1, "f", object()):
-        with pytest.raises(TypeError, match="val: .*funcref"):
+        with pytest.raises(TypeError, match=r"val: .*funcref"):
             table.set(store, 0, wrong)
-        with pytest.raises(TypeError, match="init: .*funcref"):
+        with pytest.raises(TypeError, match=r"init: .*funcref"):
             table.grow(store, 1, wrong)
-        with pytest.raises(TypeError, match="init: .*funcref"):
+        with pytest.raises(TypeError, match=r"init: .*funcref"):
             Table(store, FUNCS, wrong)
     with pytest.raises(TypeError, match="idx must be an int"):
         table.get(store, "0")  # type: ignore[arg-type]
