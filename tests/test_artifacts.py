@@ -1,0 +1,209 @@
+"""
+Compiled code outside of the process: serialised, cached on disk, pickled.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from wasmtime import Config, Engine, Instance, Module, Store, WasmtimeError
+
+TEXT = '(func (export "triple") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))'
+
+
+def triple(module: Module, number: int) -> int:
+    store = Store(module.engine)
+    result: int = Instance(store, module, []).exports(store)["triple"](store, number)
+    return result
+
+
+class TestSerialize:
+    def test_the_code_survives(self, engine: Engine) -> None:
+        artifact = Module(engine, TEXT).serialize()
+        assert artifact[:4] == b"\x7fELF"
+        assert triple(Module.deserialize(engine, artifact), 14) == 42
+
+    @pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+    def test_any_bytes_will_do(self, engine: Engine, form: type) -> None:
+        artifact = form(bytes(Module(engine, TEXT).serialize()))
+        assert triple(Module.deserialize(engine, artifact), 2) == 6
+
+    def test_from_a_file(self, engine: Engine, tmp_path: Path) -> None:
+        path = tmp_path / "module.cwasm"
+        path.write_bytes(Module(engine, TEXT).serialize())
+        for form in (path, str(path), os.fsencode(path)):
+            with Module.deserialize_file(engine, form) as module:
+                assert triple(module, 3) == 9
+
+    def test_every_flipped_byte_of_the_code_is_noticed(self, engine: Engine) -> None:
+        artifact = Module(engine, TEXT).serialize()
+        code = len(artifact) - 48  # the seal: 16 bytes of magic, 32 of digest
+        for offset in range(4, code, 997):
+            damaged = bytearray(artifact)
+            damaged[offset] ^= 0x40
+            with pytest.raises(WasmtimeError, match="damaged"):
+                Module.deserialize(engine, damaged)
+
+    def test_what_is_cut_off_is_noticed(self, engine: Engine) -> None:
+        artifact = Module(engine, TEXT).serialize()
+        for length in (4, 63, 1000, len(artifact) // 2, len(artifact) - 49):
+            with pytest.raises(WasmtimeError, match="ends early"):
+                Module.deserialize(engine, artifact[:length])
+
+    @pytest.mark.parametrize("data", [b"", b"\0asm\1\0\0\0", b"hello"])
+    def test_what_is_no_artifact_is_refused(self, engine: Engine, data: bytes) -> None:
+        with pytest.raises(WasmtimeError, match="not a compiled artifact"):
+            Module.deserialize(engine, data)
+
+    def test_an_artifact_without_a_seal_is_trusted(self, engine: Engine) -> None:
+        foreign = Module(engine, TEXT).serialize()[:-48]
+        assert triple(Module.deserialize(engine, foreign), 5) == 15
+
+    def test_another_configuration_is_refused(self, engine: Engine) -> None:
+        config = Config()
+        config.consume_fuel = True
+        with pytest.raises(WasmtimeError):
+            Module.deserialize(Engine(config), Module(engine, TEXT).serialize())
+
+    def test_a_missing_file_is_an_oserror(self, engine: Engine, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            Module.deserialize_file(engine, tmp_path / "nothing.cwasm")
+
+
+class TestCache:
+    @pytest.fixture
+    def program(self, tmp_path: Path) -> Path:
+        path = tmp_path / "program.wat"
+        path.write_text(TEXT)
+        return path
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> Path:
+        return tmp_path / "cache"
+
+    def entries(self, directory: Path) -> list[Path]:
+        return sorted(directory.glob("*.cwasm"))
+
+    def test_an_entry_is_made_and_used(
+        self, engine: Engine, program: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert triple(Module.from_file(engine, program, cache=directory), 1) == 3
+        assert len(self.entries(directory)) == 1
+
+        def no_compiling(*args: object) -> None:
+            raise AssertionError("it was compiled again")
+
+        monkeypatch.setattr(Module, "__init__", no_compiling)
+        assert triple(Module.from_file(engine, program, cache=str(directory)), 2) == 6
+
+    def test_configuration_and_contents_make_entries_of_their_own(
+        self, engine: Engine, program: Path, directory: Path
+    ) -> None:
+        Module.from_file(engine, program, cache=directory)
+        config = Config()
+        config.consume_fuel = True
+        Module.from_file(Engine(config), program, cache=directory)
+        program.write_text(TEXT.replace("const 3", "const 4"))
+        assert triple(Module.from_file(engine, program, cache=directory), 2) == 8
+        assert len(self.entries(directory)) == 3
+
+    def test_a_damaged_entry_is_compiled_again(
+        self, engine: Engine, program: Path, directory: Path
+    ) -> None:
+        Module.from_file(engine, program, cache=directory)
+        (entry,) = self.entries(directory)
+        whole = entry.read_bytes()
+        for damaged in (whole[:1000], b"", whole[:5000] + b"\xff" + whole[5001:]):
+            entry.write_bytes(damaged)
+            assert triple(Module.from_file(engine, program, cache=directory), 2) == 6
+            assert entry.read_bytes() == whole
+
+    @pytest.mark.skipif(os.name != "posix", reason="there are no such permissions here")
+    def test_a_directory_that_others_can_write_to_is_refused(
+        self, engine: Engine, program: Path, directory: Path
+    ) -> None:
+        directory.mkdir()
+        directory.chmod(0o777)
+        with pytest.raises(WasmtimeError, match="not safe"):
+            Module.from_file(engine, program, cache=directory)
+
+    @pytest.mark.skipif(os.name != "posix", reason="there are no such permissions here")
+    def test_the_directory_is_made_for_this_user_alone(
+        self, engine: Engine, program: Path, directory: Path
+    ) -> None:
+        Module.from_file(engine, program, cache=directory)
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+    def test_processes_share_a_directory(self, program: Path, directory: Path) -> None:
+        code = textwrap.dedent(
+            f"""
+            from wasmtime import *
+            engine = Engine()
+            for _ in range(20):
+                module = Module.from_file(engine, {str(program)!r}, cache={str(directory)!r})
+                store = Store(engine)
+                exports = Instance(store, module, []).exports(store)
+                assert exports["triple"](store, 7) == 21
+            """
+        )
+        running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+        assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
+        assert len(self.entries(directory)) == 1
+        assert not list(directory.glob("*.tmp"))
+
+    def test_a_wrong_argument(self, engine: Engine, program: Path) -> None:
+        with pytest.raises(TypeError, match="cache must be"):
+            Module.from_file(engine, program, cache=3)  # type: ignore[arg-type]
+
+
+class TestPickle:
+    def test_in_one_process_the_engine_stays_the_same(self) -> None:
+        engine = Engine()
+        module = pickle.loads(pickle.dumps(Module(engine, TEXT)))
+        assert module.engine is engine
+        assert triple(module, 4) == 12
+
+    def test_modules_of_one_engine_meet_in_one_engine(self) -> None:
+        engine = Engine()
+        pickled = [pickle.dumps(Module(engine, TEXT)) for _ in range(2)]
+        code = textwrap.dedent(
+            """
+            import pickle, sys
+            first, second = pickle.load(sys.stdin.buffer)
+            first, second = pickle.loads(first), pickle.loads(second)
+            assert first.engine is second.engine
+            """
+        )
+        subprocess.run(
+            [sys.executable, "-c", code], input=pickle.dumps(pickled), check=True, timeout=60
+        )
+
+    def test_the_configuration_travels(self) -> None:
+        config = Config()
+        config.consume_fuel = True
+        engine = pickle.loads(pickle.dumps(Engine(config)))
+        store = Store(engine)
+        store.set_fuel(5)
+        assert store.get_fuel() == 5
+
+    @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+    def test_process_pools(self, method: str) -> None:
+        module = Module(Engine(), TEXT)
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(2, mp_context=context) as pool:
+            assert list(pool.map(triple, [module] * 4, range(4))) == [0, 3, 6, 9]
+
+    def test_copying_is_refused(self, engine: Engine) -> None:
+        with pytest.raises(TypeError, match="cannot be copied"):
+            copy.copy(Module(engine, TEXT))
