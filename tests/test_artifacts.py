@@ -76,6 +76,19 @@ class TestSerialize:
         with pytest.raises(WasmtimeError):
             Module.deserialize(Engine(config), Module(engine, TEXT).serialize())
 
+    def test_an_artifact_without_epoch_checks_says_which_setting_to_use(
+        self, engine: Engine
+    ) -> None:
+        def without() -> Engine:
+            config = Config()
+            config.epoch_interruption = False
+            return Engine(config)
+
+        artifact = Module(without(), TEXT).serialize()
+        with pytest.raises(WasmtimeError, match="set Config.epoch_interruption to False"):
+            Module.deserialize(engine, artifact)
+        assert triple(Module.deserialize(without(), artifact), 2) == 6
+
     def test_a_missing_file_is_an_oserror(self, engine: Engine, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             Module.deserialize_file(engine, tmp_path / "nothing.cwasm")
