@@ -228,7 +228,8 @@ def _missing_modules(directory: str) -> Iterator[str]:
 
 def _library_problems(directory: str) -> Iterator[str]:
     library = os.path.join(directory, "_lib", library_name())
-    core = next((path for path in native_files(directory) if "_core" in path), None)
+    files = native_files(directory)
+    core = next((file for file in files if os.path.basename(file).startswith("_core.")), None)
     core_data = _contents(core) if core else b""
     if not os.path.isfile(library):
         if not core_data or b"/_lib\0" in core_data or sys.platform == "win32":
