@@ -49,12 +49,15 @@ func_read_signature(FuncObject *self, StoreObject *store)
     wasm_functype_t *type = wasmtime_func_type(store->context, &self->native);
     Signature *signature = signature_compile(type);
     wasm_functype_delete(type);
-    store_leave(store);
-    if (signature != NULL) {
-        signature_release(self->signature);
+    if (self->signature != NULL) {
+        /* Somebody was faster. What is there once is never replaced: it may be in use. */
+        signature_release(signature);
+    }
+    else {
         self->signature = signature;
     }
-    return signature;
+    store_leave(store);
+    return self->signature;
 }
 
 static NOINLINE PyObject *
