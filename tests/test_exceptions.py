@@ -202,7 +202,7 @@ def test_an_exception_replaced_on_its_way_names_the_first_as_its_context(store: 
         try:
             guest(store, raise_it(first))(store)
         except Custom:
-            raise second
+            raise second  # noqa: B904 - the context is what is tested
 
     with pytest.raises(LookupError) as caught:
         guest(store, host)(store)

@@ -196,7 +196,7 @@ def test_names_given_to_a_caller_are_checked(store: Store) -> None:
         for wrong in (1, None, b"memory"):
             with pytest.raises(TypeError):
                 caller.get(wrong)  # type: ignore[arg-type]
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="surrogate"):
             caller.get("\ud800")
 
     call_host(store, FuncType([], []), host, caller=True)

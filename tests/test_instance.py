@@ -68,7 +68,7 @@ def test_one_export_by_name(store: Store) -> None:
     assert instance.get_export(store, "absent") is None
     with pytest.raises(TypeError):
         instance.get_export(store, 1)  # type: ignore[arg-type]
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="surrogate"):
         instance.get_export(store, "\ud800")
 
 

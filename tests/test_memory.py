@@ -118,7 +118,7 @@ def test_wrong_values_are_refused(store: Store, memory: Memory) -> None:
     for wrong in ("text", 3, None, object()):
         with pytest.raises(TypeError):
             memory.write(store, wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="256"):
         memory.write(store, [256])
     with pytest.raises(TypeError, match="slice indices"):
         memory.read(store, "0")  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from wasmtime import (
     Instance,
     Limits,
     Linker,
+    Memory,
     MemoryType,
     Module,
     SharedMemory,
@@ -138,7 +139,13 @@ def test_exported_and_linked_ones_are_shared_memories(sharing: Engine) -> None:
 
 def test_as_memory_checks_the_store(sharing: Engine) -> None:
     memory = SharedMemory(sharing, TYPE)
-    assert memory.as_memory(Store(sharing)).size() == 1
+    store = Store(sharing)
+    seen = memory.as_memory(store)
+    assert isinstance(seen, Memory)
+    assert seen.size(store) == 1
+    seen.write(store, b"shared")
+    assert bytes(memory.data_ptr()[:6]) == b"shared"
+    assert Instance(store, Module(sharing, '(import "" "" (memory 1 2 shared))'), [seen])
     with pytest.raises(WasmtimeError, match="another engine"):
         memory.as_memory(Store())
     closed = Store(sharing)

@@ -152,7 +152,7 @@ class Val:
         Raises:
             WasmtimeError: `ty` is not a reference type, or none that can be null.
         """
-        if not isinstance(ty, ValType) or not ty.is_ref() or not ty.nullable:
+        if not isinstance(ty, ValType) or not ty.is_ref or not ty.nullable:
             raise WasmtimeError(f"Invalid reference type for `ref_null`: {ty}")
         return Val(_kind_of(ty), None)
 

@@ -59,6 +59,19 @@ arguments_parse(const ArgumentNames *spec, PyObject *const *arguments, Py_ssize_
     return arguments_by_name(spec, arguments, count, keywords, out, size);
 }
 
+/* __reduce__ of what is bound to native memory. The default one would pickle such an object, by
+ * the oldest protocols, as one that was never initialised. */
+static PyObject *
+refuse_reduce(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyErr_Format(PyExc_TypeError,
+                 "a %.200s belongs to the store that it was made in, and can be neither copied nor "
+                 "pickled",
+                 type_name(self));
+    return NULL;
+}
+#define REFUSE_REDUCE {"__reduce__", refuse_reduce, METH_NOARGS, "Raise TypeError."}
+
 /* An unsigned 64-bit argument. */
 static bool
 argument_u64(PyObject *value, const char *name, uint64_t *out)

@@ -49,15 +49,15 @@ func_read_signature(FuncObject *self, StoreObject *store)
     wasm_functype_t *type = wasmtime_func_type(store->context, &self->native);
     Signature *signature = signature_compile(type);
     wasm_functype_delete(type);
-    if (self->signature != NULL) {
+    if (signature != NULL && self->signature != NULL) {
         /* Somebody was faster. What is there once is never replaced: it may be in use. */
         signature_release(signature);
     }
-    else {
+    else if (signature != NULL) {
         self->signature = signature;
     }
     store_leave(store);
-    return self->signature;
+    return signature != NULL ? self->signature : NULL;
 }
 
 static NOINLINE PyObject *
@@ -477,6 +477,10 @@ static PyMemberDef bound_members[] = {
     {"func", T_OBJECT, offsetof(BoundFuncObject, func), READONLY, "The Func that it calls."},
     {NULL, 0, 0, 0, NULL},
 };
+static PyMethodDef bound_methods[] = {
+    REFUSE_REDUCE,
+    {NULL, NULL, 0, NULL},
+};
 static PyType_Slot bound_slots[] = {
     {Py_tp_doc, "A WebAssembly function together with its store: call it as `bound(*params)`.\n\n"
                 "Made by Func.bind(). Keeps its store alive."},
@@ -484,6 +488,7 @@ static PyType_Slot bound_slots[] = {
     {Py_tp_traverse, bound_traverse},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, bound_members},
+    {Py_tp_methods, bound_methods},
     {0, NULL},
 };
 static PyType_Spec bound_spec = {

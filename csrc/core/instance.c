@@ -475,11 +475,16 @@ static PyGetSetDef exports_getset[] = {
      NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
+static PyMethodDef exports_methods[] = {
+    REFUSE_REDUCE,
+    {NULL, NULL, 0, NULL},
+};
 static PyType_Slot exports_slots[] = {
     {Py_tp_doc, "Base of InstanceExports."},
     {Py_tp_dealloc, exports_dealloc},
     {Py_tp_traverse, exports_traverse},
     {Py_tp_getset, exports_getset},
+    {Py_tp_methods, exports_methods},
     {Py_mp_subscript, exports_getitem},
     {Py_mp_length, exports_length},
     {Py_sq_contains, exports_contains},

@@ -104,6 +104,7 @@ item_belongs_to(ItemObject *self, PyObject *object)
 }
 
 static PyMethodDef item_methods[] = {
+    REFUSE_REDUCE,
     {"_set_native", (PyCFunction)item_set_native, METH_VARARGS,
      "_set_native(store, address)\n--\n\nCopy the library's struct, made in `store`."},
     {"_belongs_to", (PyCFunction)item_belongs_to, METH_O,

@@ -821,6 +821,7 @@ caller_export(CallerObject *self, PyObject *argument)
 }
 
 static PyMethodDef caller_methods[] = {
+    REFUSE_REDUCE,
     {"_export", (PyCFunction)caller_export, METH_O,
      "_export(name)\n--\n\nThe calling instance's export, or None."},
     {NULL, NULL, 0, NULL},
