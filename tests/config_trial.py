@@ -7,6 +7,7 @@ the test knows which trial it was.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import sys
@@ -51,7 +52,7 @@ def attempt(trial: dict[str, Any]) -> str:
             config._apply(native)
             lib.wasm_engine_new_with_config(native)
             return "engine"
-        engine = Engine(config)
+        engine = Engine(copy.copy(config))
     except (WasmtimeError, ValueError, OverflowError) as error:
         return f"{type(error).__name__}: {error}"
     if not trial.get("run"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Callable
 
@@ -254,13 +256,23 @@ def test_the_defaults_are_those_of_the_library(common: dict[str, Any]) -> None:
         assert compiled(Config(**common, **{name: default + 65536})) != base, name
 
 
-def test_a_configuration_is_read_not_kept() -> None:
+def test_an_engine_takes_its_configuration() -> None:
     config = Config(consume_fuel=True)
     engine = Engine(copy.copy(config))
     config.consume_fuel = False
     assert Store(engine).get_fuel() == 0
     with pytest.raises(WasmtimeError):
         Store(Engine(config)).get_fuel()
+    with pytest.raises(ValueError, match=r"already closed.*copy\.copy"):
+        Engine(config)
+
+
+def test_a_refused_configuration_can_be_corrected() -> None:
+    config = Config(wasm_simd=False)
+    with pytest.raises(WasmtimeError):
+        Engine(config)
+    config.wasm_relaxed_simd = False
+    Engine(config)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +365,7 @@ def test_effective_stack_sizes() -> None:
     del config.max_wasm_stack
     config.async_stack_size = MIB
     assert config.max_wasm_stack == min(default, MIB - HOST_STACK_RESERVE)
-    Engine(config)
+    Engine(copy.copy(config))
 
 
 def test_default_stack_is_within_bounds() -> None:
@@ -474,7 +486,7 @@ def test_target() -> None:
     config = Config()
     assert config.target is None
     config.target = host_triple_hint()
-    Engine(config)
+    Engine(copy.copy(config))
     for wrong in ("not-a-real-target", "", "x86_64-unknown-linux-gnu-elf-x"):
         with pytest.raises(WasmtimeError):
             config.target = wrong
@@ -502,12 +514,12 @@ def test_cache_file(tmp_path: Path) -> None:
     for path in (settings, str(settings), bytes(settings)):
         config.cache = path
         assert config.cache == str(settings)
-    Module(Engine(config), "(module)")
+    Module(Engine(copy.copy(config)), "(module)")
     assert directory.is_dir()
     assert pickle.loads(pickle.dumps(config)) == config
     del config.cache
     assert config.cache is False
-    Engine(config)
+    Engine(copy.copy(config))
 
 
 def test_cache_errors(tmp_path: Path) -> None:
@@ -572,7 +584,7 @@ def test_allocation_strategy() -> None:
     inside = config.allocation_strategy
     assert isinstance(inside, PoolingAllocationConfig)
     assert inside.total_memories == 2
-    engine = Engine(config)
+    engine = Engine(copy.copy(config))
     module = Module(engine, "(module (memory 1))")
     store = Store(engine)
     Instance(store, module, [])
@@ -606,14 +618,14 @@ def test_pool_settings() -> None:
 def test_a_pool_that_cannot_be() -> None:
     config = Config(memory_reservation=MIB, allocation_strategy="pooling")
     with pytest.raises(WasmtimeError, match="max_memory_size of the pool"):
-        Engine(config)
+        Engine(copy.copy(config))
     config.allocation_strategy = PoolingAllocationConfig(max_memory_size=MIB)
-    Engine(config)
+    Engine(copy.copy(config))
     config.allocation_strategy = PoolingAllocationConfig(
         max_memory_size=MIB, total_tables=1_000_000, table_elements=1 << 50
     )
     with pytest.raises(WasmtimeError, match="not enough address space"):
-        Engine(config)
+        Engine(copy.copy(config))
 
 
 def test_mach_ports_are_one_decision_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -621,3 +633,21 @@ def test_mach_ports_are_one_decision_for_a_process(monkeypatch: pytest.MonkeyPat
     assert config_module._problem_of_mach_ports(True) is None
     assert config_module._problem_of_mach_ports(True) is None
     assert "have to agree" in str(config_module._problem_of_mach_ports(False))
+
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
+def test_the_examples_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
+    size = threading.stack_size()
+    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) >= 6
+    try:
+        for example in examples:
+            exec(compile(example, str(PAGE), "exec"), {})
+    finally:
+        threading.stack_size(size)
+    printed = capsys.readouterr().out
+    assert "Config(consume_fuel=True, wasm_threads=False)" in printed
+    assert "wasm_relaxed_simd needs wasm_simd: switch both off, or neither" in printed

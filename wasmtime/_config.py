@@ -2,8 +2,8 @@
 How WebAssembly is compiled and run: the configuration of an engine.
 
 A `Config` is a plain record. Each attribute can be read, set and deleted (which puts the default
-back) in any order, and the record can be copied, compared, pickled and used for any number of
-engines; nothing native is made before an engine asks for it.
+back) in any order, and the record can be copied, compared and pickled; nothing native is made
+before an engine asks for it.
 
 The C API takes a configuration that contradicts itself, or that asks for what this machine cannot
 do, by ending the process: `wasm_engine_new_with_config` has no way to report an error. All rules
@@ -527,7 +527,8 @@ class Config(Record):
     back. Settings can be given as keyword arguments too. Contradictions are found when an
     `Engine` is made with the configuration.
 
-    A configuration is not used up by an engine, and later changes to it do not reach the engine.
+    An engine takes its configuration for itself and closes it, as in the published package. For
+    several engines, give each a copy: `Engine(copy.copy(config))`.
 
     One default differs from the library's: `epoch_interruption` is on, because that is how a
     signal such as Ctrl-C can stop WebAssembly that is running.
@@ -536,7 +537,7 @@ class Config(Record):
         TypeError: a value is of the wrong type, or there is no setting of that name.
         OverflowError: a number is negative or too large.
         WasmtimeError: a word is not one of those that the setting accepts.
-        ValueError: the configuration was closed.
+        ValueError: the configuration was closed, or an engine has taken it.
 
     Example:
         >>> from wasmtime import Config, Engine
@@ -1206,14 +1207,17 @@ class Config(Record):
 
     def _open(self) -> dict[str, Any]:
         if self._closed:
-            raise ValueError("already closed")
+            raise ValueError(
+                "already closed: an engine has taken this Config, or close() was called; "
+                "copy.copy(config) beforehand keeps one"
+            )
         return self._values
 
     def close(self) -> None:
         """
         Ends the use of this object: reading or setting anything raises `ValueError` from now on.
 
-        Nothing has to be closed; engines made with the configuration are not affected.
+        Nothing has to be closed; an engine made with the configuration is not affected.
         """
         self._closed = True
 
@@ -1271,7 +1275,7 @@ class Config(Record):
         Raises:
             WasmtimeError: the settings contradict one another or ask for what is not possible on
                 this machine; the message has all the reasons.
-            ValueError: the configuration was closed.
+            ValueError: the configuration was closed, or an engine has taken it.
         """
         self._open()
         problems = list(self._problems())
