@@ -67,7 +67,7 @@ def test_missing_files(engine: Engine, tmp_path: Path) -> None:
         Module.from_file(engine, tmp_path / "absent")
     with pytest.raises(FileNotFoundError, match="absent"):
         Module.deserialize_file(engine, tmp_path / "absent")
-    with pytest.raises(OSError, match="irectory|ermission"):
+    with pytest.raises(OSError, match=r"irectory|ermission"):
         Module.from_file(engine, tmp_path)
 
 

@@ -107,7 +107,7 @@ def test_frames_reach_through_host_functions(store: Store, exports_of: Any) -> N
     top = exports_of('(import "" "" (func $h)) (func $top (export "f") (call $h))', host)["f"]
     with pytest.raises(Trap) as caught:
         top(store)
-    assert [frame.func_name for frame in caught.value.frames][0] == "bottom"
+    assert caught.value.frames[0].func_name == "bottom"
 
 
 def test_traps_made_in_python() -> None:
