@@ -2,7 +2,7 @@
 Tables from the JSON that ``python -m benchmarks --json`` writes.
 
 ``python -m benchmarks.table results.json`` prints the Markdown table of the README, and with
-``--into README.md`` puts it between the two marks there.
+``--into README.md`` puts it between the two marks there; ``--all`` is for docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -131,15 +131,21 @@ def where(document: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def markdown(document: dict[str, Any]) -> str:
+def markdown(document: dict[str, Any], everything: bool = False) -> str:
     """
-    The table for the README.
+    The table for a document.
+
+    Args:
+        document: The JSON.
+        everything: With the rows that nothing is asked of, too, which explain the others.
     """
     lines = [
         "| work | published, ns | here, ns | published ÷ here |",
         "|---|---:|---:|---:|",
     ]
     for result in document["results"]:
+        if not everything and met(result, document) is None:
+            continue
         row = cells(result, document)
         lines.append(f"| {row[0]} | {row[1]} | {row[2]} | {row[3]} |")
     lines += ["", f"Measured on {where(document)}; the best of {document['rounds']} rounds."]
@@ -153,9 +159,10 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--into", type=Path, metavar="FILE", help="replace the table in this file")
+    parser.add_argument("--all", action="store_true", help="every row")
     options = parser.parse_args(argv)
     document = json.loads(options.results.read_text(encoding="utf-8"))
-    lines = markdown(document)
+    lines = markdown(document, options.all)
     if options.into is None:
         print(lines)
         return 0
