@@ -76,10 +76,10 @@ def test_mutations_of_a_module_compile_or_raise(engine: Engine) -> None:
             data[chance.randrange(8, len(data))] = chance.randrange(256)
         try:
             module = Module(engine, data)
-        except WasmtimeError as error:
-            assert str(error)
+        except WasmtimeError:
+            pass
         else:
-            assert [str(ty) for ty in [*module.imports, *module.exports]] is not None
+            assert all(str(ty) for ty in [*module.imports, *module.exports])
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_deeply_nested_text(engine: Engine) -> None:
     body = "(block " * 5000 + ")" * 5000
     try:
         Module(engine, f"(func {body})")
-    except WasmtimeError as error:
-        assert str(error)
+    except WasmtimeError:
+        pass
 
 
 # ----------------------------------------------------------------------- names and numbers

@@ -23,6 +23,8 @@ from wasmtime import (
     MemoryType,
     Module,
     Store,
+    Table,
+    TableType,
     Trap,
     ValType,
     WasiConfig,
@@ -330,3 +332,22 @@ def test_a_host_function_can_change_other_linkers_only(engine: Engine, linker: L
     assert len(seen) == 1
     assert "linker is in use" in seen[0]
     linker.define_func("x", "y", NOTHING, lambda: None)
+
+
+def test_one_linker_can_serve_stores_one_after_the_other(engine: Engine, linker: Linker) -> None:
+    linker.allow_shadowing = True
+    module = Module(
+        engine,
+        """(import "env" "memory" (memory 1)) (import "env" "table" (table 1 funcref))
+        (func (export "f") (result i32) (i32.load (i32.const 0)))""",
+    )
+    for n in range(5):
+        store = Store(engine)
+        memory = Memory(store, MemoryType(Limits(1)))
+        memory.write(store, bytes([n]))
+        linker.define(store, "env", "memory", memory)
+        with pytest.raises(WasmtimeError, match=r"belongs to another store|unknown import"):
+            linker.instantiate(store, module)  # the table is still that of the store before
+        table = Table(store, TableType(ValType.FUNCREF, Limits(1)), None)
+        linker.define(store, "env", "table", table)
+        assert linker.instantiate(store, module).exports(store)["f"](store) == n

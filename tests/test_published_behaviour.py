@@ -347,5 +347,5 @@ def test_types_can_be_closed() -> None:
 def test_an_engine_takes_its_configuration() -> None:
     config = Config()
     Engine(config)
-    with pytest.raises(ValueError, match="used|closed"):
+    with pytest.raises(ValueError, match=r"used|closed"):
         Engine(config)

@@ -4,7 +4,7 @@ Linkers: imports resolved by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
@@ -94,6 +94,8 @@ class Linker(core.Linker, Managed):
         handle = engine_handle(engine)
         self._adopt("wasmtime_linker_t", lib.wasmtime_linker_new(handle.pointer), engine)
         self._host_functions: dict[tuple[bytes, bytes], Any] = {}
+        # Names of what lives in a store, with the identity of that store.
+        self._ties: dict[tuple[bytes, bytes], Any] = {}
 
     @property
     def engine(self) -> Engine:
@@ -178,6 +180,8 @@ class Linker(core.Linker, Managed):
                         linker, context, module_name, len(module_name), field, len(field), raw
                     )
                 )
+                if lent is None:  # a shared memory lives in no store
+                    self._tie(store, [(module_name, field)])
             del lent
 
     def define_func(
@@ -244,6 +248,7 @@ class Linker(core.Linker, Managed):
                 # was; this linker goes on with one without it.
                 self._definitions = [entry for entry in definitions if entry is not shadowed]
             self._host_functions[key] = host
+            self._ties.pop(key, None)
 
     def func(
         self, module: str, name: Optional[str] = None
@@ -324,6 +329,7 @@ class Linker(core.Linker, Managed):
                         ffi.cast("wasmtime_instance_t *", instance._address),
                     )
                 )
+                self._tie(store, [(field, export.encode()) for export in instance.exports(store)])
 
     def define_wasi(
         self,
@@ -401,9 +407,13 @@ class Linker(core.Linker, Managed):
             self._check_wasi(store, module._imports_wasi)
             self._lend_definitions(store)
             with self._changing() as linker:
+                self._check_ties(store, module)
                 check(
                     lib.wasmtime_linker_module(linker, context, field, len(field), handle.pointer)
                 )
+                exports = [(field, entry.name.encode()) for entry in module.exports]
+                if (field, b"_start") not in exports:  # a program is instantiated by each call
+                    self._tie(store, exports)
 
     def instantiate_pre(self, module: Module) -> InstancePre:
         """
@@ -450,6 +460,8 @@ class Linker(core.Linker, Managed):
         raw.kind = lib.WASMTIME_EXTERN_FUNC
         with door(store) as context:
             self._check_engine(store)
+            self._check_tie(store, field, b"")
+            self._check_tie(store, field, b"_start")
             self._lend_definitions(store)
             with self._reading() as linker:
                 check(
@@ -486,6 +498,7 @@ class Linker(core.Linker, Managed):
         with door(store) as context:
             self._check_engine(store)
             self._check_wasi(store, module_name in WASI_MODULES)
+            self._check_tie(store, module_name, field)
             self._lend_definitions(store)
             with self._reading() as linker:
                 found = lib.wasmtime_linker_get(
@@ -531,12 +544,14 @@ class Linker(core.Linker, Managed):
         handle = self._module_handle(module)
         with door(store) as context:
             self._check_engine(store)
+            unknown = [names for names in _import_names(module) if self._is_unknown(store, *names)]
             with self._changing() as linker:
                 check(
                     lib.wasmtime_linker_define_unknown_imports_as_default_values(
                         linker, context, handle.pointer
                     )
                 )
+                self._tie(store, unknown)
 
     def _module_handle(self, module: Module) -> Any:
         if not isinstance(module, Module):
@@ -565,12 +580,52 @@ class Linker(core.Linker, Managed):
                 "WASI is not configured in this store: call store.set_wasi(WasiConfig()) first"
             )
 
+    def _tie(self, store: Any, names: Iterable[tuple[bytes, bytes]]) -> None:
+        """
+        Note that what has these names from now on lives in the store.
+        """
+        home = store if isinstance(store, core.Store) else store._store
+        identity = home._home
+        alone = not self._ties or self._tied_to is identity
+        self._ties.update((key, identity) for key in names)
+        if not alone:
+            alone = all(tie is identity for tie in self._ties.values())
+        self._tied_to = identity if alone else None
+
+    def _check_tie(self, store: Any, module_name: bytes, field: bytes) -> None:
+        """
+        Refuse what lives in another store: the library does not look.
+        """
+        tie = self._ties.get((module_name, field))
+        home = store if isinstance(store, core.Store) else store._store
+        if tie is not None and tie is not home._home:
+            raise WasmtimeError(
+                f"{module_name.decode()!r} {field.decode()!r} belongs to another store: what was "
+                "defined with a store can only be used with that store"
+            )
+
+    def _check_ties(self, store: Any, module: Module) -> None:
+        """
+        Refuse a module that imports what lives in another store.
+        """
+        if self._ties:
+            for names in _import_names(module):
+                self._check_tie(store, *names)
+
+    def _is_unknown(self, store: Any, module_name: bytes, field: bytes) -> bool:
+        tied = (module_name, field) in self._ties
+        return not tied and self._lookup(store, module_name, field) is None
+
     def _lend_definitions(self, store: Any) -> None:
         """
         Let the store keep the host functions defined here, which it can reach from now on.
         """
         home = store if isinstance(store, core.Store) else store._store
         home._keep(self._definitions)
+
+
+def _import_names(module: Module) -> list[tuple[bytes, bytes]]:
+    return [(entry.module.encode(), (entry.name or "").encode()) for entry in module.imports]
 
 
 def explain_link_error(
@@ -584,8 +639,8 @@ def explain_link_error(
         return error  # not the library's: a host function raised it
     missing: list[ImportType] = [
         entry
-        for entry in module.imports
-        if linker._lookup(store, entry.module.encode(), (entry.name or "").encode()) is None
+        for entry, names in zip(module.imports, _import_names(module))
+        if linker._is_unknown(store, *names)
     ]
     if not missing:
         return error

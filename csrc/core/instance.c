@@ -507,6 +507,8 @@ struct LinkerObject {
     char wasi;             /* WASI is defined here: stores must have been given theirs */
     uintptr_t readers;     /* how many uses run */
     uintptr_t writer;      /* the Thread that defines, 0 when none */
+    PyObject *tied_to;     /* identity of the store that all its items live in; NULL: there are
+                            * none; None: of several stores, Python knows which (`_ties`) */
 };
 
 typedef struct {
@@ -670,6 +672,15 @@ instantiate(link_function link, void *linker, StoreObject *store, PyObject *defi
     return result;
 }
 
+/* The library panics when it sizes a memory or a table of another store. */
+static NOINLINE bool
+linker_check_ties(PyObject *linker, PyObject *store, PyObject *module)
+{
+    PyObject *answer = PyObject_CallMethod(linker, "_check_ties", "OO", store, module);
+    Py_XDECREF(answer);
+    return answer != NULL;
+}
+
 PyDoc_STRVAR(linker_instantiate_doc,
 "instantiate($self, /, store, module)\n--\n\n"
 "Instantiate a module with what this linker defines.\n\n"
@@ -707,7 +718,10 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
     PyObject *result = NULL;
     if (linker != NULL && check_engine(store, object, "linker")
         && check_engine(store, given[1], "module")
-        && (!self->wasi || store->has_wasi || check_wasi(given[1])) && linker_read_begin(self)) {
+        && (!self->wasi || store->has_wasi || check_wasi(given[1]))
+        && (self->tied_to == NULL || self->tied_to == store->home
+            || linker_check_ties(object, given[0], given[1]))
+        && linker_read_begin(self)) {
         result = instantiate(link_with_linker, linker->pointer, store, self->definitions,
                              module->pointer, given[1]);
         linker_read_end(self);
@@ -727,6 +741,20 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
     Py_XDECREF(linker);
     Py_DECREF(module);
     return result;
+}
+
+/* _tied_to: the identity of a store, or None. */
+static int
+linker_set_tied_to(LinkerObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->tied_to, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *
+linker_get_tied_to(LinkerObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->tied_to ? self->tied_to : Py_None);
 }
 
 static PyObject *
@@ -769,6 +797,7 @@ linker_clear(LinkerObject *self)
 {
     /* The native linker goes before what it points to. */
     owner_clear(&self->owner);
+    Py_CLEAR(self->tied_to);
     Py_CLEAR(self->definitions);
     return 0;
 }
@@ -790,6 +819,7 @@ static PyMethodDef linker_methods[] = {
 };
 static PyGetSetDef linker_getset[] = {
     {"_definitions", (getter)linker_get_definitions, (setter)linker_set_definitions, NULL, NULL},
+    {"_tied_to", (getter)linker_get_tied_to, (setter)linker_set_tied_to, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyMemberDef linker_members[] = {

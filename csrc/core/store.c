@@ -667,7 +667,14 @@ static PyMethodDef store_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *
+store_get_home(StoreObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->home ? self->home : Py_None);
+}
+
 static PyGetSetDef store_getset[] = {
+    {"_home", (getter)store_get_home, NULL, NULL, NULL},
     {"_is_open", (getter)store_get_is_open, NULL, NULL, NULL},
     {"_address", (getter)store_get_address, NULL, NULL, NULL},
     {"_context_address", (getter)store_get_context_address, NULL, NULL, NULL},
