@@ -1,0 +1,1 @@
+"""Programs that make and check what is committed and released."""
