@@ -189,6 +189,9 @@ class Store(core.Store, Managed):
                     "set_wasi_http() needs WASI: call store.set_wasi(WasiConfig()) before it"
                 )
             lib.wasmtime_context_set_wasi_http(context)
+        self._has_wasi_http = True
+
+    _has_wasi_http: bool = False
 
     def set_epoch_deadline(
         self, ticks_after_current: Optional[int] = None, *, ticks: Optional[int] = None

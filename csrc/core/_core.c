@@ -21,6 +21,7 @@
 #include "global_table.c"
 #include "instance.c"
 #include "output.c"
+#include "component.c"
 
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
 /* The library's file name has no version, the name of this function of its debugger support has.
@@ -147,6 +148,9 @@ core_exec(PyObject *module)
         if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(type)) < 0) {
             return -1;
         }
+    }
+    if (component_exec(module) < 0) {
+        return -1;
     }
     if (PyModule_AddStringConstant(module, "__version__", WASMTIME_PYTHON_VERSION) < 0
         || PyModule_AddStringConstant(module, "library_version", WASMTIME_LIBRARY_VERSION) < 0

@@ -1,0 +1,109 @@
+"""
+The exports of an instance as a mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Optional
+
+from .._store import Storelike
+from ._component import Component, ExportIndex
+from ._types import ComponentExtern, ComponentInstanceType, FuncType, _plain
+
+if TYPE_CHECKING:
+    from ._instance import Instance
+
+__all__ = ["Exports", "short_names"]
+
+
+def snake(name: str) -> str:
+    """
+    A name of WIT as Python writes it.
+    """
+    return name.replace("-", "_")
+
+
+def short_names(name: str) -> list[str]:
+    """
+    What else an item may be called: ``ns:pkg/iface@1.2.0`` is also ``ns:pkg/iface`` and ``iface``.
+    Each name comes in snake_case too.
+    """
+    names = [name]
+    unversioned = name.partition("@")[0]
+    names.append(unversioned)
+    if "/" in unversioned:
+        names.append(unversioned.rpartition("/")[2])
+    names.extend([snake(each) for each in names])
+    return list(dict.fromkeys(names))
+
+
+class Exports(Mapping[str, Any]):
+    """
+    What an instance exports, by name: functions, and more mappings like this one for interfaces.
+
+    The keys are the full names. Items are found by short names as well, where that is not
+    ambiguous: an interface without its version and package, everything in snake_case, and all of
+    it as attributes: ``exports["example:math/ops@1.0.0"]["mul-add"]`` is
+    ``exports.ops.mul_add``.
+
+    Core modules, components and types that are exported have their type as value.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        store: Storelike,
+        component: Component,
+        index: Optional[ExportIndex] = None,
+        externs: Optional[dict[str, ComponentExtern]] = None,
+    ) -> None:
+        externs = component.exports if externs is None else externs
+        self._items: dict[str, Any] = {}
+        self._aliases: dict[str, Optional[str]] = {}
+        for name, extern in externs.items():
+            item = _plain(extern)
+            if isinstance(item, (FuncType, ComponentInstanceType)):
+                place = component.get_export_index(name, index)
+                assert place is not None
+                if isinstance(item, FuncType):
+                    item = instance._func(store, place, True, name)
+                else:
+                    inner = item.exports(component.engine)
+                    item = Exports(instance, store, component, place, inner)
+            self._items[name] = item
+            for alias in short_names(name)[1:]:
+                # An alias of two items is one of none.
+                self._aliases[alias] = None if alias in self._aliases else name
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._items:
+            return self._items[name]
+        full = self._aliases.get(name)
+        if full is None:
+            raise KeyError(
+                f"{name!r}: there is no such export, only "
+                f"{', '.join(map(repr, self._items)) or 'none at all'}"
+            )
+        return self._items[full]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __dir__(self) -> list[str]:
+        names = [name for name in (*self._items, *self._aliases) if name.isidentifier()]
+        return [*super().__dir__(), *names]
+
+    def __repr__(self) -> str:
+        return f"<wasmtime component exports: {', '.join(map(repr, self)) or 'none'}>"

@@ -1,0 +1,85 @@
+"""
+Functions that a component exports.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from .._error import WasmtimeError
+from .._native import core, ffi, lib
+from .._store import Storelike, door
+from ._types import FuncType
+
+__all__ = ["Func"]
+
+
+class Func(core.ComponentFunc):
+    """
+    A function that a component exports: call it as ``func(store, *params)``.
+
+    Parameters may be given by name too, in snake_case. What Python values the types take and give
+    is told by the classes of `wasmtime.component` that stand for types.
+
+    A call raises:
+
+    - TypeError, ValueError, OverflowError or AttributeError for a value that does not fit its
+      type; the message names the place, as in ``points[3].x: expected f64, got str``;
+    - WasmtimeError if the function belongs to another store, the store is in use by another
+      thread, or the instance cannot be entered (it trapped before);
+    - Trap if the code traps, and whatever a host function below raised, the same object;
+    - UnsupportedTypeError if the C API has no form for a type of the function;
+    - ValueError if the store is closed.
+
+    A function that may wait (an async one) is run until it is done.
+
+    Stands on ``wasmtime_component_func_call`` and ``wasmtime_component_func_call_async``.
+    """
+
+    def __init__(self) -> None:
+        raise WasmtimeError("Cannot directly construct a `Func`")
+
+    def type(self, store: Storelike) -> FuncType:
+        """
+        The type of the function.
+
+        Args:
+            store: The store that it lives in.
+
+        Raises:
+            WasmtimeError: It lives in another store.
+            ValueError: The store is closed.
+
+        Stands on ``wasmtime_component_func_type``.
+        """
+        with door(store, self) as context:
+            native = ffi.gc(
+                lib.wasmtime_component_func_type(self._pointer(), context),
+                lib.wasmtime_component_func_type_delete,
+            )
+        return FuncType._from_native(native)
+
+    def post_return(self, store: Storelike) -> None:
+        """
+        Nothing any more: what has to be done after a call is done by the call. Kept for programs
+        of older versions.
+
+        Args:
+            store: The store that the function lives in.
+
+        Raises:
+            WasmtimeError: It lives in another store.
+            ValueError: The store is closed.
+        """
+        self._belongs_to(store)
+
+    def _pointer(self) -> Any:
+        return ffi.cast("wasmtime_component_func_t *", self._address)
+
+    @property
+    def __name__(self) -> str:
+        name: Optional[str] = self._name
+        return name or "func"
+
+    def __repr__(self) -> str:
+        return f"<wasmtime.component.Func {self.__name__!r}>"

@@ -1,0 +1,102 @@
+"""
+Types of resources.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._error import WasmtimeError
+from .._native import ffi, lib
+
+__all__ = ["ResourceType"]
+
+_MAX_U32 = 2**32 - 1
+
+
+def _u32(name: str, value: object) -> int:
+    """
+    An argument that the library takes as 32 bits without sign.
+    """
+    try:
+        number = value.__index__()  # type: ignore[attr-defined]
+    except AttributeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+    if not 0 <= number <= _MAX_U32:
+        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**32-1")
+    return int(number)
+
+
+class ResourceType:
+    """
+    The identity of a type of resources.
+
+    Two are equal if they are the same type: a type that a component defines is a different one in
+    each of its instances.
+    """
+
+    __slots__ = ("_native",)
+
+    _native: Any
+
+    def __init__(self) -> None:
+        raise WasmtimeError("Cannot directly construct a `ResourceType`")
+
+    @classmethod
+    def _take(cls, native: Any) -> ResourceType:
+        """
+        Take a ``wasmtime_component_resource_type_t *`` over.
+        """
+        self = cls.__new__(cls)
+        self._native = ffi.gc(native, lib.wasmtime_component_resource_type_delete)
+        return self
+
+    @classmethod
+    def host(cls, val: int) -> ResourceType:
+        """
+        A type that the host defines.
+
+        Args:
+            val: Identifies the type, 0 ... 2**32-1: equal numbers are equal types.
+
+        Raises:
+            TypeError: `val` is not an int.
+            OverflowError: `val` is out of range.
+
+        Stands on ``wasmtime_component_resource_type_new_host``.
+        """
+        return cls._take(lib.wasmtime_component_resource_type_new_host(_u32("val", val)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ResourceType):
+            return False
+        left, right = self._native, _native_of(other)
+        return bool(lib.wasmtime_component_resource_type_equal(left, right))
+
+    def __hash__(self) -> int:
+        # The library tells whether two are equal, and nothing else that could go in here.
+        return hash(ResourceType)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a ResourceType belongs to this process and cannot be pickled")
+
+    def __repr__(self) -> str:
+        return "<wasmtime.component.ResourceType>"
+
+    def close(self) -> None:
+        """
+        Nothing: kept for programs of older versions.
+        """
+
+    def __enter__(self) -> ResourceType:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+def _native_of(resource: Any) -> Any:
+    """
+    The native type of a ResourceType, or of what stands for one in a component's type.
+    """
+    return resource._native
