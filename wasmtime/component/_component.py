@@ -12,7 +12,8 @@ from .._cache import CacheOption, open_cache
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._managed import Managed
-from .._module import _check_loaded, _compile_here, engine_handle
+from .. import _module
+from .._module import _check_loaded, engine_handle
 from .._native import check, encode_name, encode_path, ffi, lib, take_bytes
 from .._wat2wasm import Source, to_wasm
 from ._types import ComponentExtern, ComponentType
@@ -113,7 +114,7 @@ class Component(Managed):
         handle = engine_handle(engine)
         binary = to_wasm(wasm)
         result = ffi.new("wasmtime_component_t **")
-        _compile_here()
+        getattr(_module, "check_compiling", lambda _: _module._compile_here())(engine)
         check(
             lib.wasmtime_component_new(
                 handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary), result
