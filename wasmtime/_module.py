@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Union
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
-from ._native import check, encode_path, ffi, lib, take_bytes
+from ._native import check, core, encode_path, ffi, lib, take_bytes
 from ._scan import check_tables
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wat2wasm import to_wasm
@@ -69,7 +69,7 @@ class Module(Managed):
         binary = to_wasm(wasm)
         check_tables(binary)
         result = ffi.new("wasmtime_module_t **")
-        _compile_here()
+        check_compiling(engine)
         check(
             lib.wasmtime_module_new(
                 handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary), result
@@ -315,18 +315,30 @@ def _restore_module(engine: Engine, artifact: bytes) -> Module:
 _compiled_in: int = 0
 
 
-def _compile_here() -> None:
+#: Bytes of native stack that reading and validating a module may need.
+_COMPILER_STACK = 96 * 1024
+
+
+def check_compiling(engine: Engine) -> None:
     """
-    Refuse to compile in a forked child of a process that has compiled: the compiler's threads are
-    gone there, and it would wait for them for ever.
+    Refuse to compile where it cannot end well: on a stack that is too small, and in a forked child
+    of a process that has compiled, where the compiler's threads are gone and would be waited for
+    for ever.
+
+    Raises:
+        WasmtimeError: Compiling is not possible here; the message says what is.
     """
     global _compiled_in
+    core.need_stack(_COMPILER_STACK, "compiling")
+    if not engine._config.parallel_compilation:
+        return
     process = os.getpid()
     if _compiled_in not in (0, process):
         raise WasmtimeError(
             "this process was forked from one that has compiled WebAssembly, whose compiler "
-            "threads do not exist here: compile before the fork, use Module.deserialize(), or "
-            "start processes with the 'spawn' or 'forkserver' method"
+            "threads do not exist here: compile before the fork, use Module.deserialize(), "
+            "set Config.parallel_compilation to False, or start processes with the 'spawn' or "
+            "'forkserver' method"
         )
     _compiled_in = process
 

@@ -37,6 +37,9 @@ __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_
 
 static PyMethodDef core_functions[] = {
     {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
+    {"need_stack", core_need_stack, METH_VARARGS,
+     "need_stack(size, what)\n--\n\nRaise WasmtimeError unless this thread has `size` bytes of "
+     "native stack left."},
     {"leave", core_leave, METH_NOARGS, leave_doc},
     {"error_from_address", core_error_from_address, METH_O, error_doc},
     {"inherit_vectorcall", core_inherit_vectorcall, METH_O,

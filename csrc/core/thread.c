@@ -78,6 +78,26 @@ thread_stack_left(Thread *thread)
     return position > thread->stack_low ? position - thread->stack_low : 0;
 }
 
+/* need_stack(size, what): for what the library does on the caller's stack outside of a store. */
+static PyObject *
+core_need_stack(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_ssize_t size;
+    const char *what;
+    if (!PyArg_ParseTuple(args, "ns:need_stack", &size, &what)) {
+        return NULL;
+    }
+    uintptr_t left = thread_stack_left(&this_thread);
+    if (left < (uintptr_t)size) {
+        PyErr_Format(state.WasmtimeError,
+                     "this thread has %zu bytes of native stack left, but %s needs %zd: start the "
+                     "thread with a larger threading.stack_size()",
+                     (size_t)left, what, size);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* ------------------------------------------------------------------------------------
  * Leaving. A host callback that waits for the GIL while the interpreter finalizes would be
  * ended by CPython in the middle of the library's frames, which aborts. So from the exit
