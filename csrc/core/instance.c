@@ -46,8 +46,10 @@ wrap_extern(StoreObject *store, wasmtime_extern_t *item)
         if (handle == NULL) {
             return NULL;
         }
-        PyObject *result = PyObject_CallMethod(state.SharedMemory, "_from_handle", "NO", handle,
+        /* Not as "N": a call that fails before it reads its arguments would not take it. */
+        PyObject *result = PyObject_CallMethod(state.SharedMemory, "_from_handle", "OO", handle,
                                                store->owner.engine);
+        Py_DECREF(handle);
         return result;
     }
     default:
@@ -274,10 +276,17 @@ exports_new(StoreObject *store, InstanceObject *instance)
             break;
         }
         PyObject *key = PyUnicode_DecodeUTF8(name, (Py_ssize_t)length, NULL);
+        if (key == NULL) {
+            if (item.kind == WASMTIME_EXTERN_SHAREDMEMORY) {
+                wasmtime_sharedmemory_delete(item.of.sharedmemory);
+            }
+            fine = false;
+            break;
+        }
         PyObject *value = wrap_extern(store, &item);
-        fine = key != NULL && value != NULL && PyList_Append(items, value) == 0
+        fine = value != NULL && PyList_Append(items, value) == 0
                && PyDict_SetItem(self->by_name, key, value) == 0;
-        Py_XDECREF(key);
+        Py_DECREF(key);
         Py_XDECREF(value);
     }
     if (fine) {

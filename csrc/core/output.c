@@ -161,10 +161,13 @@ sink_take(SinkObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 sink_attach(SinkObject *self, PyObject *Py_UNUSED(ignored))
 {
-    atomic_add(&self->buffer->references, 1);
-    return Py_BuildValue("(KKK)", (unsigned long long)(uintptr_t)sink_write,
-                         (unsigned long long)(uintptr_t)self->buffer,
-                         (unsigned long long)(uintptr_t)sink_finalize);
+    PyObject *addresses = Py_BuildValue("(KKK)", (unsigned long long)(uintptr_t)sink_write,
+                                        (unsigned long long)(uintptr_t)self->buffer,
+                                        (unsigned long long)(uintptr_t)sink_finalize);
+    if (addresses != NULL) {
+        atomic_add(&self->buffer->references, 1);
+    }
+    return addresses;
 }
 
 static PyObject *
