@@ -87,13 +87,15 @@ host_write_results(HostFuncObject *self, StoreObject *store, HostValues *values,
     if ((size_t)size != signature->results) {
         return refuse_results(size, signature->results);
     }
-    PyObject *items = PySequence_List(result);
+    /* A tuple: what is one already needs no copy, and converting an item cannot change it. */
+    PyObject *items = PySequence_Tuple(result);
     if (items == NULL) {
         return false;
     }
-    bool fine = PyList_Size(items) == size || refuse_results(PyList_Size(items), signature->results);
+    bool fine =
+        PyTuple_Size(items) == size || refuse_results(PyTuple_Size(items), signature->results);
     for (uint32_t i = 0; fine && i < signature->results; i++) {
-        fine = host_write(store, values, i, kinds[i], PyList_GetItem(items, i), false);
+        fine = host_write(store, values, i, kinds[i], PyTuple_GetItem(items, i), false);
     }
     Py_DECREF(items);
     return fine;

@@ -207,13 +207,13 @@ instance_init_native(InstanceObject *self, PyObject *args)
         return NULL;
     }
     PyObject *result = NULL;
-    PyObject *items = PySequence_List(imports);
+    PyObject *items = PySequence_Tuple(imports);
     if (items == NULL || !check_engine(store, module, "module")) {
         Py_XDECREF(items);
         Py_DECREF(handle);
         return NULL;
     }
-    Py_ssize_t count = PyList_Size(items), lowered = 0;
+    Py_ssize_t count = PyTuple_Size(items), lowered = 0;
     wasmtime_extern_t *externs = PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(wasmtime_extern_t));
     HandleObject **lent = PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(HandleObject *));
     if (externs == NULL || lent == NULL) {
@@ -221,7 +221,7 @@ instance_init_native(InstanceObject *self, PyObject *args)
         goto done;
     }
     for (; lowered < count; lowered++) {
-        if (!lower_extern(store, PyList_GetItem(items, lowered), &externs[lowered], &lent[lowered],
+        if (!lower_extern(store, PyTuple_GetItem(items, lowered), &externs[lowered], &lent[lowered],
                           "import", lowered + 1)) {
             goto done;
         }
