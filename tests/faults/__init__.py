@@ -1,0 +1,3 @@
+"""
+What the package does when memory runs out.
+"""
