@@ -232,6 +232,29 @@ class Wheel:
             yield f"{name} tells where it was built: {path}"
 
 
+def expected() -> set[str]:
+    """Return the names of all wheels of a release, as far as they can be known."""
+    version = fetch.read_lock().version
+    pythons = ["cp39-cp39", "cp310-cp310", "cp311-cp311", "cp312-abi3"]
+    threaded = ["cp314-cp314t", "cp315-cp315t"]
+    platforms = {
+        "manylinux_2_28_x86_64": pythons + threaded,
+        "manylinux_2_28_aarch64": pythons + threaded,
+        "musllinux_1_2_x86_64": pythons + threaded,
+        "musllinux_1_2_aarch64": pythons + threaded,
+        "macosx_10_13_x86_64": pythons,
+        "macosx_10_15_x86_64": threaded,
+        "macosx_11_0_arm64": pythons + threaded,
+        "win_amd64": pythons + threaded,
+        "win_arm64": pythons[2:] + threaded,
+    }
+    return {
+        f"wasmtime-{version}-{tag}-{platform}.whl"
+        for platform, tags in platforms.items()
+        for tag in tags
+    }
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Check wheels.
 
@@ -244,6 +267,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description="Check what is inside of wheels.")
     parser.add_argument("wheels", nargs="+", type=Path)
     parser.add_argument(
+        "--complete", action="store_true", help="also demand a wheel for every platform and Python"
+    )
+    parser.add_argument(
         "--unrepaired", action="store_true", help="accept the tag of a wheel fresh from the build"
     )
     options = parser.parse_args(arguments)
@@ -255,6 +281,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         print(f"{path.name}: {size:.2f} MB, {f'{len(wrong)} problems' if wrong else 'sound'}")
         for sentence in wrong:
             print(f"  {sentence}")
+    if options.complete:
+        for name in sorted(expected() - {path.name for path in options.wheels}):
+            failed = True
+            print(f"{name}: missing")
     return int(failed)
 
 

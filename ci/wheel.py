@@ -18,7 +18,9 @@ purpose use their own compiler, and so does everybody who names one in ``CC``.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
+import io
 import os
 import platform
 import re
@@ -199,11 +201,34 @@ def compiler(tools: Path, work: Path) -> dict[str, str]:
     return {"CC": str(script), "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
 
 
+def normalise(sdist: Path, when: int) -> None:
+    """Write an sdist anew, without the builder's name, times and order of files.
+
+    setuptools does so for wheels alone.
+    """
+    plain = io.BytesIO()
+    with (
+        tarfile.open(sdist) as old,
+        tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as new,
+    ):
+        for member in sorted(old.getmembers(), key=lambda member: member.name):
+            content = old.extractfile(member) if member.isfile() else None
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            member.mtime = when
+            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            member.pax_headers = {}
+            new.addfile(member, content)
+    with open(sdist, "wb") as file, gzip.GzipFile("", "wb", 9, file, when) as packed:
+        packed.write(plain.getvalue())
+
+
 def build_sdist(tools: Path, source: Path, out: Path, variables: Mapping[str, str]) -> Path:
     """Build the sdist and check that nothing which the build needs is missing, nor built in."""
     command = [tools, "-m", "build", "--sdist", "--outdir", out, source]
     run(command, env=variables, quiet=True)
     sdist = next(out.glob("*.tar.gz"))
+    normalise(sdist, int(variables["SOURCE_DATE_EPOCH"]))
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {
@@ -282,7 +307,7 @@ def prove(
     options: argparse.Namespace, pythons: Sequence[Python], work: Path, out: Path
 ) -> list[str]:
     """Do everything; return the lines of the report."""
-    report = []
+    report: list[str] = []
     say("tools")
     tools = environment(work / "tools", sys.executable)
     requirements = ROOT / "ci" / "wheel-requirements.txt"
@@ -293,6 +318,8 @@ def prove(
     export(source)
     variables = {"SOURCE_DATE_EPOCH": epoch(), **compiler(tools, work)}
     sdist = build_sdist(tools, source, out, variables)
+    if options.sdist_only:
+        return report
 
     wheels: dict[str, Path] = {}
     for python in pythons:
@@ -318,14 +345,12 @@ def prove(
         say(f"the same wheel again, elsewhere: {wheel.name}")
         again = work / "a place with another name"
         again.mkdir()
-        umask = os.umask(0o077)
-        try:
-            second_sdist = build_sdist(tools, source, again, variables)
-            elsewhere = {**variables, "TMPDIR": str(again), "LC_ALL": "C", "TZ": "Asia/Kolkata"}
-            built = build_wheel(python.path, second_sdist, again / "built", elsewhere)
-            second = repair(tools, built, again / "repaired", elsewhere)
-        finally:
-            os.umask(umask)
+        second_sdist = build_sdist(tools, source, again, variables)
+        elsewhere = {**variables, "TMPDIR": str(again), "LC_ALL": "C", "TZ": "Asia/Kolkata"}
+        # Compiled anew, not taken from the first build.
+        elsewhere.update({name: str(again / "cache") for name in variables if "CACHE" in name})
+        built = build_wheel(python.path, second_sdist, again / "built", elsewhere)
+        second = repair(tools, built, again / "repaired", elsewhere)
         differing = list(compare(wheel, second))
         if sdist.read_bytes() != second_sdist.read_bytes():
             differing.append(f"{sdist.name}: the two differ")
@@ -372,10 +397,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--out", type=Path, help="directory for the results; must be new or empty")
     parser.add_argument("--pythons", nargs="+", help="interpreters; by default all that are found")
     parser.add_argument("--no-tests", action="store_true", help="only the smoke test")
+    parser.add_argument("--sdist-only", action="store_true", help="build the sdist and no wheel")
     parser.add_argument("--twice", action="store_true", help="compare two builds of one wheel")
     parser.add_argument("arguments", nargs="*", help="for pytest; put -- before options")
     options = parser.parse_args(arguments)
     pythons = [describe(path) for path in options.pythons or ()] or interpreters()
+    # The archives keep the files' modes, which must not be this shell's.
+    os.umask(0o022)
     known = [python for python in pythons if python is not None]
     if not known or len(known) < len(pythons):
         parser.error(f"not a CPython of {OLDEST[0]}.{OLDEST[1]} or later among {options.pythons}")
