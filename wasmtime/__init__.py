@@ -23,7 +23,6 @@ as the same object.
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from ._annotations import f32, f64, i32, i64
 from ._config import Config, PoolingAllocationConfig
 from ._engine import Engine
 from ._error import ExitTrap, WasmtimeError
@@ -43,7 +42,7 @@ from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext, Storelike
 from ._table import Table
 from ._tag import Tag
-from ._trap import Frame, Trap, TrapCode
+from ._trap import Frame, Trap
 from ._types import (
     ExportType,
     FuncType,
@@ -59,22 +58,35 @@ from ._value import Val
 from ._wat2wasm import wat2wasm
 
 if _TYPE_CHECKING:
+    from ._annotations import f32, f64, i32, i64
+    from ._trapcode import TrapCode
     from ._wasi import DirPerms, FilePerms, Output, WasiConfig
 
 del _core
 
-#: Loaded when they are first asked for: not every program runs WASI.
-_LAZY = ("DirPerms", "FilePerms", "Output", "WasiConfig")
+#: Names that are loaded when they are first asked for, and where they are.
+_LAZY = {
+    "DirPerms": "_wasi",
+    "FilePerms": "_wasi",
+    "Output": "_wasi",
+    "TrapCode": "_trapcode",
+    "WasiConfig": "_wasi",
+    "f32": "_annotations",
+    "f64": "_annotations",
+    "i32": "_annotations",
+    "i64": "_annotations",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        from . import _wasi
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        for lazy in _LAZY:
-            globals()[lazy] = getattr(_wasi, lazy)
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

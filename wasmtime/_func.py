@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional, Union
 
-from ._annotations import host_signature
 from ._error import ArgumentTypeError
 from ._exportable import AsExtern
 from ._native import address_of, core, ffi, lib
@@ -76,6 +75,8 @@ class Func(core.Func):
         access_caller: bool = False,
     ) -> None:
         if func is None and callable(ty):
+            from ._annotations import host_signature
+
             func = ty
             ty, access_caller = host_signature(func, access_caller)
         if not isinstance(ty, FuncType):

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from ._annotations import host_signature
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._exportable import AsExtern
@@ -290,6 +289,8 @@ class Linker(core.Linker, Managed):
         """
 
         def define(func: _HostFunction) -> _HostFunction:
+            from ._annotations import host_signature
+
             ty, access_caller = host_signature(func)
             field = func.__name__ if name is None else name
             self.define_func(module, field, ty, func, access_caller)

@@ -4,7 +4,6 @@ Values with their WebAssembly types.
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._error import WasmtimeError
@@ -84,6 +83,8 @@ class Val:
         Raises:
             TypeError: `val` is not a float.
         """
+        import struct
+
         _check_float(val)
         try:
             val = struct.unpack("<f", struct.pack("<f", val))[0]
