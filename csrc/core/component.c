@@ -9,6 +9,35 @@
 #include "component_program.c"
 #include "component_value.c"
 
+/* The C API tells a trap in a component by its message alone: Python looks at that. */
+static NOINLINE void
+component_refine(void)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    if ((PyObject *)Py_TYPE(error) == state.WasmtimeError
+        || (PyObject *)Py_TYPE(error) == state.Trap) {
+        PyObject *better = PyObject_CallFunctionObjArgs(component.refine, error, NULL);
+        if (better == NULL) {
+            PyErr_Clear();
+        }
+        else {
+            Py_DECREF(error);
+            error = better;
+        }
+    }
+    PyErr_SetRaisedException(error);
+}
+
+static inline bool
+component_outcome(StoreObject *store, NativeCall *call, wasmtime_error_t *error)
+{
+    if (LIKELY(native_outcome(store, call, error, NULL))) {
+        return true;
+    }
+    component_refine();
+    return false;
+}
+
 /* --- resources ------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -103,7 +132,7 @@ resource_any_drop(ResourceAnyObject *self, PyObject *object)
         native_begin(store, &call, false);
         wasmtime_error_t *error = wasmtime_component_resource_any_drop(store->context, self->native);
         native_end(store, &call);
-        if (native_outcome(store, &call, error, NULL)) {
+        if (component_outcome(store, &call, error)) {
             result = Py_NewRef(Py_None);
         }
     }
@@ -499,7 +528,7 @@ component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *con
                                        program->result >= 0);
     }
     native_end(store, &call);
-    if (LIKELY(native_outcome(store, &call, error, NULL))) {
+    if (LIKELY(component_outcome(store, &call, error))) {
         if (program->result < 0) {
             result = Py_NewRef(Py_None);
         }
@@ -662,7 +691,38 @@ static PyMemberDef component_func_members[] = {
     {"_tagged", T_BOOL, offsetof(ComponentFuncObject, tagged), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
+PyDoc_STRVAR(component_func_post_return_doc,
+"post_return($self, /, store)\n--\n\n"
+"Nothing any more: what has to be done after a call is done by the call. Kept for programs of\n"
+"older versions.\n\n"
+"Args:\n"
+"    store: The store that the function lives in.\n\n"
+"Raises:\n"
+"    WasmtimeError: It lives in another store.\n"
+"    ValueError: The store is closed.\n");
+
+static PyObject *
+component_func_post_return(PyObject *self, PyObject *const *arguments, Py_ssize_t count,
+                           PyObject *keywords)
+{
+    static const char *const names[] = {"store", NULL};
+    static const ArgumentNames spec = {"post_return", names, 1};
+    PyObject *given[1];
+    StoreObject *store;
+    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
+        || (store = storelike(given[0])) == NULL || !item_check((ItemObject *)self, store)) {
+        return NULL;
+    }
+    if (UNLIKELY(store->context == NULL)) {
+        store_refuse(store);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef component_func_methods[] = {
+    {"post_return", (PyCFunction)(void (*)(void))component_func_post_return,
+     METH_FASTCALL | METH_KEYWORDS, component_func_post_return_doc},
     {"_make", (PyCFunction)component_func_make, METH_VARARGS | METH_CLASS,
      "_make(store, address, tagged, name)\n--\n\nAn object for the library's struct."},
     {NULL, NULL, 0, NULL},
@@ -1008,6 +1068,7 @@ static const struct {
     {"ResourceAny", &component.ResourceAny},
     {"ResourceHost", &component.ResourceHost},
     {"UnsupportedTypeError", &component.UnsupportedTypeError},
+    {"refine", &component.refine},
     {"raise_resource", &component.raise_resource},
     {"lower_resource", &component.lower_resource},
     {NULL, NULL},
@@ -1088,7 +1149,7 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
                 wasmtime_error_t *error =
                     link_component(native->pointer, store->context, handle->pointer, &instance);
                 native_end(store, &call);
-                if (native_outcome(store, &call, error, NULL)) {
+                if (component_outcome(store, &call, error)) {
                     result = item_wrap(component.Instance, store, &instance, sizeof(instance));
                 }
             }

@@ -140,6 +140,7 @@ static struct {
     PyObject *ResourceAny;
     PyObject *ResourceHost;
     PyObject *UnsupportedTypeError;
+    PyObject *refine;
     PyObject *raise_resource;
     PyObject *lower_resource;
 

@@ -22,7 +22,8 @@ functions take and give Python values.
 
 from .._native import core as _core
 from ._component import Component, ExportIndex
-from ._errors import UnsupportedTypeError
+from ._errors import ComponentTrap, UnsupportedTypeError
+from ._errors import refine as _refine
 from ._exports import Exports
 from ._func import Func
 from ._host import lower_resource as _lower_resource
@@ -81,6 +82,7 @@ _core.setup_component(
     ResourceAny=ResourceAny,
     ResourceHost=ResourceHost,
     UnsupportedTypeError=UnsupportedTypeError,
+    refine=_refine,
     raise_resource=_raise_resource,
     lower_resource=_lower_resource,
 )
@@ -103,6 +105,7 @@ __all__ = [
     "ComponentExtern",
     "ComponentInstanceType",
     "ComponentItem",
+    "ComponentTrap",
     "ComponentType",
     "EnumType",
     "Err",

@@ -1,12 +1,15 @@
 """
-The exception for what the C API cannot do.
+The exceptions of components.
 """
 
 from __future__ import annotations
 
-from .._error import WasmtimeError
+from typing import Optional
 
-__all__ = ["UnsupportedTypeError"]
+from .._error import NativeException, WasmtimeError
+from .._trap import Trap, TrapCode
+
+__all__ = ["ComponentTrap", "UnsupportedTypeError", "refine"]
 
 
 class UnsupportedTypeError(WasmtimeError, NotImplementedError):
@@ -16,3 +19,70 @@ class UnsupportedTypeError(WasmtimeError, NotImplementedError):
 
     It is raised before anything is called.
     """
+
+
+class ComponentTrap(WasmtimeError, Trap):
+    """
+    A component stopped because of something that the specification forbids, or because fuel ran
+    out or the epoch deadline came. Its instance cannot be entered any more.
+
+    It is a `Trap`. It is a `WasmtimeError` too, because that is what the C API gives for a trap in
+    a component, and what programs written for older versions expect.
+    """
+
+    @property
+    def trap_code(self) -> Optional[TrapCode]:
+        """
+        Why the trap happened; None if the message names no reason that has a code.
+        """
+        if self._code is None:
+            if self._interrupted:
+                self._code = TrapCode.INTERRUPT
+            else:
+                reason = self.message.rpartition("wasm trap: ")[2]
+                for words, code in _REASONS:
+                    if reason.startswith(words):
+                        self._code = code
+                        break
+        return self._code
+
+    code = trap_code
+
+
+#: How the messages of traps begin; the C API has no other word on the code of such a trap.
+_REASONS = [
+    ("call stack exhausted", TrapCode.STACK_OVERFLOW),
+    ("out of bounds memory access", TrapCode.MEMORY_OUT_OF_BOUNDS),
+    ("unaligned atomic", TrapCode.HEAP_MISALIGNED),
+    ("undefined element: out of bounds table access", TrapCode.TABLE_OUT_OF_BOUNDS),
+    ("uninitialized element", TrapCode.INDIRECT_CALL_TO_NULL),
+    ("indirect call type mismatch", TrapCode.BAD_SIGNATURE),
+    ("integer overflow", TrapCode.INTEGER_OVERFLOW),
+    ("integer divide by zero", TrapCode.INTEGER_DIVISION_BY_ZERO),
+    ("invalid conversion to integer", TrapCode.BAD_CONVERSION_TO_INTEGER),
+    ("wasm `unreachable` instruction executed", TrapCode.UNREACHABLE),
+    ("interrupt", TrapCode.INTERRUPT),
+    ("all fuel consumed by WebAssembly", TrapCode.OUT_OF_FUEL),
+    ("null reference", TrapCode.NULL_REFERENCE),
+    ("cast failure", TrapCode.CAST_FAILURE),
+    ("cannot enter component instance", TrapCode.CANNOT_ENTER_COMPONENT),
+    ("cannot leave component instance", TrapCode.CANNOT_LEAVE_COMPONENT),
+    ("deadlock detected", TrapCode.ASYNC_DEADLOCK),
+    ("cannot block a synchronous task", TrapCode.CANNOT_BLOCK_SYNC_TASK),
+]
+
+
+def refine(error: NativeException) -> NativeException:
+    """
+    The exception to raise for one that the library gave: a `ComponentTrap` for a trap.
+    """
+    interrupted = isinstance(error, Trap)
+    if not interrupted and "wasm trap: " not in error.message:
+        return error
+    trap = ComponentTrap.__new__(ComponentTrap)
+    trap._handle = error._handle
+    trap._message = error.message
+    trap._frames = error._frames
+    trap._interrupted = interrupted
+    trap.args = (error.message,)
+    return trap

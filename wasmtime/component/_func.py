@@ -26,8 +26,8 @@ class Func(core.ComponentFunc):
     - TypeError, ValueError, OverflowError or AttributeError for a value that does not fit its
       type; the message names the place, as in ``points[3].x: expected f64, got str``;
     - WasmtimeError if the function belongs to another store, the store is in use by another
-      thread, or the instance cannot be entered (it trapped before);
-    - Trap if the code traps, and whatever a host function below raised, the same object;
+      thread;
+    - ComponentTrap, a `Trap`, if the code traps or has trapped before, and whatever a host function below raised, the same object;
     - UnsupportedTypeError if the C API has no form for a type of the function;
     - ValueError if the store is closed.
 
@@ -58,20 +58,6 @@ class Func(core.ComponentFunc):
                 lib.wasmtime_component_func_type_delete,
             )
         return FuncType._from_native(native)
-
-    def post_return(self, store: Storelike) -> None:
-        """
-        Nothing any more: what has to be done after a call is done by the call. Kept for programs
-        of older versions.
-
-        Args:
-            store: The store that the function lives in.
-
-        Raises:
-            WasmtimeError: It lives in another store.
-            ValueError: The store is closed.
-        """
-        self._belongs_to(store)
 
     def _pointer(self) -> Any:
         return ffi.cast("wasmtime_component_func_t *", self._address)

@@ -296,6 +296,11 @@ class Linker(core.Linker, Managed):
         for path, item in self._functions(component):
             if self._defined.get(path) != "func":
                 continue
+            if item.is_async:
+                raise UnsupportedTypeError(
+                    f"the import {'/'.join(path)!r} is an async function, which the C API of the "
+                    "library has no way to define: it cannot be a Python function"
+                )
             for part in (*(ty for _, ty in item.params), item.result):
                 found = unsupported_part(part)
                 if found is not None:
