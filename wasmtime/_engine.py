@@ -4,8 +4,12 @@ Engines: the compiler and its configuration.
 
 from __future__ import annotations
 
+import faulthandler
+import functools
 import os
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Optional
 
 from ._config import Config, PoolingAllocationConfig
@@ -14,6 +18,43 @@ from ._managed import Managed
 from ._native import core, ffi, lib
 
 __all__ = ["Engine"]
+
+_faulthandler_enable = faulthandler.enable
+_making_engines = threading.RLock()
+
+
+def _after_fork() -> None:
+    global _making_engines
+    _making_engines = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def _fault_handlers() -> Iterator[None]:
+    """
+    Around the making of an engine, which may install the library's handlers of faults.
+
+    From then on, enabling `faulthandler` must leave them on top: WebAssembly traps by faulting,
+    and faulthandler would take that for the end of the process. It is told of all other faults.
+    """
+    with _making_engines:
+        core.faults(0)
+        try:
+            yield
+        finally:
+            core.faults(1)
+            core.faults(2)
+            if faulthandler.enable is _faulthandler_enable:
+                faulthandler.enable = _enable_faulthandler
+
+
+@functools.wraps(_faulthandler_enable)
+def _enable_faulthandler(*args: Any, **kwargs: Any) -> None:
+    _faulthandler_enable(*args, **kwargs)
+    core.faults(2)
 
 
 class Engine(core.Engine, Managed):
@@ -42,7 +83,9 @@ class Engine(core.Engine, Managed):
             config = Config()
         elif not isinstance(config, Config):
             raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
-        pointer = lib.wasm_engine_new_with_config(config._build())
+        native = config._build()
+        with _fault_handlers():
+            pointer = lib.wasm_engine_new_with_config(native)
         if pointer == ffi.NULL:
             raise WasmtimeError("the engine could not be made with this configuration")
         self._adopt("wasm_engine_t", pointer)
@@ -79,7 +122,6 @@ class Engine(core.Engine, Managed):
         """
         handle = self._use()
         return bool(lib.wasmtime_engine_is_pulley(handle.pointer))
-
 
 
 _engines: Optional[MutableMapping[str, Engine]] = None

@@ -8,6 +8,7 @@
 #include "state.c"
 #include "arguments.c"
 #include "thread.c"
+#include "signals.c"
 #include "handle.c"
 #include "store.c"
 #include "signature.c"
@@ -40,6 +41,7 @@ static PyMethodDef core_functions[] = {
     {"need_stack", core_need_stack, METH_VARARGS,
      "need_stack(size, what)\n--\n\nRaise WasmtimeError unless this thread has `size` bytes of "
      "native stack left."},
+    {"faults", core_faults, METH_O, faults_doc},
     {"leave", core_leave, METH_NOARGS, leave_doc},
     {"error_from_address", core_error_from_address, METH_O, error_doc},
     {"inherit_vectorcall", core_inherit_vectorcall, METH_O,

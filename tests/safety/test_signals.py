@@ -1,0 +1,505 @@
+"""
+Signals, forks and faulthandler: Python's own machinery goes on working around WebAssembly.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from support import run_in_subprocess
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks of POSIX")
+
+SPIN = """
+def spinner(engine=None, text='(func (export "spin") (loop (br 0)))', *imports):
+    engine = engine or Engine()
+    store = Store(engine)
+    f = Instance(store, Module(engine, text), list(imports)).exports(store)["spin"]
+    return lambda *a: f(store, *a)
+
+def interrupt_after(seconds, number=signal.SIGINT):
+    sent = []
+    def send():
+        time.sleep(seconds)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), number)
+    threading.Thread(target=send, daemon=True).start()
+    return sent
+"""
+
+
+def test_ctrl_c_stops_a_spinning_guest() -> None:
+    """
+    On the main thread, with the default configuration, and soon.
+    """
+    run_in_subprocess(
+        SPIN
+        + """
+spin = spinner()
+for _ in range(3):
+    sent = interrupt_after(0.1)
+    try: spin()
+    except KeyboardInterrupt:
+        took = time.monotonic() - sent[0]
+    assert took < 0.2, took
+"""
+    ).check()
+
+
+def test_ctrl_c_stops_a_guest_that_calls_functions() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+spin = spinner(None, '(func $f) (func (export "spin") (loop (call $f) (br 0)))')
+sent = interrupt_after(0.1)
+try: spin()
+except KeyboardInterrupt as error: assert error.wasm_backtrace
+else: raise AssertionError
+assert time.monotonic() - sent[0] < 0.2
+"""
+    ).check()
+
+
+def test_ctrl_c_stops_a_start_function_and_a_linker() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+engine = Engine()
+module = Module(engine, '(func $s (loop (br 0))) (start $s)')
+reactor = Module(engine, '(func (export "_initialize") (loop (br 0)))')
+store = Store(engine)
+for run in (lambda: Instance(store, module, []),
+            lambda: Linker(engine).instantiate(store, module),
+            lambda: Linker(engine).define_module(store, "m", reactor)):
+    sent = interrupt_after(0.1)
+    try: run()
+    except KeyboardInterrupt: assert time.monotonic() - sent[0] < 0.2
+    else: raise AssertionError
+"""
+    ).check()
+
+
+def test_ctrl_c_without_a_handler_of_python_ends_the_process() -> None:
+    ended = run_in_subprocess(
+        SPIN
+        + """
+spin = spinner()
+interrupt_after(0.1)
+spin()
+"""
+    )
+    assert ended.signal == "SIGINT" or ended.status == 130
+    assert "KeyboardInterrupt" in ended.errors
+
+
+def test_other_handlers_run_and_the_guest_goes_on() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+seen = []
+signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(time.monotonic()))
+spin = spinner(None, '''
+    (func (export "spin") (param i64) (result i64)
+        (loop (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+              (br_if 0 (i64.gt_s (local.get 0) (i64.const 0))))
+        (i64.const 7))''')
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+ticks = []
+signal.signal(signal.SIGALRM, lambda number, frame: ticks.append(1))
+sent = interrupt_after(0.1, signal.SIGUSR1)
+assert spin(500_000_000) == 7
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert len(seen) == 1 and seen[0] - sent[0] < 0.2
+"""
+    ).check()
+
+
+def test_a_handler_may_raise_and_call_wasm() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+class Mine(Exception): pass
+one = spinner(None, '(func (export "spin") (result i32) (i32.const 1))')
+def handler(number, frame):
+    assert one() == 1
+    raise Mine
+signal.signal(signal.SIGUSR1, handler)
+spin = spinner()
+for _ in range(3):
+    interrupt_after(0.05, signal.SIGUSR1)
+    try: spin()
+    except Mine: pass
+    else: raise AssertionError
+assert one() == 1
+"""
+    ).check()
+
+
+def test_a_handler_may_use_the_store_that_is_running() -> None:
+    run_in_subprocess(
+        """
+engine = Engine()
+store = Store(engine)
+e = Instance(store, Module(engine, '''
+    (global $stop (export "stop") (mut i32) (i32.const 0)) (memory (export "m") 1)
+    (func (export "spin") (loop (br_if 0 (i32.eqz (global.get $stop)))))'''), []).exports(store)
+def handler(number, frame):
+    e["m"].write(store, b"x")
+    try: store.close()
+    except WasmtimeError: pass
+    e["stop"].set_value(store, 1)
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+e["spin"](store)
+assert e["m"].read(store, 0, 1) == b"x"
+"""
+    ).check()
+
+
+def test_ctrl_c_in_a_nested_call_comes_out_once() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+engine = Engine()
+inner = spinner(engine)
+caught = []
+def host():
+    try: inner()
+    except KeyboardInterrupt as error: caught.append(error)
+store = Store(engine)
+interrupt_after(0.1)
+Func(store, FuncType([], []), host)(store)
+assert len(caught) == 1
+time.sleep(0.1)
+"""
+    ).check()
+
+
+def test_ctrl_c_while_threads_run_guests_of_the_same_engine() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+engine = Engine()
+results = []
+def run():
+    results.append(spinner(engine, '''(func (export "spin") (param i64) (result i32)
+        (loop (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+              (br_if 0 (i64.gt_s (local.get 0) (i64.const 0)))) (i32.const 1))''')(300_000_000))
+threads = [threading.Thread(target=run) for _ in range(2)]
+for t in threads: t.start()
+sent = interrupt_after(0.1)
+try: spinner(engine)()
+except KeyboardInterrupt: pass
+for t in threads: t.join()
+assert results == [1, 1], results  # the epoch that moved was not theirs
+"""
+    ).check()
+
+
+def test_ctrl_c_is_soon_even_with_a_deadline_far_away() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+config = Config()
+config.epoch_interruption = True
+engine = Engine(config)
+store = Store(engine)
+f = Instance(store, Module(engine, '(func (export "f") (loop (br 0)))'), []).exports(store)["f"]
+store.set_epoch_deadline(10**9)
+sent = interrupt_after(0.1)
+try: f(store)
+except KeyboardInterrupt: assert time.monotonic() - sent[0] < 0.2
+else: raise AssertionError
+"""
+    ).check()
+
+
+def test_a_call_that_ends_by_itself_keeps_the_signal_for_python() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+seen = []
+signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(1))
+store = Store()
+def host(): os.kill(os.getpid(), signal.SIGUSR1)
+Func(store, FuncType([], []), host)(store)
+assert seen == [1]
+"""
+    ).check()
+
+
+@pytest.mark.parametrize("when", ["before", "after", "both", "never"])
+def test_faulthandler(when: str) -> None:
+    """
+    Traps are made with signal handlers, which faulthandler must not be asked about.
+    """
+    run_in_subprocess(
+        f"WHEN = {when!r}"
+        + """
+if WHEN in ("before", "both"): faulthandler.enable()
+engine = Engine()
+store = Store(engine)
+f = Instance(store, Module(engine, '''
+    (memory 1)
+    (func (export "div") (result i32) (i32.div_s (i32.const 1) (i32.const 0)))
+    (func (export "oob") (result i32) (i32.load (i32.const 65536)))
+    (func (export "unreachable") (result i32) unreachable)
+    (func $deep (export "deep") (result i32) (call $deep))'''), []).exports(store)
+if WHEN in ("after", "both"): faulthandler.enable()
+for _ in range(3):
+    for name in ("div", "oob", "unreachable", "deep"):
+        try: f[name](store)
+        except Trap as trap: assert trap.trap_code
+        else: raise AssertionError
+"""
+    ).check()
+
+
+@pytest.mark.parametrize("when", ["before", "after", "again"])
+def test_faulthandler_still_reports_real_faults(when: str) -> None:
+    ended = run_in_subprocess(
+        f"WHEN = {when!r}"
+        + """
+if WHEN != "after": faulthandler.enable()
+store = Store()
+if WHEN != "before": faulthandler.enable()
+if WHEN == "again":
+    faulthandler.disable(); faulthandler.enable()
+try: Instance(store, Module(store.engine, "(func unreachable) (start 0)"), [])
+except Trap: pass
+import ctypes
+ctypes.string_at(0)
+"""
+    )
+    assert ended.signal == "SIGSEGV"
+    assert ended.errors.count("Fatal Python error: Segmentation fault") == 1
+
+
+def test_a_real_fault_without_faulthandler_ends_the_process() -> None:
+    ended = run_in_subprocess("import ctypes; Engine(); ctypes.string_at(0)")
+    assert ended.signal == "SIGSEGV"
+    assert ended.errors == ""
+
+
+@pytest.mark.parametrize(
+    "options", [("-X", "dev"), ("-W", "error"), ("-bb",), ("-O",), ("-E", "-s")]
+)
+def test_modes_of_the_interpreter(options: tuple[str, ...]) -> None:
+    ended = run_in_subprocess(
+        SPIN
+        + """
+store = Store(Engine(), object())
+def host(caller, x): return caller.data() and x
+f = Func(store, FuncType([ValType.EXTERNREF], [ValType.EXTERNREF]), host, access_caller=True)
+assert f(store, "x") == "x"
+m = Memory(store, MemoryType(Limits(1)))
+m.write(store, b"abc"); m.read(store, 0, 3); m.get_buffer_ptr(store)
+try: Module(store.engine, b"rubbish")
+except WasmtimeError as error: str(error)
+spin = spinner()
+interrupt_after(0.1)
+try: spin()
+except KeyboardInterrupt: pass
+Linker(store.engine).define_wasi(store, WasiConfig())
+store.close()
+""",
+        *options,
+    ).check()
+    assert "Warning" not in ended.errors, ended.errors
+
+
+def test_development_mode_by_environment() -> None:
+    run_in_subprocess(
+        """
+engine = Engine()
+store = Store(engine)
+f = Instance(store, Module(engine, '(func (export "f") unreachable)'), []).exports(store)["f"]
+for _ in range(10):
+    try: f(store)
+    except Trap: pass
+""",
+        env={"PYTHONDEVMODE": "1", "PYTHONMALLOC": "debug"},
+    ).check()
+
+
+# ------------------------------------------------------------------------------------ fork
+
+FORK = """
+def in_child(function):
+    '''Run a function in a forked child; its exit status.'''
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush(); sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+engine = Engine()
+"""
+
+
+def test_a_forked_child_runs_what_the_parent_compiled() -> None:
+    run_in_subprocess(
+        FORK
+        + """
+module = Module(engine, '''
+    (import "" "" (func $h)) (memory (export "m") 1)
+    (func (export "f") (result i32) (call $h) (i32.load (i32.const 0)))
+    (func (export "trap") unreachable)''')
+store = Store(engine)
+instance = Instance(store, module, [Func(store, FuncType([], []), lambda: None)])
+e = instance.exports(store)
+e["m"].write(store, b"\\x07")
+def child():
+    assert e["f"](store) == 7
+    e["m"].write(store, b"\\x08")
+    assert e["f"](store) == 8
+    try: e["trap"](store)
+    except Trap: pass
+    fresh = Store(engine)
+    Instance(fresh, module, [Func(fresh, FuncType([], []), lambda: None)])
+    store.close()
+assert in_child(child) == 0
+assert e["f"](store) == 7
+"""
+    ).check()
+
+
+def test_a_forked_child_compiles_or_is_told_why_not() -> None:
+    run_in_subprocess(
+        FORK
+        + """
+artifact = Module(engine, "(module)").serialize()
+def child():
+    try: Module(engine, "(module (func))")
+    except WasmtimeError as error: assert "fork" in str(error)
+    Module.deserialize(engine, artifact)
+    config = Config()
+    config.parallel_compilation = False
+    Module(Engine(config), "(module (func))")
+assert in_child(child) == 0
+"""
+    ).check()
+
+
+def test_a_child_compiles_if_its_parent_has_not() -> None:
+    run_in_subprocess(
+        FORK
+        + """
+def child():
+    Module(engine, "(module (func))")
+assert in_child(child) == 0
+Module(engine, "(module (func))")
+"""
+    ).check()
+
+
+def test_ctrl_c_in_a_forked_child() -> None:
+    run_in_subprocess(
+        SPIN
+        + FORK
+        + """
+spin = spinner(engine)
+interrupt_after(0.05)
+try: spin()
+except KeyboardInterrupt: pass
+def child():
+    sent = interrupt_after(0.1)
+    try: spin()
+    except KeyboardInterrupt: assert time.monotonic() - sent[0] < 0.3
+    else: raise AssertionError
+for _ in range(3): assert in_child(child) == 0
+"""
+    ).check()
+
+
+def test_a_fork_inside_a_host_function() -> None:
+    run_in_subprocess(
+        FORK
+        + """
+store = Store(engine)
+def host():
+    def child():
+        Func(store, FuncType([], []), lambda: None)(store)
+    return in_child(child)
+f = Func(store, FuncType([], [ValType.I32]), host)
+assert f(store) == 0
+assert f(store) == 0
+"""
+    ).check()
+
+
+def test_a_fork_while_another_thread_is_in_wasm() -> None:
+    run_in_subprocess(
+        SPIN
+        + FORK
+        + """
+spin_module = Module(engine, '(func (export "spin") (loop (br 0)))')
+one_module = Module(engine, '(func (export "one") (result i32) (i32.const 1))')
+busy = Store(engine)
+spin = Instance(busy, spin_module, []).exports(busy)["spin"]
+threading.Thread(target=lambda: spin(busy), daemon=True).start()
+time.sleep(0.05)
+def child():
+    store = Store(engine)
+    assert Instance(store, one_module, []).exports(store)["one"](store) == 1
+    for use in (lambda: spin(busy), busy.close):
+        try: use()
+        except WasmtimeError as error: assert "another thread" in str(error)
+        else: raise AssertionError
+assert in_child(child) == 0
+os._exit(0)
+"""
+    ).check()
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(method: str) -> None:
+    run_in_subprocess(
+        """
+import multiprocessing
+def work(n):
+    engine = Engine()
+    store = Store(engine)
+    if os.environ.get("ARTIFACT"):
+        module = Module.deserialize_file(engine, os.environ["ARTIFACT"])
+    else:
+        module = Module(engine, TEXT)
+    return Instance(store, module, []).exports(store)["f"](store, n)
+TEXT = '(func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))'
+if __name__ == "__main__":
+    with open("artifact", "wb") as file: file.write(Module(Engine(), TEXT).serialize())
+    os.environ["ARTIFACT"] = os.path.abspath("artifact")
+    context = multiprocessing.get_context("METHOD")
+    with context.Pool(2) as pool:
+        assert pool.map(work, range(10)) == [n * n for n in range(10)]
+""".replace("METHOD", method)
+    ).check()
+
+
+def test_exceptions_travel_between_processes() -> None:
+    run_in_subprocess(
+        """
+import concurrent.futures, multiprocessing
+def work(kind):
+    if kind == "exit": raise ExitTrap(7)
+    store = Store()
+    Instance(store, Module(store.engine, "(func unreachable) (start 0)"), [])
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        error = pool.submit(work, "trap").exception()
+        assert isinstance(error, Trap) and error.trap_code is TrapCode.UNREACHABLE
+        assert len(error.frames) == 1
+        error = pool.submit(work, "exit").exception()
+        assert isinstance(error, ExitTrap) and error.code == 7
+"""
+    ).check()
