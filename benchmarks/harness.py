@@ -25,7 +25,7 @@ only ever makes it longer.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from time import perf_counter
@@ -150,7 +150,9 @@ def row(
     return add
 
 
-def instantiate(wat: str, imports: Any = ()) -> tuple[Any, Any]:
+def instantiate(
+    wat: str, imports: Union[Sequence[Any], Callable[[Any], Sequence[Any]]] = ()
+) -> tuple[Any, Any]:
     """
     A fresh store, and the exports of a module in it.
 
@@ -161,9 +163,9 @@ def instantiate(wat: str, imports: Any = ()) -> tuple[Any, Any]:
     import wasmtime
 
     store = wasmtime.Store()
-    given = imports(store) if callable(imports) else imports
+    given: list[Any] = list(imports(store) if callable(imports) else imports)
     module = wasmtime.Module(store.engine, wat)
-    return store, wasmtime.Instance(store, module, list(given)).exports(store)
+    return store, wasmtime.Instance(store, module, given).exports(store)
 
 
 def measure(work: Union[Work, Measured], quick: bool = False) -> list[float]:

@@ -101,7 +101,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     Set up, fetch, run.
     """
     if argv or (argv is None and len(sys.argv) > 1):
-        print(__doc__.strip())
+        print((__doc__ or "").strip())
         return 0
     environment = ROOT / ".venv"
     folder, name = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
