@@ -39,6 +39,9 @@ LOOP_SECONDS = 0.008
 #: How many loops are measured for a row, in each round.
 LOOPS = 12
 
+#: How long a row may take in each round, in seconds, if its step is not longer by itself.
+LONGEST = 2.0
+
 
 class Skip(Exception):
     """
@@ -189,7 +192,9 @@ def measure(work: Union[Work, Measured], quick: bool = False) -> list[float]:
         if taken >= seconds / 2:
             break
         count = max(count * 2, min(count * 100, int(count * seconds / max(taken, 1e-9))))
-    count = max(1, int(count * seconds / taken))
+    once = taken / count
+    count = max(1, int(seconds / once))
     gc.collect()
-    loops = 4 if quick else LOOPS
+    # A step that takes long by itself has fewer loops; there are several rounds of them.
+    loops = min(4 if quick else LOOPS, max(3, int(LONGEST / (count * once))))
     return [loop(count) / count / work.inner * 1e9 for _ in range(loops)]
