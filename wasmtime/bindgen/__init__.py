@@ -1,0 +1,83 @@
+"""
+Typed Python packages for components and modules.
+
+A component says what it imports and exports in types: records, variants, resources. `generate`
+writes the Python package that these types become, with classes, protocols and type hints, so that
+a program that uses the component is checked by type checkers and completed by editors.
+
+    >>> from wasmtime.bindgen import generate
+    >>> files = generate("adder", '''
+    ...     (component
+    ...       (core module $m (func (export "add") (param i32 i32) (result i32)
+    ...         (i32.add (local.get 0) (local.get 1))))
+    ...       (core instance $i (instantiate $m))
+    ...       (func (export "add") (param "a" s32) (param "b" s32) (result s32)
+    ...         (canon lift (core func $i "add"))))''')
+    >>> sorted(files)
+    ['__init__.py', '_component.py', 'adder.component.wasm', 'py.typed']
+
+Written to a directory ``adder``, it is used as
+
+    import wasmtime
+    from adder import Root
+
+    store = wasmtime.Store()
+    Root(store).add(store, 1, 2)
+
+The same from a shell: ``python -m wasmtime.bindgen adder.wasm --out-dir adder``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from .._module import Module
+
+__all__ = ["generate"]
+
+
+def generate(
+    name: str, component: Union[str, bytes, bytearray, memoryview, Module]
+) -> dict[str, bytes]:
+    """
+    Write the Python package for a component, or for a core module.
+
+    Args:
+        name: What it is called: in the documentation, and as the file that it becomes.
+        component: The component or module, in binary or text form. For a module, a
+            `wasmtime.Module` does as well.
+
+    Returns:
+        The contents of each file, by its path inside of the package, with slashes. The same
+        component gives the same contents.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        ValueError: `name` has nothing that a name could be made of.
+        WasmtimeError: The text does not parse, or the module is not valid.
+        UnsupportedComponent: The component is not valid, or uses what bindings cannot express
+            (imported core modules, values). It is a ValueError.
+    """
+    from .._module import Module
+    from .._wat2wasm import to_wasm
+    from ._binary import is_component
+    from ._names import snake
+
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    if not snake(name).strip("_"):
+        raise ValueError(f"name {name!r} has no letters or digits to make a name of")
+    if not isinstance(component, Module):
+        binary = to_wasm(component, "component")
+        if is_component(binary):
+            from ._model import read_world
+            from ._writer import write_package
+
+            return write_package(read_world(binary), name, binary)
+        component_or_module: Union[bytes, Module] = binary
+    else:
+        component_or_module = component
+    from ._core_writer import write_module_package
+
+    return write_module_package(name, component_or_module)

@@ -1,0 +1,49 @@
+"""
+``python -m wasmtime.bindgen``: write the package for a component or module to a directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Optional
+
+from .._error import WasmtimeError
+from . import generate
+
+
+def main(arguments: Optional[list[str]] = None) -> int:
+    """
+    Run the command.
+
+    Args:
+        arguments: What follows the command's name; the process's own by default.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m wasmtime.bindgen",
+        description="Write a typed Python package for a WebAssembly component or module.",
+    )
+    parser.add_argument("filename", help="the component or module, binary or text")
+    parser.add_argument("--out-dir", required=True, help="directory of the package; made if needed")
+    parser.add_argument("--name", help="what it is called; by default after the file")
+    options = parser.parse_args(arguments)
+    source = Path(options.filename)
+    try:
+        files = generate(options.name or source.stem, source.read_bytes())
+        for name, contents in files.items():
+            target = Path(options.out_dir, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents)
+            print("Generating", target)
+    except (OSError, ValueError, WasmtimeError) as error:
+        print(f"{parser.prog}: {options.filename}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
