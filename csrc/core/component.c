@@ -31,10 +31,13 @@ component_refine(void)
 static inline bool
 component_outcome(StoreObject *store, NativeCall *call, wasmtime_error_t *error)
 {
+    bool raised_by_host = store->pending != NULL;
     if (LIKELY(native_outcome(store, call, error, NULL))) {
         return true;
     }
-    component_refine();
+    if (!raised_by_host) {
+        component_refine();
+    }
     return false;
 }
 

@@ -12,8 +12,7 @@ from .._cache import CacheOption, open_cache
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._managed import Managed
-from .. import _module
-from .._module import _check_loaded, engine_handle
+from .._module import _check_loaded, check_compiling, engine_handle
 from .._native import check, encode_name, encode_path, ffi, lib, take_bytes
 from .._wat2wasm import Source, to_wasm
 from ._types import ComponentExtern, ComponentType
@@ -114,7 +113,7 @@ class Component(Managed):
         handle = engine_handle(engine)
         binary = to_wasm(wasm)
         result = ffi.new("wasmtime_component_t **")
-        getattr(_module, "check_compiling", lambda _: _module._compile_here())(engine)
+        check_compiling(engine)
         check(
             lib.wasmtime_component_new(
                 handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary), result

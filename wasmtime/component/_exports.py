@@ -38,6 +38,10 @@ def short_names(name: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+#: Methods of mappings that are not special ones.
+_METHODS = ("get", "items", "keys", "values")
+
+
 class Exports(Mapping[str, Any]):
     """
     What an instance exports, by name: functions, and more mappings like this one for interfaces.
@@ -45,7 +49,8 @@ class Exports(Mapping[str, Any]):
     The keys are the full names. Items are found by short names as well, where that is not
     ambiguous: an interface without its version and package, everything in snake_case, and all of
     it as attributes: ``exports["example:math/ops@1.0.0"]["mul-add"]`` is
-    ``exports.ops.mul_add``.
+    ``exports.ops.mul_add``. An export that has the name of a method of mappings (``get``, ``keys``,
+    ``items``, ``values``) takes its place.
 
     Core modules, components and types that are exported have their type as value.
     """
@@ -72,6 +77,8 @@ class Exports(Mapping[str, Any]):
                     inner = item.exports(component.engine)
                     item = Exports(instance, store, component, place, inner)
             self._items[name] = item
+            if name in _METHODS:
+                self.__dict__[name] = item
             for alias in short_names(name)[1:]:
                 # An alias of two items is one of none.
                 self._aliases[alias] = None if alias in self._aliases else name

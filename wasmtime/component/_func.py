@@ -25,9 +25,10 @@ class Func(core.ComponentFunc):
 
     - TypeError, ValueError, OverflowError or AttributeError for a value that does not fit its
       type; the message names the place, as in ``points[3].x: expected f64, got str``;
-    - WasmtimeError if the function belongs to another store, the store is in use by another
+    - WasmtimeError if the function belongs to another store, or the store is in use by another
       thread;
-    - ComponentTrap, a `Trap`, if the code traps or has trapped before, and whatever a host function below raised, the same object;
+    - ComponentTrap, which is a `Trap`, if the code traps or has trapped before;
+    - whatever a host function below raised, the same object;
     - UnsupportedTypeError if the C API has no form for a type of the function;
     - ValueError if the store is closed.
 

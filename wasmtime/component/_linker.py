@@ -664,7 +664,7 @@ class LinkerInstance:
         if self._pointer is not None:
             pointer, self._pointer = self._pointer, None
             ffi.release(pointer)
-            self._handle = None
+            self._handle = self._linker = self._parent = None
 
     def __enter__(self) -> LinkerInstance:
         return self
@@ -814,8 +814,8 @@ class LinkerInstance:
         """
         Define by `add` what native code will reach `host` through.
         """
-        definitions = self._linker._definitions
         with self._changing() as pointer:
+            definitions = self._linker._definitions
             # Before the native linker can reach it; a definition that fails leaves it unused.
             definitions.append(host)
             try:

@@ -39,6 +39,9 @@ __all__ = ["wit_func", "wit_interface", "wit_type", "wit_world"]
 _Names = dict[Any, str]
 _INDENT = "  "
 
+#: What is known by its name; other types, such as `type size = u64`, are their structure.
+_DECLARED = (RecordType, VariantType, EnumType, FlagsType, ResourceType)
+
 
 def wit_type(ty: ValType, names: Optional[_Names] = None, declared: bool = False) -> str:
     """
@@ -103,7 +106,7 @@ def _names_of(externs: dict[str, Any], outer: Optional[_Names] = None) -> _Names
     names: _Names = dict(outer or {})
     for name, extern in externs.items():
         item = _plain(extern)
-        if isinstance(item, (ValType, ResourceType)) and item not in names:
+        if isinstance(item, _DECLARED) and item not in names:
             names[item] = name
     return names
 
