@@ -12,6 +12,7 @@ import os
 import sys
 import sysconfig
 import threading
+from typing import Any
 
 if not sys.flags.isolated:
     sys.exit("run this with python -I: the checkout must not shadow the installation")
@@ -79,7 +80,7 @@ def run() -> None:
     kind = FuncType([ValType.i32()], [ValType.i32()])
     linker.define(store, "host", "twice", Func(store, kind, lambda number: 2 * number))
     instance: Instance = linker.instantiate(store, module)
-    exports = instance.exports(store)
+    exports: Any = instance.exports(store)
     check(exports["sum"](store, 1, 2, 0.5) == 4.5, "a wrong sum")
     memory = exports["memory"]
     memory.write(store, b"hello", 65531)

@@ -23,11 +23,11 @@ as the same object.
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from . import _extern  # noqa: F401 - hands the classes over to the core
 from ._config import Config, PoolingAllocationConfig
 from ._engine import Engine
 from ._error import ExitTrap, WasmtimeError
 from ._exportable import AsExtern
-from ._extern import core as _core
 from ._func import BoundFunc, Caller, Func
 from ._globals import Global
 from ._instance import Instance
@@ -61,8 +61,6 @@ if _TYPE_CHECKING:
     from ._annotations import f32, f64, i32, i64
     from ._trapcode import TrapCode
     from ._wasi import DirPerms, FilePerms, Output, WasiConfig
-
-del _core
 
 #: Names that are loaded when they are first asked for, and where they are.
 _LAZY = {

@@ -7,12 +7,14 @@ making a message costs more than raising. An exception made in Python has its me
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 if TYPE_CHECKING:
     from ._trap import Frame
 
 __all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError"]
+
+_Self = TypeVar("_Self")
 
 
 class ArgumentTypeError(TypeError, AttributeError):
@@ -124,7 +126,7 @@ class WasmtimeError(NativeException):
         self.__dict__.update(self._state())
         self._handle = None
 
-    def __enter__(self) -> WasmtimeError:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -366,8 +366,9 @@ class Linker(core.Linker, Managed):
             raise TypeError("define_wasi() takes a store and a config, or neither")
         from ._wasi import WasiConfig
 
+        home: Any = None
         if store is not None:
-            home: Any = store if isinstance(store, Store) else getattr(store, "_store", None)
+            home = store if isinstance(store, Store) else getattr(store, "_store", None)
             if not isinstance(home, Store):
                 raise ArgumentTypeError(f"store must be a Store, not {type(store).__name__}")
             self._check_engine(home)
@@ -378,7 +379,7 @@ class Linker(core.Linker, Managed):
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
         self._wasi_defined = True
-        if store is not None:
+        if home is not None and config is not None:
             home.set_wasi(config)
 
     def define_module(self, store: Storelike, name: str, module: Module) -> None:

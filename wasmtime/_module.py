@@ -120,7 +120,7 @@ class Module(Managed):
             contents,
             lambda artifact: cls.deserialize(engine, artifact),
             lambda: cls(engine, contents, validate),
-            cls.serialize,
+            lambda module: module.serialize(),
         )
 
     @staticmethod

@@ -324,14 +324,14 @@ def _integer(name: str, value: Any) -> int:
 
 
 def _unsigned(name: str, value: Any) -> int:
-    value = _integer(name, value)
-    if not 0 <= value <= _MAX_U64:
-        raise OverflowError(f"{name}: {value} is not in the range 0 ... 2**64-1")
-    return value
+    number = _integer(name, value)
+    if not 0 <= number <= _MAX_U64:
+        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**64-1")
+    return number
 
 
 def _signed(name: str, value: Any) -> int:
-    value = _integer(name, value)
-    if value > _MAX_I64:
-        raise OverflowError(f"{name}: {value} exceeds 2**63-1")
-    return max(value, -1)
+    number = _integer(name, value)
+    if number > _MAX_I64:
+        raise OverflowError(f"{name}: {number} exceeds 2**63-1")
+    return max(number, -1)

@@ -4,7 +4,7 @@ Traps: why WebAssembly stopped, and where.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeVar
 
 from ._error import NativeException
 from ._native import ffi, lib, take_bytes
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ._trapcode import TrapCode
 
 __all__ = ["Frame", "Trap", "TrapCode"]
+
+_Self = TypeVar("_Self")
 
 
 class Frame(NamedTuple):
@@ -84,7 +86,7 @@ class Trap(NativeException):
         self.__dict__.update(self._state())
         self._handle = None
 
-    def __enter__(self) -> Trap:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

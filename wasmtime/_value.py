@@ -175,43 +175,50 @@ class Val:
         """
         The value if this is an i32, else None.
         """
-        return self._as(lib.WASMTIME_I32)
+        value: Optional[int] = self._as(lib.WASMTIME_I32)
+        return value
 
     def as_i64(self) -> Optional[int]:
         """
         The value if this is an i64, else None.
         """
-        return self._as(lib.WASMTIME_I64)
+        value: Optional[int] = self._as(lib.WASMTIME_I64)
+        return value
 
     def as_f32(self) -> Optional[float]:
         """
         The value if this is an f32, else None.
         """
-        return self._as(lib.WASMTIME_F32)
+        value: Optional[float] = self._as(lib.WASMTIME_F32)
+        return value
 
     def as_f64(self) -> Optional[float]:
         """
         The value if this is an f64, else None.
         """
-        return self._as(lib.WASMTIME_F64)
+        value: Optional[float] = self._as(lib.WASMTIME_F64)
+        return value
 
     def as_v128(self) -> Optional[bytes]:
         """
         The 16 bytes if this is a v128, else None.
         """
-        return self._as(lib.WASMTIME_V128)
+        value: Optional[bytes] = self._as(lib.WASMTIME_V128)
+        return value
 
     def as_externref(self) -> Optional[Any]:
         """
         The object if this is an externref, else None.
         """
-        return self._as(lib.WASMTIME_EXTERNREF)
+        value: Optional[Any] = self._as(lib.WASMTIME_EXTERNREF)
+        return value
 
     def as_funcref(self) -> Optional[Func]:
         """
         The function if this is a funcref that is not null, else None.
         """
-        return self._as(lib.WASMTIME_FUNCREF)
+        value: Optional[Func] = self._as(lib.WASMTIME_FUNCREF)
+        return value
 
     def _as(self, kind: int) -> Any:
         return self._val if self._kind == kind else None

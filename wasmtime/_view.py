@@ -51,7 +51,7 @@ def cast_view(view: memoryview, dtype: str) -> memoryview:
                 f"a view of {len(view)} bytes holds no whole number of {dtype} elements, "
                 f"which take {size} bytes each"
             )
-        elements = view.cast(code)
+        elements: memoryview = view.cast(code)  # type: ignore[call-overload]
     except ValueError:
         view.release()
         raise

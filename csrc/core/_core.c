@@ -39,26 +39,26 @@ __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_
 static PyMethodDef core_functions[] = {
     {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
     {"need_stack", core_need_stack, METH_VARARGS,
-     "need_stack(size, what)\n--\n\nRaise WasmtimeError unless this thread has `size` bytes of "
+     "need_stack($module, size, what, /)\n--\n\nRaise WasmtimeError unless this thread has `size` bytes of "
      "native stack left."},
     {"faults", core_faults, METH_O, faults_doc},
     {"leave", core_leave, METH_NOARGS, leave_doc},
     {"error_from_address", core_error_from_address, METH_O, error_doc},
     {"inherit_vectorcall", core_inherit_vectorcall, METH_O,
-     "inherit_vectorcall(type)\n--\n\nLet a Python subclass of Func be called fast."},
+     "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
     {"lower", core_lower, METH_VARARGS,
-     "lower(store, value, valtype, address, role)\n--\n\n"
+     "lower($module, store, value, valtype, address, role, /)\n--\n\n"
      "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
     {"raise_value", core_raise_value, METH_VARARGS,
-     "raise_value(store, address)\n--\n\nThe wasmtime_val_t at `address` as a Python object; its "
+     "raise_value($module, store, address, /)\n--\n\nThe wasmtime_val_t at `address` as a Python object; its "
      "root is taken over."},
     {"lower_extern", core_lower_extern, METH_VARARGS,
-     "lower_extern(store, item, address)\n--\n\n"
+     "lower_extern($module, store, item, address, /)\n--\n\n"
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
     {"shared_memory_view", core_shared_memory_view, METH_VARARGS,
-     "shared_memory_view(handle, start, stop, readonly)\n--\n\nA memoryview of a shared memory."},
+     "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\nA memoryview of a shared memory."},
     {"wrap_extern", core_wrap_extern, METH_VARARGS,
-     "wrap_extern(store, address)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
+     "wrap_extern($module, store, address, /)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -183,9 +183,9 @@ resource_any_address(ResourceAnyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyMethodDef resource_any_methods[] = {
-    {"_drop", (PyCFunction)resource_any_drop, METH_O, "_drop(store)\n--\n\nSee ResourceAny.drop."},
+    {"_drop", (PyCFunction)resource_any_drop, METH_O, "_drop($self, store, /)\n--\n\nSee ResourceAny.drop."},
     {"_to_host", (PyCFunction)resource_any_to_host, METH_O,
-     "_to_host(store)\n--\n\nSee ResourceAny.to_host."},
+     "_to_host($self, store, /)\n--\n\nSee ResourceAny.to_host."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef resource_any_getset[] = {
@@ -278,9 +278,9 @@ resource_host_details(ResourceHostObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef resource_host_methods[] = {
     {"_make", (PyCFunction)resource_host_make, METH_VARARGS | METH_CLASS,
-     "_make(owned, rep, type)\n--\n\nA new one."},
+     "_make($type, owned, rep, type, /)\n--\n\nA new one."},
     {"_to_any", (PyCFunction)resource_host_to_any, METH_O,
-     "_to_any(store)\n--\n\nSee ResourceHost.to_any."},
+     "_to_any($self, store, /)\n--\n\nSee ResourceHost.to_any."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef resource_host_getset[] = {
@@ -727,7 +727,7 @@ static PyMethodDef component_func_methods[] = {
     {"post_return", (PyCFunction)(void (*)(void))component_func_post_return,
      METH_FASTCALL | METH_KEYWORDS, component_func_post_return_doc},
     {"_make", (PyCFunction)component_func_make, METH_VARARGS | METH_CLASS,
-     "_make(store, address, tagged, name)\n--\n\nAn object for the library's struct."},
+     "_make($type, store, address, tagged, name, /)\n--\n\nAn object for the library's struct."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot component_func_slots[] = {
@@ -767,7 +767,7 @@ component_instance_make(PyObject *type, PyObject *args)
 
 static PyMethodDef component_instance_methods[] = {
     {"_make", (PyCFunction)component_instance_make, METH_VARARGS | METH_CLASS,
-     "_make(store, address)\n--\n\nAn object for the library's struct."},
+     "_make($type, store, address, /)\n--\n\nAn object for the library's struct."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot component_instance_slots[] = {
@@ -1168,11 +1168,11 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef component_functions[] = {
     {"component_instantiate", core_component_instantiate, METH_VARARGS,
-     "component_instantiate(linker, store, component)\n--\n\n"
+     "component_instantiate($module, linker, store, component, /)\n--\n\n"
      "Instantiate with what the linker defines."},
     {"setup_component", (PyCFunction)(void (*)(void))core_setup_component,
      METH_VARARGS | METH_KEYWORDS,
-     "setup_component(**classes)\n--\n\nHand over the classes of wasmtime.component."},
+     "setup_component($module, /, **classes)\n--\n\nHand over the classes of wasmtime.component."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -179,7 +179,7 @@ native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm
     return false;
 }
 
-PyDoc_STRVAR(error_doc, "error_from_address(address)\n--\n\n"
+PyDoc_STRVAR(error_doc, "error_from_address($module, address, /)\n--\n\n"
                         "The exception for a wasmtime_error_t, which it takes over.");
 
 static PyObject *

@@ -409,11 +409,11 @@ core_inherit_vectorcall(PyObject *Py_UNUSED(module), PyObject *type)
 
 static PyMethodDef func_methods[] = {
     {"_init", (PyCFunction)func_init_native, METH_VARARGS,
-     "_init(store, functype, callable, access_caller)\n--\n\nMake a host function."},
+     "_init($self, store, functype, callable, access_caller, /)\n--\n\nMake a host function."},
     {"call", (PyCFunction)(void (*)(void))func_py_call, METH_FASTCALL | METH_KEYWORDS,
-     "call(store, *params)\n--\n\nThe same as calling the function itself."},
+     "call($self, /, store, *params)\n--\n\nThe same as calling the function itself."},
     {"_bind", (PyCFunction)(void (*)(void))func_bind, METH_VARARGS | METH_KEYWORDS,
-     "_bind(store, release_gil=True)\n--\n\nSee wasmtime.Func.bind."},
+     "_bind($self, /, store, release_gil=True)\n--\n\nSee wasmtime.Func.bind."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef func_getset[] = {

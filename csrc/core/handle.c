@@ -194,7 +194,7 @@ static PyGetSetDef handle_getset[] = {
 
 static PyMethodDef handle_methods[] = {
     {"disown", (PyCFunction)handle_disown, METH_NOARGS,
-     "disown()\n--\n\nGive the native object away: its address, which the caller now owns."},
+     "disown($self, /)\n--\n\nGive the native object away: its address, which the caller now owns."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -318,13 +318,13 @@ owner_dealloc(OwnerObject *self)
 
 static PyMethodDef owner_methods[] = {
     {"_own", (PyCFunction)owner_adopt, METH_VARARGS,
-     "_own(handle, engine=None)\n--\n\nHold `handle` from now on."},
+     "_own($self, handle, engine=None, /)\n--\n\nHold `handle` from now on."},
     {"_use", (PyCFunction)owner_py_use, METH_NOARGS,
-     "_use()\n--\n\nThe Handle, to be kept while native code uses it; ValueError when closed."},
+     "_use($self, /)\n--\n\nThe Handle, to be kept while native code uses it; ValueError when closed."},
     {"_release", (PyCFunction)owner_release, METH_NOARGS,
-     "_release()\n--\n\nGive the Handle up, for a C function that consumes the object."},
+     "_release($self, /)\n--\n\nGive the Handle up, for a C function that consumes the object."},
     {"close", (PyCFunction)owner_close, METH_NOARGS,
-     "close()\n--\n\nGive up the native object; using this object afterwards raises ValueError."},
+     "close($self, /)\n--\n\nGive up the native object; using this object afterwards raises ValueError."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -392,9 +392,9 @@ engine_configure(EngineObject *self, PyObject *args)
 
 static PyMethodDef engine_methods[] = {
     {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
-     "increment_epoch()\n--\n\nSee wasmtime.Engine."},
+     "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
     {"_configure", (PyCFunction)engine_configure, METH_VARARGS,
-     "_configure(epochs, epochs_explicit, wasm_stack, memory_may_move, memory_reservation)\n--\n\n"
+     "_configure($self, epochs, epochs_explicit, wasm_stack, memory_may_move, memory_reservation, /)\n--\n\n"
      "What the core must know of the configuration."},
     {NULL, NULL, 0, NULL},
 };

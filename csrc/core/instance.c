@@ -398,10 +398,10 @@ instance_dealloc(InstanceObject *self)
 
 static PyMethodDef instance_methods[] = {
     {"_init", (PyCFunction)instance_init_native, METH_VARARGS,
-     "_init(store, module, imports)\n--\n\nInstantiate."},
+     "_init($self, store, module, imports, /)\n--\n\nInstantiate."},
     {"exports", FAST(instance_exports), instance_exports_doc},
     {"_export", (PyCFunction)instance_export, METH_VARARGS,
-     "_export(store, name)\n--\n\nOne export by name, or None."},
+     "_export($self, store, name, /)\n--\n\nOne export by name, or None."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot instance_slots[] = {
@@ -822,8 +822,8 @@ linker_dealloc(LinkerObject *self)
 static PyMethodDef linker_methods[] = {
     {"instantiate", FAST(linker_instantiate), linker_instantiate_doc},
     {"_begin", (PyCFunction)linker_begin, METH_O,
-     "_begin(change)\n--\n\nThe Handle, for one use or (True) change; _end() must follow."},
-    {"_end", (PyCFunction)linker_end, METH_O, "_end(change)\n--\n\nThe use or change is over."},
+     "_begin($self, change, /)\n--\n\nThe Handle, for one use or (True) change; _end() must follow."},
+    {"_end", (PyCFunction)linker_end, METH_O, "_end($self, change, /)\n--\n\nThe use or change is over."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef linker_getset[] = {
@@ -944,7 +944,7 @@ pre_dealloc(InstancePreObject *self)
 
 static PyMethodDef pre_methods[] = {
     {"instantiate", FAST(pre_instantiate), pre_instantiate_doc},
-    {"_init", (PyCFunction)pre_init_native, METH_VARARGS, "_init(handle, linker, module)\n--\n\n"},
+    {"_init", (PyCFunction)pre_init_native, METH_VARARGS, "_init($self, handle, linker, module, /)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef pre_getset[] = {

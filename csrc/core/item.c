@@ -106,9 +106,9 @@ item_belongs_to(ItemObject *self, PyObject *object)
 static PyMethodDef item_methods[] = {
     REFUSE_REDUCE,
     {"_set_native", (PyCFunction)item_set_native, METH_VARARGS,
-     "_set_native(store, address)\n--\n\nCopy the library's struct, made in `store`."},
+     "_set_native($self, store, address, /)\n--\n\nCopy the library's struct, made in `store`."},
     {"_belongs_to", (PyCFunction)item_belongs_to, METH_O,
-     "_belongs_to(store)\n--\n\nRaise WasmtimeError unless this lives in `store`."},
+     "_belongs_to($self, store, /)\n--\n\nRaise WasmtimeError unless this lives in `store`."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef item_getset[] = {

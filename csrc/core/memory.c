@@ -295,9 +295,9 @@ static PyMethodDef memory_methods[] = {
     {"data_len", FAST(memory_data_len), memory_data_len_doc},
     {"grow", FAST(memory_grow), memory_grow_doc},
     {"_view", memory_view, METH_VARARGS,
-     "_view(store, start, stop, readonly)\n--\n\nA memoryview of bytes; see wasmtime.Memory.view."},
+     "_view($self, store, start, stop, readonly, /)\n--\n\nA memoryview of bytes; see wasmtime.Memory.view."},
     {"_bounds", (PyCFunction)memory_bounds, METH_O,
-     "_bounds(store)\n--\n\nAddress and length of the bytes, now."},
+     "_bounds($self, store, /)\n--\n\nAddress and length of the bytes, now."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot memory_slots[] = {

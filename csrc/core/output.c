@@ -190,11 +190,11 @@ sink_get_truncated(SinkObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef sink_methods[] = {
     {"getvalue", (PyCFunction)sink_getvalue, METH_NOARGS,
-     "getvalue()\n--\n\nWhat was written and not taken."},
+     "getvalue($self, /)\n--\n\nWhat was written and not taken."},
     {"take", (PyCFunction)sink_take, METH_NOARGS,
-     "take()\n--\n\nWhat was written since the last take()."},
+     "take($self, /)\n--\n\nWhat was written since the last take()."},
     {"attach", (PyCFunction)sink_attach, METH_NOARGS,
-     "attach()\n--\n\n(callback, data, finalizer) as addresses, for one native stream."},
+     "attach($self, /)\n--\n\n(callback, data, finalizer) as addresses, for one native stream."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef sink_getset[] = {

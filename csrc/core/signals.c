@@ -130,7 +130,7 @@ static void faults_restore(void) {}
 #endif
 
 PyDoc_STRVAR(faults_doc,
-             "faults(step)\n--\n\n"
+             "faults($module, step, /)\n--\n\n"
              "Keep the library's fault handlers and Python's: 0 before an engine is made, 1 after "
              "it, 2 when faulthandler was enabled.");
 

@@ -124,7 +124,7 @@ state_intern_names(void)
 }
 
 PyDoc_STRVAR(setup_doc,
-             "setup(**classes)\n--\n\n"
+             "setup($module, /, **classes)\n--\n\n"
              "Hand over the public classes that the core makes instances of. Called once.");
 
 static PyObject *

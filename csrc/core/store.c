@@ -653,17 +653,17 @@ store_get_context_address(StoreObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef store_methods[] = {
     {"_init", (PyCFunction)store_init_native, METH_VARARGS,
-     "_init(engine, data)\n--\n\nMake the native store."},
-    {"close", (PyCFunction)store_close, METH_NOARGS, "close()\n--\n\nSee wasmtime.Store."},
-    {"data", (PyCFunction)store_get_data, METH_NOARGS, "data()\n--\n\nSee wasmtime.Store."},
+     "_init($self, engine, data, /)\n--\n\nMake the native store."},
+    {"close", (PyCFunction)store_close, METH_NOARGS, "close($self, /)\n--\n\nSee wasmtime.Store."},
+    {"data", (PyCFunction)store_get_data, METH_NOARGS, "data($self, /)\n--\n\nSee wasmtime.Store."},
     {"_set_epoch_deadline", (PyCFunction)store_set_deadline, METH_O,
-     "_set_epoch_deadline(ticks)\n--\n\nDeadline in the engine's user epochs."},
+     "_set_epoch_deadline($self, ticks, /)\n--\n\nDeadline in the engine's user epochs."},
     {"_set_epoch_callback", (PyCFunction)store_set_deadline_callback, METH_O,
-     "_set_epoch_callback(callback)\n--\n\nCalled at the deadline instead of a trap."},
+     "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
-     "_keep(object)\n--\n\nKeep `object` for as long as the native store lives."},
+     "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_add_sink", (PyCFunction)store_add_sink, METH_O,
-     "_add_sink(pair)\n--\n\nDeliver a sink's output to a callable: (sink, callable)."},
+     "_add_sink($self, pair, /)\n--\n\nDeliver a sink's output to a callable: (sink, callable)."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -830,7 +830,7 @@ caller_export(CallerObject *self, PyObject *argument)
 static PyMethodDef caller_methods[] = {
     REFUSE_REDUCE,
     {"_export", (PyCFunction)caller_export, METH_O,
-     "_export(name)\n--\n\nThe calling instance's export, or None."},
+     "_export($self, name, /)\n--\n\nThe calling instance's export, or None."},
     {NULL, NULL, 0, NULL},
 };
 

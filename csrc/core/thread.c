@@ -148,7 +148,7 @@ sleep_a_millisecond(void)
 }
 
 PyDoc_STRVAR(leave_doc,
-             "leave()\n--\n\n"
+             "leave($module, /)\n--\n\n"
              "Exit hook: host callbacks of other threads stop taking the GIL from here on.");
 
 static PyObject *

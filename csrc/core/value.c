@@ -396,7 +396,7 @@ reference_make(PyObject *type, PyObject *args)
 static PyMethodDef reference_methods[] = {
     REFUSE_REDUCE,
     {"_make", (PyCFunction)reference_make, METH_VARARGS | METH_CLASS,
-     "_make(store, kind, address)\n--\n\nTake over the root at `address`."},
+     "_make($type, store, kind, address, /)\n--\n\nTake over the root at `address`."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef reference_getset[] = {

@@ -234,7 +234,9 @@ class Linker(core.Linker, Managed):
             )
         return handle
 
-    def instantiate(self, store: Storelike, component: Component) -> Instance:
+    def instantiate(  # type: ignore[override]
+        self, store: Storelike, component: Component
+    ) -> Instance:
         """
         Instantiate a component with what this linker defines.
 

@@ -627,7 +627,8 @@ def valtype_from_native(native: Any) -> ValType:
     kind = native.kind
     try:
         if kind < len(_SIMPLE):
-            return _SIMPLE[kind]()
+            simple: ValType = _SIMPLE[kind]()
+            return simple
         reader = _READERS.get(kind)
         if reader is None:
             raise WasmtimeError(f"a type of the unknown kind {kind}")
