@@ -15,9 +15,9 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from .table import figure, ratio, where
+from .table import human, label, ratio, where
 
-WIDTH, LABELS, RIGHT = 960, 330, 130
+WIDTH, LABELS, RIGHT = 1040, 440, 130
 ROW, TOP, BOTTOM = 40, 64, 56
 PUBLISHED, OURS, INK, GRID = "#b0b7c3", "#4f46e5", "#1f2430", "#e3e6ec"
 
@@ -41,7 +41,7 @@ def bars(document: dict[str, Any]) -> list[Bar]:
     for result in document["results"]:
         times = ratio(result)
         if result["unit"] == "ns" and times is not None:
-            title = result["title"].replace("`", "")
+            title = label(result).replace("`", "")
             found.append(Bar(title, result["published"]["best"], result["ours"]["best"], times))
     return found
 
@@ -106,7 +106,7 @@ def svg(document: dict[str, Any]) -> str:
                 _text(
                     LABELS + width + 5,
                     y + offset + 10,
-                    f"{figure(value, 'ns')} ns",
+                    human(value, "ns"),
                     extra=' font-size="11"',
                 )
             )

@@ -9,25 +9,63 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
+
+#: The rows of the README: one of each concern, and where it is hardest to gain something.
+HEADLINES = (
+    "calls.add",
+    "calls.six",
+    "calls.bound_gil",
+    "host_calls.python",
+    "traps.caught",
+    "memory.write_16",
+    "memory.write_1m",
+    "globals_tables.set",
+    "instantiation.linker",
+    "component.add",
+    "component.bytes_64k",
+    "threads.long",
+    "import_time.import",
+)
+
+#: What the two packages are called where both appear.
+NAMES = {"ours": "this package", "published": "published package"}
 
 BEGIN = "<!-- benchmarks: begin -->"
 END = "<!-- benchmarks: end -->"
 
 
-def figure(value: Optional[float], unit: str) -> str:
+def figure(value: float, unit: str) -> str:
     """
     A figure as text: three digits that mean something, groups of thousands.
     """
-    if value is None:
-        return ""
     if unit != "ns":
         return f"{value:.2f}"
     if value >= 1000:
         digits = len(str(int(value))) - 3
         return f"{round(value, -digits):,.0f}".replace(",", " ")
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def human(value: float, unit: str) -> str:
+    """
+    A figure with a unit that suits it.
+    """
+    if unit != "ns":
+        return figure(value, unit)
+    scales = ((1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s"))
+    size, name = max(scale for scale in scales if scale[0] <= max(value, 1.0))
+    return f"{value / size:#.3g}".rstrip(".") + f" {name}"
+
+
+def label(result: dict[str, Any]) -> str:
+    """
+    What a row is about, in a table of all concerns.
+    """
+    prefix = "component: " if result["key"].startswith("component.") else ""
+    return f"{prefix}{result['title']}"
 
 
 def ratio(result: dict[str, Any]) -> Optional[float]:
@@ -61,25 +99,34 @@ def _times(value: Optional[float]) -> str:
     return f"{value:.0f} ×" if value >= 10 else f"{value:.1f} ×" if value >= 2 else f"{value:.2f} ×"
 
 
-def cells(result: dict[str, Any], document: dict[str, Any]) -> tuple[str, ...]:
+def cells(
+    result: dict[str, Any], document: dict[str, Any], show: Callable[[float, str], str]
+) -> tuple[str, ...]:
     """
     A row: work, published, ours, ratio, target.
+
+    Args:
+        result: The row.
+        document: All of them.
+        show: Makes text of a figure and its unit.
     """
     unit = result["unit"]
-    published = figure(result.get("published", {}).get("best"), unit)
-    ours = figure(result.get("ours", {}).get("best"), unit)
+    published, ours = (
+        show(result[name]["best"], unit) if name in result else "" for name in ("published", "ours")
+    )
+    title = label(result)
     reached = ratio(result)
     wanted = result["target"]
     if result["baseline"] is not None:
         of = quotient(result, document)
-        gained = "" if of is None else f"{of:.2f} of the builtin"
+        gained = "" if of is None else f"{of:.2f} × the C builtin"
         target = "" if result["limit"] is None else f"≤ {result['limit']:g}"
-        return (result["title"], published or "–", ours, gained, target)
+        return (title, published or "–", ours, gained, target)
     if unit != "ns":
         target = "" if result["limit"] is None else f"≥ {result['limit']:g}"
-        return (result["title"], published or "–", ours, "", target)
+        return (title, published or "–", ours, "", target)
     target = "" if wanted is None else f"≥ {wanted:g}"
-    return (result["title"], published or "–", ours, _times(reached), target)
+    return (title, published or "–", ours, _times(reached), target)
 
 
 def met(result: dict[str, Any], document: dict[str, Any]) -> Optional[bool]:
@@ -105,7 +152,7 @@ def text(document: dict[str, Any]) -> str:
     """
     The table for a terminal.
     """
-    rows = [HEAD, *(cells(result, document) for result in document["results"])]
+    rows = [HEAD, *(cells(result, document, figure) for result in document["results"])]
     marks = ["", *("  missed" * (met(row, document) is False) for row in document["results"])]
     width = max(len(row[0]) for row in rows)
     lines = []
@@ -125,7 +172,7 @@ def where(document: dict[str, Any]) -> str:
         f"{machine['cpu']} ({machine['architecture']}, {machine['cores']} cores)",
         machine["system"],
         f"CPython {document['python']}",
-        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        ", ".join(f"{NAMES[name]} {version}" for name, version in versions.items()),
         document["date"],
     ]
     return "; ".join(parts)
@@ -137,18 +184,18 @@ def markdown(document: dict[str, Any], everything: bool = False) -> str:
 
     Args:
         document: The JSON.
-        everything: With the rows that nothing is asked of, too, which explain the others.
+        everything: All rows, not the headlines only.
     """
     lines = [
-        "| work | published, ns | here, ns | published ÷ here |",
+        "| work | published | here | published ÷ here |",
         "|---|---:|---:|---:|",
     ]
     for result in document["results"]:
-        if not everything and met(result, document) is None:
+        if not everything and result["key"] not in HEADLINES:
             continue
-        row = cells(result, document)
+        row = cells(result, document, human)
         lines.append(f"| {row[0]} | {row[1]} | {row[2]} | {row[3]} |")
-    lines += ["", f"Measured on {where(document)}; the best of {document['rounds']} rounds."]
+    lines += ["", f"Measured on {where(document)}. The best of {document['rounds']} rounds."]
     return "\n".join(lines)
 
 

@@ -80,7 +80,7 @@ def test_the_table_judges_each_row() -> None:
     assert "21 600" in lines[1]
     assert "216 ×" in lines[1]
     assert [line.endswith("missed") for line in lines[1:6]] == [False, True, False, True, False]
-    assert "3.00 of the builtin" in lines[4]
+    assert "3.00 × the C builtin" in lines[4]
     assert "Abacus" in lines[-1]
 
 
@@ -112,3 +112,17 @@ def test_the_picture_has_a_bar_for_each_figure() -> None:
 )
 def test_figures_have_three_digits(value: float, unit: str, text: str) -> None:
     assert table.figure(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (74.31, "74.3 ns"),
+        (102.4, "102 ns"),
+        (23_900, "23.9 µs"),
+        (2.65e9, "2.65 s"),
+        (5e6, "5.00 ms"),
+    ],
+)
+def test_figures_have_a_unit_that_suits_them(value: float, text: str) -> None:
+    assert table.human(value, "ns") == text
