@@ -7,7 +7,7 @@ Python's global lock is released while WebAssembly runs, so the threads compute 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from wasmtime import Engine, Instance, Module, Store, WasmtimeError
+from wasmtime import Engine, Func, FuncType, Instance, Module, Store, WasmtimeError
 
 COUNT_PRIMES = """
 (module
@@ -53,14 +53,21 @@ def main() -> None:
 
     # One store is for one thread at a time; a second one is told so.
     store = Store(module.engine)
-    primes = Instance(store, module, []).exports(store)["primes"]
-    busy = threading.Thread(target=primes, args=(store, 2, 3_000_000))
+    inside, finish = threading.Event(), threading.Event()
+
+    def work() -> None:
+        inside.set()
+        finish.wait()
+
+    busy_function = Func(store, FuncType([], []), work)
+    busy = threading.Thread(target=busy_function, args=(store,))
     busy.start()
+    inside.wait()
     try:
-        while busy.is_alive():
-            primes(store, 2, 3)
+        busy_function(store)
     except WasmtimeError as error:
         print(str(error).split(":")[0])
+    finish.set()
     busy.join()
 
 
