@@ -201,7 +201,7 @@ def test_objects_of_the_guest_come_and_go(objects: tuple[Store, Any]) -> None:
     store.gc()
     assert exports["sum"](store, again) == 42
     assert exports["same"](store, None) is None
-    assert isinstance(exports["i31"](store, 5), AnyRef)
+    assert exports["i31"](store, 5) == 5
 
 
 def test_objects_in_globals_and_tables(objects: tuple[Store, Any]) -> None:
@@ -240,7 +240,7 @@ def test_objects_of_other_stores_are_refused(
 
 def test_wrong_objects_are_refused(objects: tuple[Store, Any]) -> None:
     store, exports = objects
-    for wrong in (1, "x", Thing()):
+    for wrong in (1.0, "x", Thing()):
         with pytest.raises(TypeError, match="anyref"):
             exports["same"](store, wrong)
     with pytest.raises(Trap, match="cast failure"):

@@ -27,6 +27,7 @@ from . import _extern  # noqa: F401 - hands the classes over to the core
 from ._config import Config, PoolingAllocationConfig
 from ._engine import Engine
 from ._error import ExitTrap, WasmtimeError
+from ._exception import WasmException
 from ._exportable import AsExtern
 from ._func import BoundFunc, Caller, Func
 from ._globals import Global
@@ -37,7 +38,7 @@ from ._managed import Managed
 from ._memory import Memory
 from ._module import Module
 from ._native import VERSION as __version__
-from ._ref import AnyRef, ExnRef, ExternRef
+from ._ref import AnyRef, ArrayRef, EqRef, ExnRef, ExternRef, StructRef
 from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext, Storelike
 from ._table import Table
@@ -59,14 +60,22 @@ from ._wat2wasm import wat2wasm
 
 if _TYPE_CHECKING:
     from ._annotations import f32, f64, i32, i64
+    from ._gctypes import ArrayType, ExnType, FieldType, StorageType, StructType
+    from ._profiler import GuestProfiler
     from ._trapcode import TrapCode
     from ._wasi import DirPerms, FilePerms, Output, WasiConfig
 
 #: Names that are loaded when they are first asked for, and where they are.
 _LAZY = {
+    "ArrayType": "_gctypes",
     "DirPerms": "_wasi",
+    "ExnType": "_gctypes",
+    "FieldType": "_gctypes",
     "FilePerms": "_wasi",
+    "GuestProfiler": "_profiler",
     "Output": "_wasi",
+    "StorageType": "_gctypes",
+    "StructType": "_gctypes",
     "TrapCode": "_trapcode",
     "WasiConfig": "_wasi",
     "f32": "_annotations",
@@ -93,22 +102,28 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AnyRef",
+    "ArrayRef",
+    "ArrayType",
     "AsExtern",
     "BoundFunc",
     "Caller",
     "Config",
     "DirPerms",
     "Engine",
+    "EqRef",
     "ExitTrap",
     "ExnRef",
+    "ExnType",
     "ExportType",
     "ExternRef",
+    "FieldType",
     "FilePerms",
     "Frame",
     "Func",
     "FuncType",
     "Global",
     "GlobalType",
+    "GuestProfiler",
     "ImportType",
     "Instance",
     "InstancePre",
@@ -121,9 +136,12 @@ __all__ = [
     "Output",
     "PoolingAllocationConfig",
     "SharedMemory",
+    "StorageType",
     "Store",
     "StoreContext",
     "Storelike",
+    "StructRef",
+    "StructType",
     "Table",
     "TableType",
     "Tag",
@@ -133,6 +151,7 @@ __all__ = [
     "Val",
     "ValType",
     "WasiConfig",
+    "WasmException",
     "WasmtimeError",
     "__version__",
     "f32",

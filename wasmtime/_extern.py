@@ -7,13 +7,14 @@ from __future__ import annotations
 import atexit
 
 from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
+from ._exception import WasmException
 from ._func import Caller, Func
 from ._globals import Global
 from ._instance import Instance, InstanceExports
 from ._linker import explain_link_error
 from ._memory import Memory
 from ._native import core
-from ._ref import AnyRef, ExnRef, ExternRef
+from ._ref import AnyRef, ArrayRef, ExnRef, ExternRef, StructRef
 from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext
 from ._table import Table
@@ -35,11 +36,14 @@ core.setup(
     InstanceExports=InstanceExports,
     Val=Val,
     AnyRef=AnyRef,
+    StructRef=StructRef,
+    ArrayRef=ArrayRef,
     ExnRef=ExnRef,
     ExternRef=ExternRef,
     WasmtimeError=WasmtimeError,
     ExitTrap=ExitTrap,
     Trap=Trap,
+    WasmException=WasmException,
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,
 )

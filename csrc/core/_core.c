@@ -22,6 +22,7 @@
 #include "global_table.c"
 #include "instance.c"
 #include "output.c"
+#include "reference.c"
 #include "component.c"
 
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
@@ -57,6 +58,9 @@ static PyMethodDef core_functions[] = {
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
     {"shared_memory_view", core_shared_memory_view, METH_VARARGS,
      "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\nA memoryview of a shared memory."},
+    {"describe_exception", core_describe_exception, METH_VARARGS,
+     "describe_exception($module, exnref, exception, /)\n--\n\n"
+     "Set what `exnref` carries as attributes of `exception`."},
     {"wrap_extern", core_wrap_extern, METH_VARARGS,
      "wrap_extern($module, store, address, /)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
     {NULL, NULL, 0, NULL},
@@ -87,6 +91,7 @@ static const struct {
     {"BoundFunc", &bound_spec, &state.BoundFunc, NULL},
     {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
     {"Reference", &reference_spec, &state.Reference_base, NULL},
+    {"Aggregate", &aggregate_spec, &state.Aggregate_base, &state.Reference_base},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
     {"MemoryExport", &export_spec, &state.MemoryExport, NULL},
 };

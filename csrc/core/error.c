@@ -100,13 +100,77 @@ attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap
     Py_XDECREF(carrier);
 }
 
-/* The exception to raise instead of `raised`, which a call through cffi came to: what a host
- * function raised (`pending`, taken over), or a Trap if the epoch deadline ended the call. NULL:
- * `raised` is right. */
+/* --- exceptions of WebAssembly ---------------------------------------------------------------
+ *
+ * One that no wasm frame catches ends a native call and lies in the store, where the next call
+ * would meet it: every failing call takes it out. One that a host function throws (`host_throw`)
+ * waits in the store's `pending`, inside a tuple, so that it arrives as the same object if the
+ * guest does not catch it, and is forgotten if it does. */
+
+static wasmtime_exnref_t *exnref_in(StoreObject *store, PyObject *object);
+static bool exnref_same(StoreObject *store, PyObject *a, PyObject *b);
+static PyObject *exnref_take(StoreObject *store);
+static bool exnref_describe(StoreObject *store, PyObject *exnref, PyObject *exception);
+
+/* The Python exception for `exnref`, a fresh one that reads its details from the native `pointer`,
+ * which it takes; or the one in the tuple `thrown`, if the guest did not catch it. */
 static PyObject *
-door_outcome(PyObject *pending, bool interrupted, PyObject *raised)
+exception_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, void *pointer, int kind)
+{
+    if (thrown != NULL) {
+        PyObject *exception = PyTuple_GetItem(thrown, 0);
+        PyObject *its = PyObject_GetAttr(exception, state.str_exnref);
+        bool same = its != NULL && exnref_same(store, its, exnref);
+        Py_XDECREF(its);
+        PyErr_Clear();
+        if (same) {
+            attach_backtrace(exception, kind == KIND_ERROR ? pointer : NULL,
+                             kind == KIND_TRAP ? pointer : NULL);
+            return Py_NewRef(exception);
+        }
+    }
+    PyObject *exception = pointer != NULL ? exception_around(state.WasmException, pointer, kind)
+                                          : exception_make(state.WasmException);
+    if (exception != NULL && !exnref_describe(store, exnref, exception)) {
+        Py_CLEAR(exception);
+    }
+    return exception;
+}
+
+/* The exception to raise instead of `raised`, which a call through cffi came to: what a host
+ * function raised (`pending`, taken over), an exception of WebAssembly, or a Trap if the epoch
+ * deadline ended the call. NULL: `raised` is right, unless an exception is set. */
+static PyObject *
+door_outcome(StoreObject *store, PyObject *pending, bool interrupted, PyObject *raised)
 {
     bool native = raised != NULL && PyObject_TypeCheck(raised, (PyTypeObject *)state.WasmtimeError);
+    PyObject *thrown = pending != NULL && PyTuple_Check(pending) ? pending : NULL;
+    if (thrown != NULL) {
+        pending = NULL;
+    }
+    PyObject *exnref = native ? exnref_take(store) : NULL;
+    if (pending == NULL && exnref != NULL) {
+        PyObject *handle = PyObject_GetAttr(raised, state.str_handle);
+        PyObject *exception = exception_thrown(store, exnref, thrown, NULL, KIND_ERROR);
+        if (exception != NULL && thrown != NULL && exception == PyTuple_GetItem(thrown, 0)) {
+            if (!PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
+                attach_frames(exception, raised);
+            }
+        }
+        else if (exception != NULL && handle != NULL) {
+            PyObject_SetAttr(exception, state.str_handle, handle);
+        }
+        if (exception != NULL) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(handle);
+        Py_XDECREF(thrown);
+        Py_DECREF(exnref);
+        return exception;
+    }
+    Py_XDECREF(thrown);
+    Py_XDECREF(exnref);
+    PyErr_Clear();
     if (pending != NULL) {
         if (native && !PyObject_HasAttr(pending, state.str_wasm_backtrace)) {
             attach_frames(pending, raised);
@@ -134,13 +198,30 @@ static NOINLINE bool
 native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
 {
     PyObject *pending = self->pending;
-    bool interrupted = self->interrupted;
+    PyObject *thrown = NULL;
     self->pending = call->pending;
+    if (pending != NULL && PyTuple_Check(pending)) {
+        thrown = pending;
+        pending = NULL;
+        if (error == NULL && trap == NULL) { /* the guest caught it */
+            Py_DECREF(thrown);
+            return self->sinks == NULL || sinks_deliver(self);
+        }
+    }
+    bool interrupted = self->interrupted;
     self->interrupted = false;
+    PyObject *exnref = exnref_take(self);
     PyObject *exception;
     if (pending != NULL) {
         attach_backtrace(pending, error, trap);
         exception = pending;
+    }
+    else if (exnref != NULL) {
+        if (trap != NULL && error != NULL) {
+            wasmtime_error_delete(error);
+        }
+        exception = trap != NULL ? exception_thrown(self, exnref, thrown, trap, KIND_TRAP)
+                                 : exception_thrown(self, exnref, thrown, error, KIND_ERROR);
     }
     else if (trap != NULL) {
         if (error != NULL) {
@@ -159,6 +240,8 @@ native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm
     else {
         exception = exception_from_error(error);
     }
+    Py_XDECREF(thrown);
+    Py_XDECREF(exnref);
     if (exception == NULL) {
         return false;
     }
@@ -177,6 +260,44 @@ native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm
     }
     PyErr_SetRaisedException(exception);
     return false;
+}
+
+/* The trap that throws the WasmException in flight into the guest, which may catch it. NULL: what
+ * is in flight is another exception, possibly because it could not be thrown. */
+static wasm_trap_t *
+host_throw(StoreObject *store)
+{
+    if (!PyErr_ExceptionMatches(state.WasmException)) {
+        return NULL;
+    }
+    PyObject *exception = PyErr_GetRaisedException();
+    PyObject *thrown = PyTuple_Pack(1, exception);
+    PyObject *exnref =
+        thrown == NULL ? NULL
+                       : PyObject_CallMethodObjArgs(exception, state.str_exnref_in, store, NULL);
+    wasmtime_exnref_t *native = exnref == NULL ? NULL : exnref_in(store, exnref);
+    wasm_trap_t *trap = native == NULL ? NULL : wasmtime_context_set_exception(store->context, native);
+    if (trap != NULL) {
+        if (store->pending != NULL && !PyTuple_Check(store->pending)) {
+            PyException_SetContext(exception, Py_NewRef(store->pending));
+        }
+        Py_XSETREF(store->pending, thrown);
+        Py_DECREF(exception);
+    }
+    else {
+        Py_XDECREF(thrown);
+        PyObject *why = PyErr_GetRaisedException();
+        if (why != NULL && why != exception) {
+            PyException_SetContext(why, exception);
+            PyErr_SetRaisedException(why);
+        }
+        else {
+            Py_XDECREF(why);
+            PyErr_SetRaisedException(exception);
+        }
+    }
+    Py_XDECREF(exnref);
+    return trap;
 }
 
 PyDoc_STRVAR(error_doc, "error_from_address($module, address, /)\n--\n\n"

@@ -19,6 +19,10 @@ static NOINLINE wasm_trap_t *
 host_failed(StoreObject *store)
 {
     static const char text[] = "python exception";
+    wasm_trap_t *thrown = host_throw(store);
+    if (thrown != NULL) {
+        return thrown;
+    }
     host_keep_exception(store);
     return wasmtime_trap_new((char *)text, sizeof(text) - 1);
 }

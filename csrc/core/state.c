@@ -25,6 +25,7 @@ typedef struct {
     PyTypeObject *InstancePre_base;
     PyTypeObject *HostFunc;
     PyTypeObject *Reference_base;
+    PyTypeObject *Aggregate_base;
     PyTypeObject *OutputSink;
     PyTypeObject *Door;
     PyTypeObject *MemoryExport;
@@ -43,11 +44,14 @@ typedef struct {
     PyObject *InstanceExports;
     PyObject *Val;
     PyObject *AnyRef;
+    PyObject *StructRef;
+    PyObject *ArrayRef;
     PyObject *ExnRef;
     PyObject *ExternRef;
     PyObject *WasmtimeError;
     PyObject *ExitTrap;
     PyObject *Trap;
+    PyObject *WasmException;
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
 
@@ -61,6 +65,10 @@ typedef struct {
     PyObject *str_wasm_backtrace;
     PyObject *str_add_note;
     PyObject *str_adopt_address;
+    PyObject *str_exnref;
+    PyObject *str_exnref_in;
+    PyObject *str_tag;
+    PyObject *str_values;
     PyObject *empty_tuple;
 } State;
 
@@ -84,11 +92,14 @@ static const struct {
     {"InstanceExports", &state.InstanceExports},
     {"Val", &state.Val},
     {"AnyRef", &state.AnyRef},
+    {"StructRef", &state.StructRef},
+    {"ArrayRef", &state.ArrayRef},
     {"ExnRef", &state.ExnRef},
     {"ExternRef", &state.ExternRef},
     {"WasmtimeError", &state.WasmtimeError},
     {"ExitTrap", &state.ExitTrap},
     {"Trap", &state.Trap},
+    {"WasmException", &state.WasmException},
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},
     {NULL, NULL},
@@ -107,6 +118,10 @@ static const struct {
     {"wasm_backtrace", &state.str_wasm_backtrace},
     {"add_note", &state.str_add_note},
     {"_adopt_address", &state.str_adopt_address},
+    {"_exnref", &state.str_exnref},
+    {"_exnref_in", &state.str_exnref_in},
+    {"tag", &state.str_tag},
+    {"values", &state.str_values},
     {NULL, NULL},
 };
 

@@ -35,9 +35,12 @@ struct StoreObject {
     bool has_wasi;           /* WASI's functions may be called: without, they would abort */
     bool interrupted;        /* the epoch callback ended the call because of the deadline */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
-    PyObject *pending;       /* exception raised by Python below the innermost native call */
+    PyObject *pending;       /* exception raised by Python below the innermost native call; or a
+                              * tuple of one WasmException that was thrown into the guest */
     uintptr_t deadline;      /* in the engine's user epochs */
     PyObject *deadline_callback;
+    wasmtime_func_t taker;         /* see exnref_take(); made when it is first needed */
+    wasmtime_exnref_t *taken;      /* where to, while it runs */
     ExternBox *boxes;
     ExternBox *dropped;
     PyObject *kept;             /* dict: id -> host functions and linker definitions */
@@ -273,8 +276,9 @@ host_keep_exception(StoreObject *self)
         PyErr_SetString(PyExc_SystemError, "a callback failed without an exception");
         exception = PyErr_GetRaisedException();
     }
-    if (self->pending == NULL) {
-        self->pending = exception;
+    if (self->pending == NULL || PyTuple_Check(self->pending)) {
+        /* What was thrown into the guest before, it caught: it ran on to get here. */
+        Py_XSETREF(self->pending, exception);
     }
     else {
         /* An earlier one is still on its way: nothing is lost, the later names it. */
@@ -905,7 +909,8 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     return Py_NewRef(store->context_cdata ? store->context_cdata : Py_None);
 }
 
-static PyObject *door_outcome(PyObject *pending, bool interrupted, PyObject *raised);
+static PyObject *door_outcome(StoreObject *store, PyObject *pending, bool interrupted,
+                              PyObject *raised);
 
 static PyObject *
 door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
@@ -922,17 +927,23 @@ door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
     PyObject *pending = store->pending;
     store->pending = self->call.pending;
     self->call.pending = NULL;
-    bool fine = pending != NULL || store->sinks == NULL || sinks_deliver(store);
+    bool fine = (pending != NULL && !PyTuple_Check(pending)) || store->sinks == NULL
+                || sinks_deliver(store);
     bool interrupted = store->interrupted;
     store->interrupted = false;
+    PyObject *raised = count == 3 ? args[1] : NULL;
+    PyObject *better = fine ? door_outcome(store, pending, interrupted, raised) : NULL;
+    if (!fine) {
+        Py_XDECREF(pending);
+    }
     store_leave(store);
     if (!fine) {
         return NULL;
     }
-    PyObject *raised = count == 3 ? args[1] : NULL;
-    PyObject *better = door_outcome(pending, interrupted, raised);
     if (better != NULL) {
         PyErr_SetRaisedException(better);
+    }
+    if (PyErr_Occurred()) {
         return NULL;
     }
     Py_RETURN_FALSE;

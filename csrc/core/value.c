@@ -10,6 +10,18 @@ typedef struct {
     Py_ssize_t index; /* 1-based; 0: there is only one */
 } Place;
 
+/* "parameter 3", or the role alone where there is only one; for messages that are made at once. */
+#define PLACE_TEXT 64
+static const char *
+place_text(Place place, char *buffer)
+{
+    if (place.index == 0) {
+        return place.role;
+    }
+    PyOS_snprintf(buffer, PLACE_TEXT, "%.40s %lld", place.role, (long long)place.index);
+    return buffer;
+}
+
 static NOINLINE bool
 refuse_conversion(PyObject *value, uint8_t kind, Place place)
 {
@@ -325,12 +337,21 @@ raise_number(uint8_t kind, const void *slot)
 
 /* --- references ------------------------------------------------------------------------------ */
 
+/* What a reference refers to. Kept beside the class, which Python code can change. */
+enum { SHAPE_OTHER, SHAPE_STRUCT, SHAPE_ARRAY, SHAPE_EXN };
+
 /* A rooted GC reference (any, exn, or an extern that no Python object stands behind). It
- * keeps the referent alive until the object dies or its store does; unrooting needs no store. */
+ * keeps the referent alive until the object dies or its store does; unrooting needs no store.
+ *
+ * All references below any have the form of wasmtime_anyref_t here: the library's struct and
+ * array references are the same root under another name. */
 typedef struct {
     PyObject_HEAD
     PyObject *home;
     wasmtime_val_t value;
+    Signature *layout;    /* what the fields are, read when it is first needed */
+    size_t length_known;  /* 0: not read yet, else number of fields or elements + 1 */
+    uint8_t shape;
 } ReferenceObject;
 
 static void
@@ -340,12 +361,28 @@ reference_dealloc(ReferenceObject *self)
         wasmtime_val_unroot(&self->value);
         Py_CLEAR(self->home);
     }
+    signature_release(self->layout);
     type_free((PyObject *)self);
+}
+
+static uint8_t
+reference_shape(StoreObject *store, const wasmtime_val_t *value)
+{
+    wasmtime_anyref_t *any = (wasmtime_anyref_t *)&value->of.anyref;
+    if (value->kind == K_EXNREF) {
+        return SHAPE_EXN;
+    }
+    if (value->kind != K_ANYREF) {
+        return SHAPE_OTHER;
+    }
+    return wasmtime_anyref_is_struct(store->context, any)  ? SHAPE_STRUCT
+           : wasmtime_anyref_is_array(store->context, any) ? SHAPE_ARRAY
+                                                           : SHAPE_OTHER;
 }
 
 /* Takes the root over from `value`. */
 static PyObject *
-reference_new(StoreObject *store, PyObject *type, const wasmtime_val_t *value)
+reference_new(StoreObject *store, PyObject *type, const wasmtime_val_t *value, uint8_t shape)
 {
     ReferenceObject *self = (ReferenceObject *)type_alloc((PyTypeObject *)type);
     if (self == NULL) {
@@ -353,6 +390,7 @@ reference_new(StoreObject *store, PyObject *type, const wasmtime_val_t *value)
         return NULL;
     }
     self->value = *value;
+    self->shape = shape;
     self->home = Py_NewRef(store->home);
     return (PyObject *)self;
 }
@@ -365,6 +403,28 @@ reference_get_address(ReferenceObject *self, void *Py_UNUSED(closure))
         return NULL;
     }
     return PyLong_FromVoidPtr(&self->value.of);
+}
+
+/* The same for a C function that takes a struct, an array or an exception: with another of the
+ * three it would end the process. `closure` is the shape wanted. */
+static PyObject *
+reference_get_address_as(ReferenceObject *self, void *closure)
+{
+    if (self->home != NULL && self->shape != (uint8_t)(uintptr_t)closure) {
+        PyErr_Format(PyExc_TypeError, "%.200s: does not refer to an object of its class",
+                     type_name(self));
+        return NULL;
+    }
+    return reference_get_address(self, NULL);
+}
+
+static PyObject *
+reference_get_any_address(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    if (self->home != NULL && self->value.kind != K_ANYREF) {
+        return reference_get_address_as(self, (void *)(uintptr_t)SHAPE_STRUCT);
+    }
+    return reference_get_address(self, NULL);
 }
 
 static PyObject *
@@ -390,29 +450,8 @@ reference_make(PyObject *type, PyObject *args)
     wasmtime_val_t value;
     value.kind = (uint8_t)kind;
     memcpy(&value.of, (void *)(uintptr_t)address, sizeof(wasmtime_anyref_t));
-    return reference_new(store, type, &value);
+    return reference_new(store, type, &value, reference_shape(store, &value));
 }
-
-static PyMethodDef reference_methods[] = {
-    REFUSE_REDUCE,
-    {"_make", (PyCFunction)reference_make, METH_VARARGS | METH_CLASS,
-     "_make($type, store, kind, address, /)\n--\n\nTake over the root at `address`."},
-    {NULL, NULL, 0, NULL},
-};
-static PyGetSetDef reference_getset[] = {
-    {"_address", (getter)reference_get_address, NULL, NULL, NULL},
-    {"_home", (getter)reference_get_home, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-static PyType_Slot reference_slots[] = {
-    {Py_tp_doc, "Base of the rooted GC references."},
-    {Py_tp_dealloc, reference_dealloc},
-    {Py_tp_methods, reference_methods},
-    {Py_tp_getset, reference_getset},
-    {0, NULL},
-};
-static PyType_Spec reference_spec = {"wasmtime._core.Reference", sizeof(ReferenceObject), 0,
-                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, reference_slots};
 
 static PyObject *func_wrap(StoreObject *store, const wasmtime_func_t *func, Signature *signature);
 static const wasmtime_func_t *func_in(StoreObject *store, PyObject *object);
@@ -425,6 +464,49 @@ refuse_foreign(const char *what, PyObject *object)
                  "the store that they were made in",
                  what, type_name(object));
     return false;
+}
+
+/* Between any and extern the caller says that a conversion is meant: in the other form, the guest
+ * gets something else than Python had. */
+static NOINLINE bool
+refuse_reference(ReferenceObject *reference, uint8_t kind, Place place)
+{
+    uint8_t given = reference->value.kind;
+    bool convertible = reference->home != NULL
+                       && ((kind == K_EXTERNREF && given == K_ANYREF)
+                           || (kind == K_ANYREF && given == K_EXTERNREF));
+    if (!convertible) {
+        return refuse_conversion((PyObject *)reference, kind, place);
+    }
+    char text[PLACE_TEXT];
+    PyErr_Format(PyExc_TypeError, "%s: %R is an %s, not an %s: pass reference.%s(store)",
+                 place_text(place, text), reference, kind_names[given], kind_names[kind],
+                 kind == K_EXTERNREF ? "to_extern" : "to_any");
+    return false;
+}
+
+/* A Python integer where a reference of the GC proposal is asked for: an i31, which is a value
+ * and no object. Both readings are taken, as for the larger integers. */
+static NOINLINE bool
+lower_i31(StoreObject *store, PyObject *value, wasmtime_val_t *out, Place place)
+{
+    PyObject *integer = PyNumber_Index(value);
+    if (integer == NULL) {
+        return false;
+    }
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(integer, &overflow);
+    bool fits = !overflow && number >= -(1 << 30) && number <= 0x7fffffff;
+    if (!fits) {
+        char text[PLACE_TEXT];
+        PyErr_Format(PyExc_OverflowError, "%s: %R does not fit i31 (-2**30 ... 2**31-1)",
+                     place_text(place, text), integer);
+    }
+    else {
+        wasmtime_anyref_from_i31(store->context, (uint32_t)number, &out->of.anyref);
+    }
+    Py_DECREF(integer);
+    return fits;
 }
 
 /* Lower any value for the checked lane; what it refers to is owned by `out` afterwards. */
@@ -462,13 +544,16 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
     if (PyObject_TypeCheck(value, state.Reference_base)) {
         ReferenceObject *reference = (ReferenceObject *)value;
         if (reference->home == NULL || reference->value.kind != kind) {
-            return refuse_conversion(value, kind, place);
+            return refuse_reference(reference, kind, place);
         }
         if (reference->home != store->home) {
             return refuse_foreign(place.role, value);
         }
         wasmtime_val_clone(&reference->value, out);
         return true;
+    }
+    if (kind == K_ANYREF && PyIndex_Check(value)) {
+        return lower_i31(store, value, out, place);
     }
     if (kind != K_EXTERNREF) {
         return refuse_conversion(value, kind, place);
@@ -514,15 +599,28 @@ raise_value(StoreObject *store, const wasmtime_val_t *value, bool owned)
             return object;
         }
     }
-    PyObject *type = kind == K_ANYREF   ? state.AnyRef
-                     : kind == K_EXNREF ? state.ExnRef
-                                        : state.ExternRef;
+    if (kind == K_ANYREF) {
+        int32_t small;
+        if (wasmtime_anyref_i31_get_s(store->context, (wasmtime_anyref_t *)&value->of.anyref,
+                                      &small)) {
+            if (owned) {
+                wasmtime_val_unroot((wasmtime_val_t *)value);
+            }
+            return PyLong_FromLong(small);
+        }
+    }
+    uint8_t shape = reference_shape(store, value);
+    PyObject *type = shape == SHAPE_STRUCT  ? state.StructRef
+                     : shape == SHAPE_ARRAY ? state.ArrayRef
+                     : shape == SHAPE_EXN   ? state.ExnRef
+                     : kind == K_ANYREF     ? state.AnyRef
+                                            : state.ExternRef;
     if (owned) {
-        return reference_new(store, type, value);
+        return reference_new(store, type, value, shape);
     }
     wasmtime_val_t root;
     wasmtime_val_clone((wasmtime_val_t *)value, &root);
-    return reference_new(store, type, &root);
+    return reference_new(store, type, &root, shape);
 }
 
 static inline void
