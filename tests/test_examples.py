@@ -22,6 +22,14 @@ EXPECTED = {
         "alive: True",
         "alive after it was dropped: False",
     ],
+    "gc_objects.py": [
+        "built by WebAssembly: [3, 2, 1]",
+        "built by Python, summed by WebAssembly: 60",
+        "after a change: 30",
+        "known: 399",
+        "caught by WebAssembly: -77",
+        "caught by Python: (77,) of the tag unknown: True",
+    ],
     "hello.py": [
         "Hello from Python, 3 to go",
         "Hello from Python, 2 to go",

@@ -30,7 +30,9 @@ class Func(core.Func):
     v128                      16 bytes, little-endian, or an int
     funcref                   `Func` or None
     externref                 any object; None is null
-    anyref, exnref            `AnyRef`, `ExnRef` or None
+    anyref and below          `StructRef`, `ArrayRef`, another `AnyRef`, an int for an i31
+                              (-2**30 ... 2**31-1), or None
+    exnref                    `ExnRef` or None
     ========================  ==============================================================
 
     The result is None for a function without results, the value for one, a list for several.
@@ -52,6 +54,7 @@ class Func(core.Func):
         OverflowError: A parameter is out of the range of its type; the message names it.
         ValueError: The store is closed.
         Trap: WebAssembly trapped.
+        WasmException: WebAssembly threw an exception and did not catch it.
         ExitTrap: A WASI program exited.
 
     Example:
