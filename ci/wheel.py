@@ -303,6 +303,21 @@ def tests(python: Path, tree: Path, arguments: Sequence[str]) -> str:
     return next((line for line in reversed(said.splitlines()) if " passed" in line), "no test ran")
 
 
+def try_out(python: Python, wheel: Path, work: Path, options: argparse.Namespace) -> str:
+    """Install a wheel in a fresh environment and use it; return how it went in one line."""
+    installed = environment(work / f"installed-{python.label}", python.path)
+    extras = "" if options.no_tests else "[test]"
+    requirement = f"wasmtime{extras} @ {wheel.as_uri()}"
+    run([installed, "-m", "pip", "install", "-q", requirement], quiet=True)
+    smoke = [installed, "-I", work / "source" / "ci" / "smoke.py"]
+    print(run(smoke, cwd=work, quiet=True).strip())
+    if options.no_tests:
+        return "smoke test only"
+    line = tests(installed, work / "tree", options.arguments).strip("= ")
+    print(line)
+    return line
+
+
 def prove(
     options: argparse.Namespace, pythons: Sequence[Python], work: Path, out: Path
 ) -> list[str]:
@@ -360,25 +375,23 @@ def prove(
 
     tree = work / "tree"
     shutil.copytree(source, tree, ignore=shutil.ignore_patterns("wasmtime"))
+    failed = []
     for python in pythons:
         wheel = wheels["abi3" if python.stable else python.label]
         say(f"{wheel.name} in CPython {python.label}")
-        installed = environment(work / f"installed-{python.label}", python.path)
-        extras = "" if options.no_tests else "[test]"
-        run(
-            [installed, "-m", "pip", "install", "-q", f"wasmtime{extras} @ {wheel.as_uri()}"],
-            quiet=True,
-        )
-        smoke = run([installed, "-I", source / "ci" / "smoke.py"], cwd=work, quiet=True).strip()
-        print(smoke)
-        line = "smoke test only"
-        if not options.no_tests:
-            line = tests(installed, tree, options.arguments)
-            print(line)
-        report.append(f"CPython {python.label:8} {wheel.name}: {line.strip('= ')}")
+        try:
+            line = try_out(python, wheel, work, options)
+        except Failed as error:
+            # The others may have more to tell.
+            print(error)
+            failed.append(python.label)
+            line = "FAILED"
+        report.append(f"CPython {python.label:8} {wheel.name}: {line}")
     for path in sorted(out.iterdir()):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         report.append(f"{path.stat().st_size:>10} bytes, sha256 {digest}  {path.name}")
+    if failed:
+        raise Failed(f"with CPython {', '.join(failed)}\n" + "\n".join(report))
     return report
 
 
