@@ -336,7 +336,8 @@ LOOPS = {
     "traps": (
         """
         store = Store(engine)
-        f = Instance(store, Module(engine, '(func (export "f") unreachable)'), []).exports(store)["f"]
+        module = Module(engine, '(func (export "f") unreachable)')
+        f = Instance(store, module, []).exports(store)["f"]
         def once():
             try: f(store)
             except Trap as trap: trap.message, trap.frames, trap.trap_code
@@ -390,7 +391,8 @@ LOOPS = {
         """
         linker = Linker(engine)
         linker.define_func("", "", FuncType([], []), lambda: None)
-        module = Module(engine, '(import "" "" (func)) (memory (export "m") 1) (export "f" (func 0))')
+        module = Module(engine, '''
+            (import "" "" (func)) (memory (export "m") 1) (export "f" (func 0))''')
         def once():
             store = Store(engine, object())
             exports = linker.instantiate(store, module).exports(store)
@@ -477,7 +479,8 @@ LOOPS = {
         """
         linker = Linker(engine)
         linker.define_wasi()
-        module = Module(engine, '''(import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32)))
+        module = Module(engine, '''
+            (import "wasi_snapshot_preview1" "proc_exit" (func $e (param i32)))
             (memory (export "memory") 1) (func (export "f") (call $e (i32.const 3)))''')
         def once():
             store = Store(engine)

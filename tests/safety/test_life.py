@@ -250,7 +250,8 @@ AT_EXIT = {
         time.sleep(0.1)
         """,
     "daemon threads that call hosts without end": """
-        loop = Module(engine, '(import "" "" (func $h)) (func (export "f") (loop (call $h) (br 0)))')
+        loop = Module(engine, '''(import "" "" (func $h))
+            (func (export "f") (loop (call $h) (br 0)))''')
         def run():
             store = Store(engine)
             func = Func(store, FuncType([], []), lambda: None)
@@ -259,7 +260,8 @@ AT_EXIT = {
         time.sleep(0.1)
         """,
     "daemon threads through two stores": """
-        loop = Module(engine, '(import "" "" (func $h)) (func (export "f") (loop (call $h) (br 0)))')
+        loop = Module(engine, '''(import "" "" (func $h))
+            (func (export "f") (loop (call $h) (br 0)))''')
         def run():
             inner, _, exports = world()
             store = Store(engine)

@@ -37,9 +37,11 @@ make()
 I = ValType.I32
 WRONG = [None, 0, 1, -1, 2**32, 2**64, -2**63, 1.5, float("nan"), "", "a", "f", "m", "\\ud800", b"",
          b"abc", [], (), object(), True, Val.i32(1), Val.externref("x"), Val.funcref(None),
-         FuncType([], []), FuncType([I], [I]), GlobalType(I, True), GlobalType(ValType.FUNCREF, True),
+         FuncType([], []), FuncType([I], [I]), GlobalType(I, True),
+         GlobalType(ValType.FUNCREF, True),
          TableType(ValType.FUNCREF, Limits(1, 4)), TableType(ValType.EXTERNREF, Limits(1)),
-         MemoryType(Limits(1, 2)), MemoryType(Limits(1, 2), shared=True), Limits(1), TagType(FuncType([I], [])),
+         MemoryType(Limits(1, 2)), MemoryType(Limits(1, 2), shared=True), Limits(1),
+         TagType(FuncType([I], [])),
          repr, len, Store, Func, Store.__new__(Store), Func.__new__(Func), Memory.__new__(Memory),
          Module.__new__(Module), Linker.__new__(Linker), Engine.__new__(Engine)]
 

@@ -275,7 +275,8 @@ instance = Instance(store, module, [])
 e = instance.exports(store)
 deep = Instance(store, Module(engine, '(func $f (export "f") (call $f))'), []).exports(store)["f"]
 artifact = module.serialize()
-nested = "(module (func (result i32) " + "(i32.add (i32.const 1) " * 200 + "(i32.const 0)" + ")" * 201 + ")"
+nested = "(module (func (result i32) " + "(i32.add (i32.const 1) " * 200
+nested += "(i32.const 0)" + ")" * 202
 def host(caller):
     caller.get("x"); raise LookupError
 calls = [
@@ -285,7 +286,8 @@ calls = [
     lambda: Instance(store, module, []), lambda: Engine(), lambda: Store(engine),
     lambda: Module(engine, "(module)"), lambda: Module(engine, nested), lambda: wat2wasm(nested),
     lambda: module.serialize(), lambda: Module.deserialize(engine, artifact),
-    lambda: module.exports, lambda: Linker(engine).define_wasi(), lambda: store.set_wasi(WasiConfig()),
+    lambda: module.exports, lambda: Linker(engine).define_wasi(),
+    lambda: store.set_wasi(WasiConfig()),
     lambda: Module(engine, "(" * 100000), lambda: Func(store, FuncType([], []), host, True)(store),
     lambda: Linker(engine).instantiate(store, module), lambda: wat2wasm("(module (func (call 9)))"),
     lambda: Module(engine, b"\\0asm\\1\\0\\0\\0rubbish"),
