@@ -169,9 +169,12 @@ class Module:
         """
         As `use`, for what only type checkers need, and what would be a circular import.
         """
-        self.checked[name] = (source, name)
+        local = name
+        while local in self.defined or local in self.bound:
+            local = "_" + local
+        self.checked[local] = (source, name)
         self.use("typing", "TYPE_CHECKING")
-        return name
+        return local
 
     def line(self, text: str = "", indent: int = 0) -> None:
         """
@@ -232,8 +235,8 @@ class Module:
         if self.checked:
             lines.append("if TYPE_CHECKING:")
             lines += [
-                f"    from {source} import {name}"
-                for name, (source, _) in sorted(self.checked.items())
+                f"    from {source} import {name}" + (f" as {local}" if local != name else "")
+                for local, (source, name) in sorted(self.checked.items())
             ]
             lines.append("")
         while self.body and not self.body[0]:

@@ -63,8 +63,7 @@ class _Wiring:
         if key not in self.modules:
             # The same interface may be imported and exported.
             local = self.space.give(place.module, f"{place.package}_{place.module}")
-            source = f".{place.package}" if place.package else "."
-            self.module.bound[local] = (source, place.module)
+            self.module.bound[local] = (f".{place.package}", place.module)
             self.modules[key] = local
         return self.modules[key]
 
@@ -95,7 +94,8 @@ class _Wiring:
                 name = quote(f"{resource.interface.full_name}#{resource.name}")
                 flag = "own=True" if expression.own else "own=False"
                 return Group("support.host_resource", "()", [name, flag])
-            return Group("support.resource", "()", [self.class_name(resource)])
+            own: list[Code] = ["own=True"] if expression.own else []
+            return Group("support.resource", "()", [self.class_name(resource), *own])
         if isinstance(expression, (ListOf, FixedListOf)):
             return self.nested("list_of", expression.element)
         if isinstance(expression, MapOf):

@@ -149,7 +149,10 @@ class _Package:
         root_types = Interface("", True)
         for top in (world.root_imports, world.root_exports):
             root_types.types += top.types
-        self.world_types = _place(root_types, "", "world", "World")
+        # Below `imports`, whose own module may use them: one further up would be circular.
+        module = names.Namespace(place.module for place in self.imports)
+        world_types = module.give("world", "world_types")
+        self.world_types = _place(root_types, "imports", world_types, "World")
         self.host = _place(world.root_imports, "imports", "", "Host")
         for top in (world.root_imports, world.root_exports):
             self.places[id(top)] = self.world_types
@@ -180,12 +183,9 @@ class _Package:
         name = place.types[declaration] if case < 0 else place.cases[declaration][case]
         if place is module.place:
             return name
-        if place.package:
-            up = ".." if module.package else "."
-            if module.package == place.package:
-                return f"{module.use('.', place.module, hidden)}.{name}"
-            return f"{module.use(up + place.package, place.module, hidden)}.{name}"
-        return f"{module.use('..' if module.package else '.', place.module, hidden)}.{name}"
+        up = ".." if module.package else "."
+        source = "." if module.package == place.package else up + place.package
+        return f"{module.use(source, place.module, hidden)}.{name}"
 
     def annotation(
         self, expression: Expression, module: _Writing, hidden: Iterable[str] = ()
@@ -401,7 +401,7 @@ class _Package:
         if function.result is None:
             module.put(group, 8)
             return
-        hint = self.result(function, module, hidden)
+        hint = self.result(function, module, [*hidden, *arguments])
         local = _free("result", arguments)
         if 8 + len(f"{local}: {flat(hint)} = {group.head}(") <= WIDTH:
             module.put(group, 8, f"{local}: {flat(hint)} = ")
@@ -650,10 +650,11 @@ def _write_protocol(package: _Package, module: _Writing, place: _Place) -> None:
     interface = place.interface
     hidden: list[str] = []
     classes = [each for each in interface.resources() if needs_class(each)]
+    if classes:
+        module.blank(2)
     for declaration in classes:
         name = place.types[declaration]
         local = package.class_name(declaration, module, ())
-        module.blank(1)
         module.line(f"_{name}Class = {module.use('typing', 'Type')}[{local}]")
     module.blank(2)
     module.line(f"class {place.title}({module.use('typing', 'Protocol')}):")
@@ -689,23 +690,20 @@ def _write_export(package: _Package, place: _Place) -> None:
         place.defined(),
     )
     package.declare_types(module, place)
-    module.use_for_checking("..", ROOT)
+    root = module.use_for_checking("..", ROOT)
     module.blank(2)
     module.line(f"class {place.title}:")
     module.document(interface.docs or f"An instance of ``{interface.full_name}``.", 4)
     module.blank(1)
-    module.line(f'def __init__(self, component: "{ROOT}") -> None:', 4)
+    module.line(f'def __init__(self, component: "{root}") -> None:', 4)
     module.line("self.component = component", 8)
-    module.put(
-        Group(
-            "self._functions = component._instance.functions", "()", [quote(interface.full_name)]
-        ),
-        8,
-    )
+    support = module.use("wasmtime.bindgen", "support")
+    module.line(f"instance = {support}.instance_of(component)", 8)
+    module.put(Group("self._functions = instance.functions", "()", [quote(interface.full_name)]), 8)
     for declaration in interface.resources():
-        name = place.types[declaration]
-        if name not in place.functions.values():
-            module.put(Group(f"self.{name} = component._instance.bind", "()", [name]), 8)
+        module.line(
+            f"self.{place.types[declaration]} = instance.bind({place.types[declaration]})", 8
+        )
     _write_functions(package, module, place.interface, place.functions, [])
     package.files[f"exports/{place.module}.py"] = module.text()
 
@@ -769,11 +767,16 @@ def _write_imports_init(package: _Package) -> None:
     for place in places:
         space.give(place.module)
         fields.append((place.module, place.title, by_library(place.interface)))
+    idle = {place.title for place in places if not _has_functions(place.interface)}
     if has_host:
         fields.insert(0, (space.give("host", "root_functions"), host.title, False))
-    for name, kind, optional in sorted(fields, key=lambda entry: entry[2]):
-        if optional:
-            kind = f"{module.use('typing', 'Optional')}[{kind}] = None"
+    fields.sort(key=lambda entry: entry[2])
+    for i, (name, kind, _) in enumerate(fields):
+        # None does for what has no functions, too. In front of others it has to be said.
+        if kind in idle or fields[i][2]:
+            kind = f"{module.use('typing', 'Optional')}[{kind}]"
+            if all(other in idle or optional for _, other, optional in fields[i:]):
+                kind += " = None"
         module.line(f"{name}: {kind}", 4)
     module.blank(2)
     listed = {title, *(place.title for place in places)}
@@ -782,6 +785,10 @@ def _write_imports_init(package: _Package) -> None:
     exported = Group("__all__ = ", "[]", [quote(name) for name in sorted(listed)])
     module.body = [*render(exported, 0).split("\n"), "", "", *module.body]
     package.files["imports/__init__.py"] = module.text()
+
+
+def _has_functions(interface: Interface) -> bool:
+    return bool(interface.functions or interface.resources())
 
 
 def import_fields(package: _Package) -> list[tuple[str, Interface]]:
@@ -845,7 +852,7 @@ def _write_root(package: _Package) -> None:
         module.line('self._functions = self._instance.functions("")', 8)
     for declaration in world.root_exports.resources():
         name = package.world_types.types[declaration]
-        local = module.use(".", package.world_types.module)
+        local = module.use(".imports", package.world_types.module)
         module.line(f"self.{name} = self._instance.bind({local}.{name})", 8)
     hidden: list[str] = []
     for place, name in accessors:
@@ -911,14 +918,12 @@ def write_package(world: World, name: str, binary: bytes) -> dict[str, bytes]:
     for place in package.exports:
         _write_export(package, place)
     if package.world_types.interface.types:
-        module = _Writing(
-            "The types of the world itself.",
-            "",
-            package.world_types,
-            package.world_types.defined(),
-        )
-        package.declare_types(module, package.world_types)
-        package.files["world.py"] = module.text()
+        place = package.world_types
+        about = "The types of the world itself."
+        module = _Writing(about, "imports", place, place.defined())
+        package.declare_types(module, place)
+        package.files[f"imports/{place.module}.py"] = module.text()
+        package.files["imports/__init__.py"] = b""
     if import_fields(package):
         _write_imports_init(package)
     if package.exports:

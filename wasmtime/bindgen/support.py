@@ -46,6 +46,7 @@ __all__ = [
     "flags",
     "function",
     "host_resource",
+    "instance_of",
     "interface",
     "list_of",
     "map_of",
@@ -387,25 +388,30 @@ def result_of(ok: Shape, err: Shape, ok_class: Any, err_class: Any) -> Shape:
     return Shape(make)
 
 
-def resource(cls: type[Resource]) -> Shape:
+def resource(cls: type[Resource], own: bool = False) -> Shape:
     """
     A handle to a resource that the component provides.
 
     Args:
         cls: Its class.
+        own: Whether the handle is an own one.
     """
 
     def make(bound: _Bound) -> tuple[_Convert, _Convert]:
-        own = bound.bind(cls)
+        bound_class = bound.bind(cls)
 
         def lower(value: Any) -> Any:
             if isinstance(value, Resource) and isinstance(value, cls):
-                return value._handle
+                handle = value._use()
+                if own:
+                    value._handle = None
+                    bound.moving.append((value, handle))
+                return handle
             if isinstance(value, ResourceAny):
                 return value
             raise _wrong(value, cls.__name__)
 
-        return own._wrap, lower
+        return bound_class._wrap, lower
 
     return Shape(make)
 
@@ -678,6 +684,14 @@ class EmbeddedComponent:
         return bound
 
 
+def instance_of(root: Any) -> _Bound:
+    """
+    What the object of a generated class for a component wraps.
+    """
+    instance: _Bound = root._instance
+    return instance
+
+
 class _Bound:
     """
     An instance of a component: its functions, with conversions.
@@ -688,6 +702,8 @@ class _Bound:
     def __init__(self, component: EmbeddedComponent, store: Store) -> None:
         self.component = component
         self.store = store
+        #: Resources that the call at hand gives away.
+        self.moving: list[tuple[Resource, Any]] = []
         self._conversions: dict[Shape, tuple[_Convert, _Convert]] = {}
         self._classes: dict[type[Resource], type[Resource]] = {}
         self._interfaces: dict[Any, Any] = {}
@@ -753,8 +769,18 @@ class _Bound:
         finish = lift or _same
 
         def call(store: Any, *arguments: Any) -> Any:
-            lowered = [step(value) for step, value in zip(steps, arguments)]
-            return finish(native(store, *lowered))
+            moving = self.moving = []
+            try:
+                lowered = [step(value) for step, value in zip(steps, arguments)]
+                if len(lowered) != len(arguments):
+                    lowered.extend(arguments[len(lowered) :])  # too many: for the error
+                result = native(store, *lowered)
+            except (TypeError, ValueError, OverflowError, AttributeError):
+                # An argument was refused, so that none was given away.
+                for value, handle in moving:
+                    value._handle = handle
+                raise
+            return finish(result)
 
         return call
 
@@ -873,6 +899,7 @@ class Resource:
 
     An object is a handle: what it stands for lives in the component until `drop` is called, the
     handle is given away, or the store is closed. In a ``with`` statement it is dropped at the end.
+    Using it afterwards raises WasmtimeError.
     """
 
     _bound: ClassVar[Any]
@@ -897,7 +924,7 @@ class Resource:
                 "from the object of the interface"
             )
         made: Resource = functions[name](store, *arguments)
-        self._handle = made._handle
+        self._handle, made._handle = made._handle, None
 
     @classmethod
     def _wrap(cls: type[_R], handle: Any) -> _R:
@@ -915,13 +942,22 @@ class Resource:
         Raises:
             WasmtimeError: It was dropped or given away before.
         """
-        self._handle.drop(caller)
+        self._use().drop(caller)
+        self._handle = None
+
+    def _use(self) -> Any:
+        if self._handle is None:
+            raise WasmtimeError(
+                f"this {type(self).__name__} was dropped, or given away as an argument"
+            )
+        return self._handle
 
     def __enter__(self: _R) -> _R:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        Resource.drop(self, self._bound.store)
+        if self._handle is not None:
+            Resource.drop(self, self._bound.store)
 
 
 _R = TypeVar("_R", bound=Resource)
