@@ -26,7 +26,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._config import Config
 from ._engine import Engine
@@ -39,6 +39,9 @@ from ._store import Store
 from ._trap import Trap
 from ._types import FuncType, ValType
 from ._wasi import DirPerms, WasiConfig
+
+if TYPE_CHECKING:
+    from .component import Component
 
 __all__ = ["main"]
 
@@ -275,6 +278,11 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         help="the greatest size of each of the program's memories",
     )
     parser.add_argument(
+        "--network",
+        action="store_true",
+        help="let a component use the network of this machine, and make HTTP requests",
+    )
+    parser.add_argument(
         "--unknown-imports-trap",
         action="store_true",
         help="run a program although imports are missing; calling one traps",
@@ -286,7 +294,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         "in them can be checked",
     )
     _add_cache_option(parser)
-    parser.add_argument("program", metavar="PROGRAM", help="a WebAssembly module, binary or text")
+    parser.add_argument("program", metavar="PROGRAM", help="a WebAssembly module or component")
     parser.add_argument(
         "arguments",
         metavar="ARGS",
@@ -306,22 +314,18 @@ def _add_cache_option(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, watch: _Watch) -> int:
     engine = _engine(options.no_cache, options.fuel is not None)
     watch.engine = engine
+    component = _load_component(engine, options.program, options.allow_precompiled)
+    if component is not None:
+        return _run_component(component, options, watch)
     module = _load(engine, options.program, options.allow_precompiled)
     preloads = [
         (name, _load(engine, path, options.allow_precompiled)) for name, path in options.preloads
     ]
     entry = _entry_point(module, options)
 
-    store = Store(engine)
-    if options.max_memory_size is not None:
-        store.set_limits(memory_size=options.max_memory_size)
-    if options.fuel is not None:
-        store.set_fuel(options.fuel)
-    if options.timeout is not None:
-        store.set_epoch_deadline(1)
+    store = _store(engine, options)
     linker = Linker(engine)
     linker.define_wasi()
-    store.set_wasi(_wasi(options))
 
     if options.timeout is not None:
         watch.limit(options.timeout)
@@ -345,6 +349,72 @@ def _run(options: argparse.Namespace, watch: _Watch) -> int:
             print(_format(value, kind))
         sys.stdout.flush()
     return 0
+
+
+def _store(engine: Engine, options: argparse.Namespace) -> Store:
+    """
+    A store with the limits and the WASI environment that the options name.
+    """
+    store = Store(engine)
+    if options.max_memory_size is not None:
+        store.set_limits(memory_size=options.max_memory_size)
+    if options.fuel is not None:
+        store.set_fuel(options.fuel)
+    if options.timeout is not None:
+        store.set_epoch_deadline(1)
+    store.set_wasi(_wasi(options))
+    return store
+
+
+def _load_component(
+    engine: Engine, path: str, allow_precompiled: bool = False
+) -> Optional[Component]:
+    """
+    The component in a file, compiled or not; None if the file has something else.
+    """
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        raise _Failure(f"cannot read {path}: {error.strerror}") from None
+    # Imported where it is needed: programs that are core modules start sooner without.
+    from .component._run import is_component
+
+    compiled = data.startswith(_COMPILED) and allow_precompiled
+    if not compiled and not is_component(data):
+        return None
+    from .component import Component
+
+    if compiled:
+        try:
+            return Component.deserialize(engine, data)
+        except WasmtimeError:
+            return None  # a module, or a file for which the module's error says why not
+    try:
+        return Component(engine, data)
+    except WasmtimeError as error:
+        raise _Failure(f"{path} cannot be loaded: {error}") from None
+
+
+def _run_component(component: Component, options: argparse.Namespace, watch: _Watch) -> int:
+    from .component._run import run_command
+
+    if options.preloads:
+        raise _Failure("--preload is for core modules; a component has its imports linked by type")
+    store = _store(component.engine, options)
+    if options.timeout is not None:
+        watch.limit(options.timeout)
+    status, result = run_command(
+        store,
+        component,
+        invoke=options.invoke,
+        arguments=options.arguments,
+        http=options.network,
+        unknown_imports_trap=options.unknown_imports_trap,
+    )
+    if result is not None:
+        print(result, flush=True)
+    return status
 
 
 def _engine(no_cache: bool, fuel: bool) -> Engine:
@@ -371,9 +441,7 @@ def _load(engine: Engine, path: str, allow_precompiled: bool) -> Module:
     except OSError as error:
         raise _Failure(f"cannot read {path}: {error.strerror}") from None
     if data.startswith(_COMPONENT):
-        raise _Failure(
-            f"{path} is a component; this command runs core modules and their WASI preview 1"
-        )
+        raise _Failure(f"{path} is a component, where a core module is wanted")
     try:
         if data.startswith(_COMPILED):
             if not allow_precompiled:
@@ -441,6 +509,8 @@ def _wasi(options: argparse.Namespace) -> WasiConfig:
     wasi.inherit_stderr()
     for directory in options.directories:
         wasi.preopen_dir(directory.host, directory.guest, directory.perms)
+    if options.network:
+        wasi.inherit_network()
     return wasi
 
 
@@ -511,7 +581,8 @@ def _compile_arguments(parser: argparse.ArgumentParser) -> None:
 def _compile(options: argparse.Namespace, watch: _Watch) -> int:
     engine = _engine(options.no_cache, options.consume_fuel)
     watch.engine = engine
-    compiled = bytes(_load(engine, options.module, False).serialize())
+    program = _load_component(engine, options.module) or _load(engine, options.module, False)
+    compiled = bytes(program.serialize())
     output = options.output
     if output is None:
         output = os.path.splitext(os.path.basename(options.module))[0] + ".cwasm"

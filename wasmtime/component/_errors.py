@@ -48,6 +48,15 @@ class ComponentTrap(WasmtimeError, Trap):
 
     code = trap_code
 
+    def close(self) -> None:
+        """
+        Let go of the native error. The message, the frames and the code stay readable.
+        """
+        Trap.close(self)
+
+    def __enter__(self) -> ComponentTrap:
+        return self
+
 
 #: How the messages of traps begin; the C API has no other word on the code of such a trap.
 _REASONS = [

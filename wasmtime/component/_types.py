@@ -632,7 +632,8 @@ def valtype_from_native(native: Any) -> ValType:
         reader = _READERS.get(kind)
         if reader is None:
             raise WasmtimeError(f"a type of the unknown kind {kind}")
-        return reader(native.of)
+        result: ValType = reader(native.of)
+        return result
     finally:
         lib.wasmtime_component_valtype_delete(native)
 
