@@ -152,6 +152,7 @@ class build_ext(_build_ext):
                 # Debug information is for work on the C code in place. In a wheel it would weigh
                 # more than the code, and name the directories of the machine that built it.
                 ext.extra_compile_args.append("-g0")
+                ext.extra_link_args.append("-Wl,-S")  # that of parts that the linker adds
             # Macros such as __FILE__ would name them too: two builds must give the same bytes.
             ext.extra_compile_args.append(f"-ffile-prefix-map={ROOT}=.")
             if self.run_path:
