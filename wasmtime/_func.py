@@ -90,6 +90,10 @@ class Func(core.Func):
         native = ty._to_native()
         self._init(store, address_of(native), func, bool(access_caller))
 
+    def _pointer(self) -> Any:
+        # By this name in every class, so that cffi refuses another's where it is called as ours.
+        return ffi.cast("wasmtime_func_t *", self._address)
+
     def type(self, store: Storelike) -> FuncType:
         """
         The function's type.
@@ -100,7 +104,7 @@ class Func(core.Func):
         """
         with door(store, self) as context:
             native = ffi.gc(
-                lib.wasmtime_func_type(context, ffi.cast("wasmtime_func_t *", self._address)),
+                lib.wasmtime_func_type(context, self._pointer()),
                 lib.wasm_functype_delete,
             )
         return FuncType._from_native(native, _engine_of(store))
