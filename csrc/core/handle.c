@@ -44,6 +44,9 @@ static void
 drop_engine(void *engine)
 {
     PyThread_acquire_lock(watchdog.engines, WAIT_LOCK);
+    if (atomic_load(&watchdog.engine) == (uintptr_t)engine) {
+        atomic_store(&watchdog.engine, 0); /* entered and never left: a Door that was lost */
+    }
     wasm_engine_delete(engine);
     PyThread_release_lock(watchdog.engines);
 }
