@@ -233,12 +233,19 @@ instance_init_native(InstanceObject *self, PyObject *args)
     if (native_check_stack(store)) {
         NativeCall call;
         wasm_trap_t *trap = NULL;
+        wasmtime_instance_t made;
         native_begin(store, &call, false);
-        wasmtime_error_t *error =
-            wasmtime_instance_new(store->context, handle->pointer, externs, (size_t)count,
-                                  &self->native, &trap);
+        wasmtime_error_t *error = wasmtime_instance_new(store->context, handle->pointer, externs,
+                                                        (size_t)count, &made, &trap);
         native_end(store, &call);
-        if (native_outcome(store, &call, error, trap)) {
+        if (!native_outcome(store, &call, error, trap)) {
+            /* the exception is set */
+        }
+        else if (self->item.home != NULL) { /* by what the start function called */
+            PyErr_SetString(PyExc_ValueError, "already initialized");
+        }
+        else {
+            self->native = made;
             self->item.home = Py_NewRef(store->home);
             self->module = Py_NewRef(module);
             result = Py_NewRef(Py_None);

@@ -405,6 +405,25 @@ assert exports["m"].size(store) == 1
     ).check()
 
 
+def test_initialising_an_instance_while_it_is_initialised() -> None:
+    run_in_subprocess(
+        """
+engine = Engine()
+store, other = Store(engine), Store(engine)
+instance = Instance.__new__(Instance)
+def host():
+    instance.__init__(other, Module(engine, '(memory (export "inner") 1)'), [])
+func = Func(store, FuncType([], []), host)
+module = Module(engine, '(import "" "" (func $h)) (start $h) (memory (export "outer") 1)')
+try: instance.__init__(store, module, [func])
+except ValueError as error: assert "already" in str(error)
+else: raise AssertionError
+assert list(instance.exports(other)) == ["inner"]
+assert instance.exports(other)["inner"].size(other) == 1
+"""
+    ).check()
+
+
 def test_subclasses_with_attributes_of_their_own() -> None:
     run_in_subprocess(
         WORLD
