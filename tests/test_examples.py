@@ -14,6 +14,17 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 #: Lines that a program prints, in this order, perhaps with others in between.
 EXPECTED = {
+    "component_resources.py": [
+        "needs example:host/counters#counter",
+        "a counter from 30",
+        "dropped at 40",
+        "40",
+    ],
+    "component_values.py": [
+        "interface {",
+        "Record(x_axis=11.0, y_axis=22.0), of which 11.0",
+        "refused: b.y_axis: expected f64, got str",
+    ],
     "externref.py": [
         "WebAssembly holds the account of Ada",
         "WebAssembly holds ['any', 'object']",

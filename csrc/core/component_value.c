@@ -13,11 +13,20 @@ typedef struct ComponentPath {
 
 typedef struct ArenaBlock {
     struct ArenaBlock *next;
+    size_t room;
 } ArenaBlock;
 
 #define ARENA_INLINE 768
 #define ARENA_BLOCK 16384
 #define ARENA_FEW 16
+
+/* One large block is kept for the next call: fresh memory of that size comes from the operating
+ * system page by page, which takes longer than filling it. The GIL guards it; without a GIL there
+ * is none. */
+#define ARENA_SPARE (4 << 20)
+#ifndef Py_GIL_DISABLED
+static ArenaBlock *arena_spare;
+#endif
 
 typedef struct {
     ALIGNED(16) char space[ARENA_INLINE];
@@ -55,6 +64,14 @@ lowering_end(Lowering *self)
     while (UNLIKELY(self->blocks != NULL)) {
         ArenaBlock *block = self->blocks;
         self->blocks = block->next;
+#ifndef Py_GIL_DISABLED
+        if (block->room > ARENA_BLOCK && block->room <= ARENA_SPARE
+            && (arena_spare == NULL || arena_spare->room < block->room)) {
+            PyMem_RawFree(arena_spare);
+            arena_spare = block;
+            continue;
+        }
+#endif
         PyMem_RawFree(block);
     }
 }
@@ -63,14 +80,24 @@ static NOINLINE void *
 arena_alloc_block(Lowering *self, size_t size)
 {
     size_t room = size > ARENA_BLOCK / 4 ? size : ARENA_BLOCK;
-    ArenaBlock *block = PyMem_RawMalloc(room + 16);
+    ArenaBlock *block = NULL;
+#ifndef Py_GIL_DISABLED
+    if (room > ARENA_BLOCK && arena_spare != NULL && arena_spare->room >= room) {
+        block = arena_spare;
+        arena_spare = NULL;
+    }
+#endif
     if (block == NULL) {
-        PyErr_NoMemory();
-        return NULL;
+        block = PyMem_RawMalloc(room + sizeof(ArenaBlock));
+        if (block == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        block->room = room;
     }
     block->next = self->blocks;
     self->blocks = block;
-    char *start = (char *)block + 16;
+    char *start = (char *)(block + 1);
     if (room > size) { /* what is left serves the next ones */
         self->free = start + size;
         self->end = start + room;

@@ -156,7 +156,7 @@ class Component(Managed):
             contents,
             lambda artifact: cls.deserialize(engine, artifact),
             lambda: cls(engine, contents),
-            cls.serialize,
+            Component.serialize,
         )
 
     @classmethod
@@ -276,13 +276,14 @@ class Component(Managed):
         Stands on ``wasmtime_component_type``.
         """
         handle = self._use()
-        if self._type is None:
-            self._type = ComponentType._take(
+        found = self._type
+        if found is None:
+            found = self._type = ComponentType._take(
                 lib.wasmtime_component_type(handle.pointer),
                 lib.wasmtime_component_type_delete,
                 self._engine,
             )
-        return self._type
+        return found
 
     @property
     def engine(self) -> Engine:

@@ -1159,7 +1159,7 @@ class ComponentExtern:
         return None if text == ffi.NULL else bytes(ffi.buffer(text, length[0])).decode()
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         return type(self.ty)
 
     def __getattr__(self, name: str) -> Any:

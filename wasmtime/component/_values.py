@@ -114,7 +114,7 @@ class Ok(Variant):
         3
     """
 
-    __match_args__ = ("payload",)
+    __match_args__ = ("payload",)  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, payload: Any = None) -> None:
         super().__init__("ok", payload)
@@ -144,7 +144,7 @@ class Err(Variant):
         payload: The error; None if the type has none.
     """
 
-    __match_args__ = ("payload",)
+    __match_args__ = ("payload",)  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, payload: Any = None) -> None:
         super().__init__("err", payload)
