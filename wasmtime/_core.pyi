@@ -20,6 +20,7 @@ from typing import (
 )
 
 from _typeshed import ReadableBuffer
+from typing_extensions import disjoint_base
 
 from ._engine import Engine as _PublicEngine
 from ._exportable import AsExtern
@@ -73,6 +74,7 @@ class Handle:
     def pointer(self, value: _CData) -> None: ...
     def disown(self) -> int: ...
 
+@disjoint_base
 class Owner:
     @property
     def _engine(self) -> _PublicEngine: ...
@@ -81,6 +83,7 @@ class Owner:
     def _release(self) -> Handle: ...
     def close(self) -> None: ...
 
+@disjoint_base
 class Engine(Owner):
     def _configure(
         self,
@@ -93,6 +96,7 @@ class Engine(Owner):
     ) -> None: ...
     def increment_epoch(self) -> None: ...
 
+@disjoint_base
 class Store(Owner):
     _context_cdata: Optional[_CData]
     _has_wasi: bool
@@ -111,6 +115,7 @@ class Store(Owner):
     def _set_epoch_callback(self, callback: Optional[Callable[[], int]], /) -> None: ...
     def data(self) -> Any: ...
 
+@disjoint_base
 class Caller:
     @property
     def _store(self) -> Store: ...
@@ -128,6 +133,7 @@ class Door:
         /,
     ) -> bool: ...
 
+@disjoint_base
 class Item:
     @property
     def _address(self) -> int: ...
@@ -136,6 +142,7 @@ class Item:
     def _belongs_to(self, store: Storelike, /) -> None: ...
     def _set_native(self, store: Storelike, address: int, /) -> None: ...
 
+@disjoint_base
 class Func(Item):
     @property
     def _arity(self) -> tuple[int, int]: ...
@@ -159,6 +166,7 @@ class BoundFunc:
     def store(self) -> Store: ...
     def __call__(self, *params: Any) -> Any: ...
 
+@disjoint_base
 class Memory(Item):
     def _bounds(self, store: Storelike, /) -> tuple[int, int]: ...
     def _view(
@@ -183,23 +191,28 @@ class Memory(Item):
 @final
 class MemoryExport: ...
 
+@disjoint_base
 class Table(Item):
     def get(self, store: Storelike, idx: int) -> Any: ...
     def grow(self, store: Storelike, amt: int, init: Any) -> int: ...
     def set(self, store: Storelike, idx: int, val: Any) -> None: ...
     def size(self, store: Storelike) -> int: ...
 
+@disjoint_base
 class Global(Item):
     def set_value(self, store: Storelike, val: Any) -> None: ...
     def value(self, store: Storelike) -> Any: ...
 
+@disjoint_base
 class Tag(Item): ...
 
+@disjoint_base
 class Instance(Item):
     def _init(self, store: Storelike, module: Module, imports: Iterable[AsExtern], /) -> None: ...
     def _export(self, store: Storelike, name: str, /) -> Any: ...
     def exports(self, store: Storelike) -> InstanceExports: ...
 
+@disjoint_base
 class Exports:
     @property
     def by_index(self) -> tuple[AsExtern, ...]: ...
@@ -208,6 +221,7 @@ class Exports:
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
 
+@disjoint_base
 class Linker(Owner):
     _wasi_defined: bool
     @property
@@ -222,6 +236,7 @@ class Linker(Owner):
     def _end(self, change: bool, /) -> None: ...
     def instantiate(self, store: Storelike, module: Module) -> _PublicInstance: ...
 
+@disjoint_base
 class InstancePre(Owner):
     @property
     def _module(self) -> Module: ...
@@ -240,6 +255,7 @@ class HostFunc:
     @property
     def raw(self) -> bool: ...
 
+@disjoint_base
 class Reference:
     @property
     def _any_address(self) -> int: ...
@@ -290,10 +306,12 @@ class OutputSink:
 
 # ------------------------------------------------------------------------------- components
 
+@disjoint_base
 class ComponentInstance(Item):
     @classmethod
     def _make(cls: type[_Self], store: Storelike, address: int, /) -> _Self: ...
 
+@disjoint_base
 class ComponentFunc(Item):
     _name: Optional[str]
     _tagged: bool
@@ -309,7 +327,13 @@ class ComponentProgram: ...
 
 @final
 class ComponentHostFunc:
-    def __new__(cls, *args: Any, **kwargs: Any) -> ComponentHostFunc: ...
+    def __new__(
+        cls,
+        callable: Optional[Callable[..., Any]],
+        tagged: bool = False,
+        pass_store: bool = True,
+        /,
+    ) -> ComponentHostFunc: ...
     @property
     def callback(self) -> int: ...
     @property
@@ -317,6 +341,7 @@ class ComponentHostFunc:
     @property
     def env(self) -> int: ...
 
+@disjoint_base
 class ResourceAny:
     @property
     def _address(self) -> int: ...
@@ -325,6 +350,7 @@ class ResourceAny:
     def _drop(self, store: Storelike, /) -> None: ...
     def _to_host(self, store: Storelike, /) -> Any: ...
 
+@disjoint_base
 class ResourceHost:
     @property
     def _details(self) -> tuple[bool, int, int]: ...

@@ -1044,7 +1044,7 @@ static PyGetSetDef component_hostfunc_getset[] = {
 
 /* No tp_clear, as in hostfunc.c. */
 static PyType_Slot component_hostfunc_slots[] = {
-    {Py_tp_doc, "ComponentHostFunc(callable, tagged=False, pass_store=True)\n--\n\n"
+    {Py_tp_doc, "ComponentHostFunc(callable, tagged=False, pass_store=True, /)\n--\n\n"
                 "A Python function for components."},
     {Py_tp_new, component_hostfunc_new},
     {Py_tp_dealloc, component_hostfunc_dealloc},

@@ -202,7 +202,7 @@ static PyMethodDef handle_methods[] = {
 };
 
 static PyType_Slot handle_slots[] = {
-    {Py_tp_doc, "Handle(kind, address, cdata=None)\n--\n\nOwns one native object."},
+    {Py_tp_doc, "Handle(kind, address, cdata=None, /)\n--\n\nOwns one native object."},
     {Py_tp_new, handle_py_new},
     {Py_tp_dealloc, handle_dealloc},
     {Py_tp_getset, handle_getset},

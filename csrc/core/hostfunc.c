@@ -268,7 +268,7 @@ static PyGetSetDef hostfunc_getset[] = {
 /* No tp_clear: a HostFunc must stay callable until the native code that holds it is gone.
  * The owners (a Store, a Linker's list of definitions) break the cycles. */
 static PyType_Slot hostfunc_slots[] = {
-    {Py_tp_doc, "HostFunc(callable, functype, access_caller)\n--\n\nA Python function for native "
+    {Py_tp_doc, "HostFunc(callable, functype, access_caller, /)\n--\n\nA Python function for native "
                 "code; `functype` is the address of a wasm_functype_t."},
     {Py_tp_new, hostfunc_new},
     {Py_tp_dealloc, hostfunc_dealloc},

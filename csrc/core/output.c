@@ -203,7 +203,7 @@ static PyGetSetDef sink_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot sink_slots[] = {
-    {Py_tp_doc, "OutputSink(limit=-1)\n--\n\nA buffer that native code writes a stream into; it holds\n"
+    {Py_tp_doc, "OutputSink(limit=-1, /)\n--\n\nA buffer that native code writes a stream into; it holds\n"
                 "`limit` bytes at most, any number when that is negative."},
     {Py_tp_new, sink_new},
     {Py_tp_dealloc, sink_dealloc},

@@ -974,7 +974,7 @@ static PyMethodDef door_methods[] = {
 };
 
 static PyType_Slot door_slots[] = {
-    {Py_tp_doc, "Door(store)\n--\n\nContext manager: inside, cffi calls may use the store."},
+    {Py_tp_doc, "Door(store, /)\n--\n\nContext manager: inside, cffi calls may use the store."},
     {Py_tp_new, door_new},
     {Py_tp_dealloc, door_dealloc},
     {Py_tp_traverse, door_traverse},
