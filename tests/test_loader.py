@@ -301,7 +301,7 @@ def test_compiled_code_is_kept(run: Run, tmp_path: Path) -> None:
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.cwasm")}
     assert len(kept) == 2
     assert run(program, cache=True, **files) == "3 3\n"
-    assert {path for path in (tmp_path / "cache").rglob("*.cwasm")} == set(kept)
+    assert set((tmp_path / "cache").rglob("*.cwasm")) == set(kept)
 
 
 def test_no_cache_where_python_writes_no_bytecode(run: Run, tmp_path: Path) -> None:

@@ -832,7 +832,9 @@ def _write_root(package: _Package) -> None:
         world.docs
         or (
             f"An instance of the component ``{package.name}``.\n\n"
-            "It lives in the store that it is made in, which its functions take first."
+            "It lives in the store that it is made in, which its functions take first. Another\n"
+            "component of the same world can be given, compiled with the store's engine; without\n"
+            "one it is the component that this package was generated from."
         ),
         4,
     )
@@ -846,8 +848,12 @@ def _write_root(package: _Package) -> None:
             parameters.append(f"import_object: {optional}[{imports_title}] = None")
         else:
             parameters.append(f"import_object: {imports_title}")
+    kind = module.use("wasmtime.component", "Component")
+    optional = module.use("typing", "Optional")
+    parameters += ["*", f"component: {optional}[{kind}] = None"]
     module.line(render_head("__init__", parameters, "None", 4), 4)
-    module.line(f"self._instance = _component.COMPONENT.instantiate(store, {given})", 8)
+    call = Group("_component.COMPONENT.instantiate", "()", ["store", given, "component"])
+    module.put(call, 8, "self._instance = ")
     if world.root_exports.functions or world.root_exports.resources():
         module.line('self._functions = self._instance.functions("")', 8)
     for declaration in world.root_exports.resources():

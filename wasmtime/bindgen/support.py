@@ -642,19 +642,23 @@ class EmbeddedComponent:
         """
         return self._numbers.get(name)
 
-    def instantiate(self, store: Store, imports: Any) -> _Bound:
+    def instantiate(
+        self, store: Store, imports: Any, component: Optional[Component] = None
+    ) -> _Bound:
         """
         Instantiate the component.
 
         Args:
             store: The store to instantiate in.
             imports: The object of the class of imports, or None.
+            component: Another component of the same world to instantiate instead.
 
         Raises:
             WasmtimeError: An import is missing or cannot be linked.
             TypeError: An import's implementation lacks a function.
         """
-        component = self.compile(store.engine)
+        if component is None:
+            component = self.compile(store.engine)
         bound = _Bound(self, store)
         linker = Linker(store.engine)
         given: list[tuple[_Interface, Any]] = []
@@ -665,9 +669,11 @@ class EmbeddedComponent:
                 given.append((each, implementation))
             else:
                 left.append(each)
-        if left:
+        # Another component of the same world may use WASI by itself.
+        wasi = {name for name in component.imports if name.startswith("wasi:")}
+        if left or wasi.difference(each.name for each, _ in given):
             linker.add_wasip2()
-            if any(each.name.startswith("wasi:http/") for each in left):
+            if any(name.startswith("wasi:http/") for name in wasi):
                 linker.add_wasi_http()
             linker.allow_shadowing = True
         for each, _ in given:
@@ -751,7 +757,14 @@ class _Bound:
         result = self._functions[interface] = {}
         exports: Any = self.instance.exports(self.store)
         signatures = self.component.exports.get(interface, {})
-        for name, native in (exports[interface] if interface else exports).items():
+        try:
+            found_exports = exports[interface] if interface else exports
+        except KeyError:
+            raise WasmtimeError(
+                f"the component does not export the interface {interface!r}: it is not of the "
+                "world that this package was generated from"
+            ) from None
+        for name, native in found_exports.items():
             if callable(native):
                 found = signatures.get(name)
                 result[name] = native if found is None else self._converting(native, found)
