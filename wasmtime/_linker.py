@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
+from ._compiled import engine_handle
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._exportable import AsExtern
@@ -15,7 +16,7 @@ from ._func import Func
 from ._instance import Instance
 from ._instance_pre import InstancePre
 from ._managed import Managed
-from ._module import WASI_MODULES, Module, engine_handle
+from ._module import WASI_MODULES, Module
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Store, Storelike, door
 from ._types import FuncType, ImportType

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
+from ._compiled import engine_handle
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._func import _engine_of
 from ._managed import Managed
 from ._memory import Memory
-from ._module import engine_handle
 from ._native import address_of, check, core, ffi, lib
 from ._store import Storelike, _unsigned, door
 from ._types import MemoryType

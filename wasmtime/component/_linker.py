@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Callable, Optional, Union
 
+from .._compiled import engine_handle
 from .._engine import Engine
 from .._error import ArgumentTypeError, WasmtimeError
 from .._managed import Managed
-from .._module import Module, engine_handle
+from .._module import Module
 from .._native import check, core, encode_name, ffi, lib
 from .._store import StoreContext, Storelike
 from ._component import Component

@@ -1,0 +1,284 @@
+"""
+What modules and components have in common: compiled code that can leave the process and return.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, NamedTuple, TypeVar, Union
+
+from ._engine import Engine
+from ._error import ArgumentTypeError, WasmtimeError
+from ._managed import Managed
+from ._native import check, core, encode_path, ffi, take_bytes
+
+if TYPE_CHECKING:
+    from ._cache import CacheOption
+
+__all__ = ["Compiled", "LibraryFunctions", "engine_handle"]
+
+_Self = TypeVar("_Self", bound="Compiled")
+
+Source = Union[str, bytes, bytearray, memoryview]
+Binary = Union[bytes, bytearray, memoryview]
+StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+class LibraryFunctions(NamedTuple):
+    """
+    The library's functions for one kind of compiled code.
+
+    Attributes:
+        kind: What it is called, "module" or "component".
+        type: Name of its C type.
+    """
+
+    kind: str
+    type: str
+    new: Callable[..., Any]
+    serialize: Callable[..., Any]
+    deserialize: Callable[..., Any]
+    deserialize_file: Callable[..., Any]
+
+
+def engine_handle(engine: object) -> Any:
+    """
+    The Handle of an Engine argument, to be kept while native code uses it.
+    """
+    if not isinstance(engine, Engine):
+        raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
+    return engine._use()
+
+
+class Compiled(Managed):
+    """
+    Base of `Module` and `wasmtime.component.Component`. Not public.
+
+    It owns the native code. A subclass takes an engine and a source, and says with which functions
+    of the library.
+    """
+
+    _functions: ClassVar[LibraryFunctions]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, engine: Engine, wasm: Source) -> None: ...
+
+    def _compile(self, engine: Engine, handle: Any, binary: bytes) -> None:
+        """
+        Compile a binary with an engine, whose Handle the caller keeps.
+
+        Raises:
+            WasmtimeError: It is not valid, or this process or stack cannot compile.
+        """
+        result = ffi.new(f"{self._functions.type} **")
+        _check_compiling(engine)
+        check(
+            self._functions.new(
+                handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary), result
+            )
+        )
+        self._adopt(self._functions.type, result[0], engine)
+
+    @classmethod
+    def _load(cls: type[_Self], engine: Engine, function: Callable[..., Any], *args: Any) -> _Self:
+        """
+        What one of the library's functions makes of an artifact.
+        """
+        result = ffi.new(f"{cls._functions.type} **")
+        _check_loaded(function(*args, result))
+        loaded = cls.__new__(cls)
+        loaded._adopt(cls._functions.type, result[0], engine)
+        return loaded
+
+    @property
+    def engine(self) -> Engine:
+        """
+        The engine that this was compiled with.
+        """
+        engine: Engine = self._engine
+        return engine
+
+    @classmethod
+    def from_file(
+        cls: type[_Self],
+        engine: Engine,
+        path: StrPath,
+        validate: bool = True,
+        cache: CacheOption = False,
+    ) -> _Self:
+        """
+        Compile what is in a file, binary or text.
+
+        Args:
+            engine: The engine to compile with.
+            path: The file.
+            validate: Kept for programs of older versions; everything is always validated.
+            cache: Where to keep the compiled code, so that the next process starts in
+                milliseconds: True for a directory of this user's own, or a directory that belongs
+                to this user alone. Entries depend on the contents of the file and on the engine's
+                configuration; damaged ones are compiled again, old ones removed beyond 2 GiB.
+
+        Raises:
+            OSError: The file cannot be read, or the cache directory not be made.
+            WasmtimeError: What it holds is not valid, or others can write to the cache directory.
+        """
+        engine_handle(engine)
+        with open(path, "rb") as file:
+            contents = file.read()
+        if cache is False:
+            return cls(engine, contents)
+        from ._cache import open_cache
+
+        return open_cache(cache).load(
+            engine,
+            cls._functions.kind,
+            contents,
+            lambda artifact: cls.deserialize(engine, artifact),
+            lambda: cls(engine, contents),
+            cls.serialize,
+        )
+
+    def serialize(self) -> bytearray:
+        """
+        The compiled code as bytes, for `deserialize`.
+
+        Returns:
+            A bytearray that starts with the ELF magic number and ends with a checksum, for
+            machines of this kind and engines of this configuration and version only.
+
+        Raises:
+            ValueError: This is closed.
+
+        Stands on ``wasmtime_module_serialize`` and ``wasmtime_component_serialize``.
+        """
+        from ._artifact import seal
+
+        handle = self._use()
+        vec = ffi.new("wasm_byte_vec_t *")
+        check(self._functions.serialize(handle.pointer, vec))
+        return bytearray(seal(take_bytes(vec)))
+
+    @classmethod
+    def deserialize(cls: type[_Self], engine: Engine, encoded: Binary) -> _Self:
+        """
+        What `serialize` was called on.
+
+        The bytes are machine code that will run in this process: they must come from where you
+        would take a native library from. Damaged bytes are refused before they are looked at
+        where `serialize` made them; artifacts of the official command line and of other bindings
+        of the same version load too, unchecked. The library itself checks that version and
+        configuration fit, not that the code is harmless.
+
+        Args:
+            engine: An engine of the same version and configuration.
+            encoded: The bytes.
+
+        Raises:
+            WasmtimeError: Not an artifact, damaged, or of another version, configuration or
+                machine.
+            TypeError: `encoded` is not bytes-like.
+
+        Stands on ``wasmtime_module_deserialize`` and ``wasmtime_component_deserialize``.
+        """
+        from ._artifact import check_artifact
+
+        if not isinstance(encoded, (bytes, bytearray, memoryview)):
+            raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
+        handle = engine_handle(engine)
+        data = bytes(encoded)
+        check_artifact(data, "encoded")
+        return cls._load(
+            engine,
+            cls._functions.deserialize,
+            handle.pointer,
+            ffi.from_buffer("uint8_t[]", data),
+            len(data),
+        )
+
+    @classmethod
+    def deserialize_file(cls: type[_Self], engine: Engine, path: StrPath) -> _Self:
+        """
+        As `deserialize`, from a file, which is mapped rather than read.
+
+        The file must not change while this lives: a file that is cut short under running code ends
+        the process, as it would for a native library.
+
+        Args:
+            engine: An engine of the same version and configuration.
+            path: The file.
+
+        Raises:
+            OSError: The file cannot be opened.
+            WasmtimeError: Not an artifact, damaged, or of another version, configuration or
+                machine.
+
+        Stands on ``wasmtime_module_deserialize_file`` and
+        ``wasmtime_component_deserialize_file``.
+        """
+        from ._artifact import check_artifact_file
+
+        handle = engine_handle(engine)
+        native_path = encode_path(path, "path")
+        check_artifact_file(native_path, f"the file {os.fsdecode(native_path)!r}")
+        return cls._load(engine, cls._functions.deserialize_file, handle.pointer, native_path)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """
+        Pickle the compiled code, with the engine: in another process, use the result's ``engine``.
+        """
+        return _restore, (type(self), self.engine, bytes(self.serialize()))
+
+
+def _restore(cls: type[_Self], engine: Engine, artifact: bytes) -> _Self:
+    """
+    Unpickle compiled code.
+    """
+    return cls.deserialize(engine, artifact)
+
+
+def _check_loaded(error: Any) -> None:
+    """
+    As `check`, with the way out where the one setting that differs by default is the reason.
+    """
+    try:
+        check(error)
+    except WasmtimeError as refused:
+        if "epoch interruption" not in refused.message:
+            raise
+        raise WasmtimeError(
+            f"{refused.message}: an artifact of the official command line or another binding has "
+            "no epoch checks, which engines here have so that signals can stop WebAssembly; set "
+            "Config.epoch_interruption to False for the engine that loads it"
+        ) from refused
+
+
+_compiled_in: int = 0
+
+
+#: Bytes of native stack that reading and validating a module may need.
+_COMPILER_STACK = 96 * 1024
+
+
+def _check_compiling(engine: Engine) -> None:
+    """
+    Refuse to compile where it cannot end well: on a stack that is too small, and in a forked child
+    of a process that has compiled, where the compiler's threads are gone and would be waited for
+    for ever.
+
+    Raises:
+        WasmtimeError: Compiling is not possible here; the message says what is.
+    """
+    global _compiled_in
+    core.need_stack(_COMPILER_STACK, "compiling")
+    if not engine._config.parallel_compilation:
+        return
+    process = os.getpid()
+    if _compiled_in not in (0, process):
+        raise WasmtimeError(
+            "this process was forked from one that has compiled WebAssembly, whose compiler "
+            "threads do not exist here: compile before the fork, use Module.deserialize(), "
+            "set Config.parallel_compilation to False, or start processes with the 'spawn' or "
+            "'forkserver' method"
+        )
+    _compiled_in = process
