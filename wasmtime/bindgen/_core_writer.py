@@ -272,7 +272,8 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
             local = "result"
             while local in given_names:
                 local += "_"
-            module.put(call, 8, f"{local}: {flat(result)} = ")
+            inside = _result(module, ty.results, [*hidden, *given_names])
+            module.put(call, 8, f"{local}: {flat(inside)} = ")
             module.line(f"return {local}", 8)
         hidden.append(attribute)
     files = {"__init__.py": module.text(), "py.typed": b""}

@@ -696,7 +696,8 @@ def _write_export(package: _Package, place: _Place) -> None:
     module.document(interface.docs or f"An instance of ``{interface.full_name}``.", 4)
     module.blank(1)
     module.line(f'def __init__(self, component: "{root}") -> None:', 4)
-    module.line("self.component = component", 8)
+    if "component" not in place.functions.values():
+        module.line("self.component = component", 8)
     support = module.use("wasmtime.bindgen", "support")
     module.line(f"instance = {support}.instance_of(component)", 8)
     module.put(Group("self._functions = instance.functions", "()", [quote(interface.full_name)]), 8)

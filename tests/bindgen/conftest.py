@@ -1,0 +1,35 @@
+"""
+Fixtures for tests of generated packages.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Callable
+
+import pytest
+
+from wasmtime.bindgen import generate
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], ModuleType]:
+    """
+    Generate a package and import it.
+    """
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def package(name: str, source: Any) -> ModuleType:
+        for file, contents in generate(name, source).items():
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(contents)
+        for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
+            del sys.modules[loaded]
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+    return package
