@@ -318,19 +318,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 USER = """
-from typing import Dict, List, Type
-
-import wasmtime
-
 import bare
 import counter
-import everything
 import store as store_package
+import wasmtime
 from bare.imports import Host, HostHost
 from counter.exports.counters import Counter
-from everything import Root, RootImports, guest
-from everything.imports import HostHost as Mirror, host
-from everything.types import Err, Ok, Result, Some
+from everything import guest
+from everything.types import Ok, Result
 from store.imports import HostStore
 from store.imports.store import Bucket, Item
 
