@@ -58,7 +58,7 @@ def shared_memory_view(
     handle: Handle, start: int, stop: Optional[int], readonly: bool, /
 ) -> memoryview: ...
 def component_instantiate(
-    linker: _PublicComponentLinker, store: Storelike, component: Component, /
+    linker: _PublicComponentLinker, store: Storelike, component: Component, waits: bool, /
 ) -> _PublicComponentInstance: ...
 
 @final
@@ -317,7 +317,13 @@ class ComponentFunc(Item):
     _tagged: bool
     @classmethod
     def _make(
-        cls: type[_Self], store: Storelike, address: int, tagged: bool, name: Optional[str], /
+        cls: type[_Self],
+        store: Storelike,
+        address: int,
+        tagged: bool,
+        waits: bool,
+        name: Optional[str],
+        /,
     ) -> _Self: ...
     def post_return(self, store: Storelike) -> None: ...
     def __call__(self, store: Storelike, *params: Any) -> Any: ...

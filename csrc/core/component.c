@@ -399,6 +399,7 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyObject *name; /* str or NULL */
     bool tagged;
+    bool waits; /* the component may wait in any call */
 } ComponentFuncObject;
 
 static PyObject *component_func_vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
@@ -444,17 +445,12 @@ pause_thread(unsigned microseconds)
 #endif
 }
 
-/* Run a call that may wait: poll it until it is done. Nothing wakes the caller, so the pauses
+/* Poll what may wait until it is done, and delete it. Nothing wakes the caller, so the pauses
  * grow; what is under way is given up when a signal's handler raises. The place where an event
  * loop would come in. */
-static wasmtime_error_t *
-component_call_waiting(ComponentFuncObject *self, StoreObject *store,
-                       wasmtime_component_val_t *arguments, size_t count,
-                       wasmtime_component_val_t *results, size_t result_count)
+static void
+future_wait(StoreObject *store, wasmtime_call_future_t *future)
 {
-    wasmtime_error_t *error = NULL;
-    wasmtime_call_future_t *future = wasmtime_component_func_call_async(
-        &self->native, store->context, arguments, count, results, result_count, &error);
     unsigned pause = 0; /* microseconds */
     bool fine = true;
     while (fine && !wasmtime_call_future_poll(future)) {
@@ -469,6 +465,17 @@ component_call_waiting(ComponentFuncObject *self, StoreObject *store,
         pause = pause < 1000 ? pause * 2 + 20 : 1000;
     }
     wasmtime_call_future_delete(future);
+}
+
+/* A call that may wait. */
+static wasmtime_error_t *
+component_call_waiting(ComponentFuncObject *self, StoreObject *store,
+                       wasmtime_component_val_t *arguments, size_t count,
+                       wasmtime_component_val_t *results, size_t result_count)
+{
+    wasmtime_error_t *error = NULL;
+    future_wait(store, wasmtime_component_func_call_async(&self->native, store->context, arguments,
+                                                          count, results, result_count, &error));
     return error;
 }
 
@@ -522,7 +529,7 @@ component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *con
     NativeCall call;
     native_begin(store, &call, false);
     wasmtime_error_t *error;
-    if (LIKELY(!program->is_async)) {
+    if (LIKELY(!program->is_async && !self->waits)) {
         error = wasmtime_component_func_call(&self->native, store->context, values,
                                              program->params, &returned, program->result >= 0);
     }
@@ -644,14 +651,14 @@ component_func_vectorcall(PyObject *object, PyObject *const *arguments, size_t f
     return component_func_call(store, (ComponentFuncObject *)object, arguments + 1, count - 1);
 }
 
-/* _make(store, address, tagged, name): a function that the library put at `address`. */
+/* _make(store, address, tagged, waits, name): a function that the library put at `address`. */
 static PyObject *
 component_func_make(PyObject *type, PyObject *args)
 {
     PyObject *object, *name;
     unsigned long long address;
-    int tagged;
-    if (!PyArg_ParseTuple(args, "OKpO:_make", &object, &address, &tagged, &name)) {
+    int tagged, waits;
+    if (!PyArg_ParseTuple(args, "OKppO:_make", &object, &address, &tagged, &waits, &name)) {
         return NULL;
     }
     StoreObject *store = storelike(object);
@@ -664,6 +671,7 @@ component_func_make(PyObject *type, PyObject *args)
         memcpy(&self->native, (const void *)(uintptr_t)address, sizeof(self->native));
         self->vectorcall = component_func_vectorcall;
         self->tagged = tagged != 0;
+        self->waits = waits != 0;
         self->name = Py_NewRef(name);
     }
     return (PyObject *)self;
@@ -727,7 +735,7 @@ static PyMethodDef component_func_methods[] = {
     {"post_return", (PyCFunction)(void (*)(void))component_func_post_return,
      METH_FASTCALL | METH_KEYWORDS, component_func_post_return_doc},
     {"_make", (PyCFunction)component_func_make, METH_VARARGS | METH_CLASS,
-     "_make($type, store, address, tagged, name, /)\n--\n\nAn object for the library's struct."},
+     "_make($type, store, address, tagged, waits, name, /)\n--\n\nAn object for the library's struct."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot component_func_slots[] = {
@@ -1116,18 +1124,25 @@ core_setup_component(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwar
 
 /* component_instantiate(linker, store, component): the Instance. */
 static wasmtime_error_t *
-link_component(void *linker, wasmtime_context_t *context, void *compiled,
-               wasmtime_component_instance_t *instance)
+link_component(void *linker, StoreObject *store, void *compiled,
+               wasmtime_component_instance_t *instance, bool waits)
 {
-    return wasmtime_component_linker_instantiate(linker, context, compiled, instance);
+    if (!waits) {
+        return wasmtime_component_linker_instantiate(linker, store->context, compiled, instance);
+    }
+    wasmtime_error_t *error = NULL;
+    future_wait(store, wasmtime_component_linker_instantiate_async(linker, store->context, compiled,
+                                                                   instance, &error));
+    return error;
 }
 
 static PyObject *
 core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *object, *linker_object, *compiled;
-    if (!PyArg_ParseTuple(args, "O!OO:component_instantiate", state.Linker_base, &linker_object,
-                          &object, &compiled)) {
+    int waits;
+    if (!PyArg_ParseTuple(args, "O!OOp:component_instantiate", state.Linker_base, &linker_object,
+                          &object, &compiled, &waits)) {
         return NULL;
     }
     LinkerObject *linker = (LinkerObject *)linker_object;
@@ -1150,7 +1165,7 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
                 NativeCall call;
                 native_begin(store, &call, false);
                 wasmtime_error_t *error =
-                    link_component(native->pointer, store->context, handle->pointer, &instance);
+                    link_component(native->pointer, store, handle->pointer, &instance, waits != 0);
                 native_end(store, &call);
                 if (component_outcome(store, &call, error)) {
                     result = item_wrap(component.Instance, store, &instance, sizeof(instance));
@@ -1168,7 +1183,7 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef component_functions[] = {
     {"component_instantiate", core_component_instantiate, METH_VARARGS,
-     "component_instantiate($module, linker, store, component, /)\n--\n\n"
+     "component_instantiate($module, linker, store, component, waits, /)\n--\n\n"
      "Instantiate with what the linker defines."},
     {"setup_component", (PyCFunction)(void (*)(void))core_setup_component,
      METH_VARARGS | METH_KEYWORDS,

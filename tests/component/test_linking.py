@@ -404,6 +404,9 @@ def test_an_async_export_is_run_until_it_is_done() -> None:
           (func (export "trap") async (result u32)
             (canon lift (core func $i "trap") async (callback (core func $i "callback")))))""",
     )
+    assert component._waits
+    assert Component.deserialize(engine, component.serialize())._waits
+    assert not Component.deserialize(engine, Component(engine, HOST).serialize())._waits
     exports = Linker(engine).instantiate(store, component).exports(store)
     assert exports.f.type(store).is_async
     assert exports.f(store, 41) == 42
@@ -642,6 +645,7 @@ def test_components_travel_as_compiled_code(engine: Engine, store: Store, tmp_pa
     path.write_bytes(artifact)
     for copy in (Component.deserialize(engine, artifact), Component.deserialize_file(engine, path)):
         assert list(copy.imports) == ["x"]
+        assert not copy._waits
     other = pickle.loads(pickle.dumps(component))
     assert list(other.exports) == ["x", "trap", "spin"]
     with pytest.raises(WasmtimeError, match="damaged"):

@@ -16,7 +16,7 @@ from wasmtime.component import Err, Linker, Ok, Record, Variant
 
 from .echo import echo_through_host
 
-Echo = Callable[[str], Any]
+Echo = Callable[..., Any]
 
 
 @pytest.fixture

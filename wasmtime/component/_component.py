@@ -4,16 +4,23 @@ Components: compiled code with a typed interface.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Optional
 
-from .._compiled import Compiled, LibraryFunctions, engine_handle
+from .._artifact import _SEAL_SIZE as SEAL_SIZE
+from .._artifact import seal
+from .._compiled import Binary, Compiled, LibraryFunctions, StrPath, engine_handle
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
 from .._wat2wasm import Source, to_wasm
+from ._scan import uses_async
 from ._types import ComponentExtern, ComponentType
 
 __all__ = ["Component", "ExportIndex"]
+
+#: What an artifact of a component ends with (before its seal) whose calls need an event loop.
+_WAITS = b"\0waits"
 
 
 class ExportIndex:
@@ -101,6 +108,8 @@ class Component(Compiled):
 
     _type: Optional[ComponentType] = None
     _wasi_needs: Optional[tuple[bool, bool]] = None
+    #: Whether calls need the library's event loop. Artifacts of other makers do not tell.
+    _waits: bool = False
 
     _functions = LibraryFunctions(
         "component",
@@ -115,6 +124,48 @@ class Component(Compiled):
         handle = engine_handle(engine)
         binary = to_wasm(wasm)
         self._compile(engine, handle, binary)
+        self._waits = uses_async(binary)
+
+    def serialize(self) -> bytearray:
+        """
+        The compiled code as bytes, for `deserialize`.
+
+        Returns:
+            A bytearray that starts with the ELF magic number and ends with a checksum, for
+            machines of this kind and engines of this configuration and version only.
+
+        Raises:
+            ValueError: This is closed.
+
+        Stands on ``wasmtime_component_serialize``.
+        """
+        artifact = super().serialize()
+        # Behind what the library reads, and under a seal again.
+        return bytearray(seal(bytes(artifact) + _WAITS)) if self._waits else artifact
+
+    @classmethod
+    def deserialize(cls, engine: Engine, encoded: Binary) -> Component:
+        """
+        As `wasmtime.Module.deserialize`, for a component.
+
+        Stands on ``wasmtime_component_deserialize``.
+        """
+        component = super().deserialize(engine, encoded)
+        component._waits = bytes(encoded[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE]) == _WAITS
+        return component
+
+    @classmethod
+    def deserialize_file(cls, engine: Engine, path: StrPath) -> Component:
+        """
+        As `wasmtime.Module.deserialize_file`, for a component.
+
+        Stands on ``wasmtime_component_deserialize_file``.
+        """
+        component = super().deserialize_file(engine, path)
+        with open(path, "rb") as file:
+            file.seek(-len(_WAITS) - SEAL_SIZE, os.SEEK_END)
+            component._waits = file.read(len(_WAITS)) == _WAITS
+        return component
 
     def get_export_index(
         self, name: str, instance: Optional[ExportIndex] = None

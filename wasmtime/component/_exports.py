@@ -70,10 +70,10 @@ class Exports(Mapping[str, Any]):
             item = _plain(extern)
             if isinstance(item, (FuncType, ComponentInstanceType)):
                 place = component.get_export_index(name, index)
-                assert place is not None
                 if isinstance(item, FuncType):
+                    assert place is not None
                     item = instance._func(store, place, True, name)
-                else:
+                elif place is not None:  # an instance, and not just the type of one
                     inner = item.exports(component.engine)
                     item = Exports(instance, store, component, place, inner)
             self._items[name] = item

@@ -103,7 +103,8 @@ class Instance(core.ComponentInstance):
         with door(store, self) as context:
             if not lib.wasmtime_component_instance_get_func(self._pointer(), context, place, raw):
                 return None
-            func: Func = Func._make(store, address_of(raw), tagged, name)
+            waits = self._component is not None and self._component._waits
+            func: Func = Func._make(store, address_of(raw), tagged, waits, name)
         return func
 
     def exports(self, store: Storelike) -> Exports:

@@ -264,7 +264,9 @@ class Linker(core.Linker, Managed):
         if self._defined:
             self._check_supported(component)
         try:
-            instance: Instance = core.component_instantiate(self, store, component)
+            instance: Instance = core.component_instantiate(
+                self, store, component, component._waits
+            )
         except WasmtimeError as error:
             better = self._explain(component, error)
             if better is None:
