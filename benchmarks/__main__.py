@@ -130,8 +130,47 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "python": next((run["python"] for runs in rounds.values() for run in runs), None),
         "compiler": next((run["compiler"] for runs in rounds.values() for run in runs), None),
         "versions": {name: runs[0]["version"] for name, runs in rounds.items() if runs},
+        "sources": environments.stamp(),
         "results": results,
     }
+
+
+def add(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """
+    Add the rounds of a second measurement to those of a first.
+
+    On a machine that others use, too, a quiet moment is not long enough for everything. What is
+    added must have been measured with the same processor, Python and versions; and with the same
+    sources, as far as it is ours.
+
+    Args:
+        old: The first, which is changed.
+        new: The second.
+
+    Raises:
+        SystemExit: They cannot be compared.
+    """
+    for key in ("cpu", "cores", "system"):
+        if old["machine"][key] != new["machine"][key]:
+            raise SystemExit(f"cannot add: the other was measured on another machine ({key})")
+    if old["python"] != new["python"] or old["quick"] != new["quick"]:
+        raise SystemExit("cannot add: the other was measured with another Python, or --quick")
+    if "ours" in new["versions"] and old.get("sources") != new["sources"]:
+        raise SystemExit("cannot add: this package has changed since; --no-ours adds the other")
+    rows = {result["key"]: result for result in old["results"]}
+    for result in new["results"]:
+        row = rows.get(result["key"])
+        if row is None:
+            old["results"].append(result)
+            continue
+        for name in ("ours", "published"):
+            if name in result and name in row:
+                better = min if row["unit"] == "ns" else max
+                row[name]["rounds"] += result[name]["rounds"]
+                row[name]["best"] = better(row[name]["rounds"])
+            elif name in result:
+                row[name] = result[name]
+    old["date"] = max(old["date"], new["date"])
 
 
 def main(argv: Optional[list[str]] = None) -> int:
@@ -151,6 +190,9 @@ def main(argv: Optional[list[str]] = None) -> int:
         help="a concern (calls, memory, ...) or the key of a row; repeatable",
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
+    parser.add_argument(
+        "--add", action="store_true", help="add to the figures that the file of --json has"
+    )
     parser.add_argument("--python", default=sys.executable, help="the interpreter to measure with")
     parser.add_argument("--no-published", action="store_true", help="measure this checkout alone")
     parser.add_argument("--no-ours", action="store_true", help="measure the published one alone")
@@ -166,6 +208,11 @@ def main(argv: Optional[list[str]] = None) -> int:
             print(f"{row.key:24} {row.title}")
         return 0
     document = measure(options)
+    if options.add and options.json and os.path.exists(options.json):
+        with open(options.json, encoding="utf-8") as stream:
+            before = json.load(stream)
+        add(before, document)
+        document = before
     print(table.text(document))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as stream:

@@ -62,9 +62,9 @@ def _files() -> list[Path]:
     ]
 
 
-def _stamp() -> str:
+def stamp() -> str:
     """
-    A hash of everything that goes into the package.
+    A hash of everything that goes into the package: what "ours" is.
     """
     digest = hashlib.sha256()
     for path in _files():
@@ -114,8 +114,8 @@ def ours(python: str) -> str:
     """
     environment = cache_directory() / _tag(python) / "ours"
     done = environment / "installed"
-    stamp = _stamp()
-    if not done.is_file() or done.read_text() != stamp:
+    now = stamp()
+    if not done.is_file() or done.read_text() != now:
         print(f"installing this checkout in {environment}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as scratch:
             # A copy, so that no build product of the checkout gets in, and none is left there.
@@ -124,5 +124,5 @@ def ours(python: str) -> str:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
             _make(environment, python, scratch)
-        done.write_text(stamp)
+        done.write_text(now)
     return interpreter(environment)

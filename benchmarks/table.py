@@ -195,7 +195,10 @@ def markdown(document: dict[str, Any], everything: bool = False) -> str:
             continue
         row = cells(result, document, human)
         lines.append(f"| {row[0]} | {row[1]} | {row[2]} | {row[3]} |")
-    lines += ["", f"Measured on {where(document)}. The best of {document['rounds']} rounds."]
+    lines += [
+        "",
+        f"Measured on {where(document)}. The best of {document['rounds']} rounds or more.",
+    ]
     return "\n".join(lines)
 
 

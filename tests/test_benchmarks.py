@@ -19,7 +19,7 @@ CONCERNS = ["calls", "host_calls", "traps", "memory", "globals_tables", "instant
 sys.path.append(str(ROOT))
 
 from benchmarks import harness, plot, table  # noqa: E402
-from benchmarks.__main__ import summary  # noqa: E402
+from benchmarks.__main__ import add, summary  # noqa: E402
 
 
 def test_every_row_can_be_measured() -> None:
@@ -60,6 +60,8 @@ def _document() -> dict[str, Any]:
         "machine": {"cpu": "Abacus", "cores": 2, "architecture": "wood", "system": "Table"},
         "date": "2026-11-22",
         "python": "3.11.7",
+        "quick": False,
+        "sources": "abc",
         "rounds": 1,
         "versions": {"ours": "50.0.1", "published": "50.0.1"},
         "results": [
@@ -70,6 +72,26 @@ def _document() -> dict[str, Any]:
             result("a.throughput", 0.5, 0.5, unit="ratio", limit=0.9),
         ],
     }
+
+
+def test_rounds_are_added_to_what_was_measured_before() -> None:
+    document, second = _document(), _document()
+    second["results"] = second["results"][:1]
+    second["results"][0]["published"] = summary([[20000.0]], False)
+    second["results"][0]["ours"] = summary([[150.0]], False)
+    add(document, second)
+    row = document["results"][0]
+    assert (row["published"]["best"], row["published"]["rounds"]) == (20000.0, [21600.0, 20000.0])
+    assert (row["ours"]["best"], row["ours"]["rounds"]) == (100.0, [100.0, 150.0])
+
+
+def test_rounds_of_other_sources_are_not_added() -> None:
+    second = _document()
+    second["sources"] = "def"
+    with pytest.raises(SystemExit, match="has changed since"):
+        add(_document(), second)
+    del second["versions"]["ours"]
+    add(_document(), second)
 
 
 def test_the_table_judges_each_row() -> None:
