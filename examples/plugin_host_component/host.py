@@ -1,0 +1,86 @@
+"""
+A host for plug-ins that are components: typed end to end by a package that was generated from the
+plug-ins' world.
+
+    python host.py PLUGIN.wasm ...
+
+``plugin_api`` is what ``python -m wasmtime.bindgen`` writes for the world in ``wit/plugin.wit``.
+It serves every component of this world, whatever language that was written in: `build.py` makes
+two, of Python and of JavaScript. Type checkers follow the values from here to the plug-ins: try
+``level.WARNIG``, or forget a case of `Problem`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from wasmtime import Engine, Store, WasiConfig
+from wasmtime.component import Component
+
+from plugin_api import Root, RootImports, filter, imports
+from plugin_api.imports.console import Level
+from plugin_api.types import Ok
+
+
+class Console(imports.HostConsole):
+    """
+    What plug-ins say goes to the terminal.
+    """
+
+    def __init__(self, plugin: str) -> None:
+        self.plugin = plugin
+
+    def log(self, level: Level, text: str) -> None:
+        """
+        Print a message with the name of the plug-in that it is from.
+        """
+        mark = "!" if level is Level.WARNING else " "
+        print(f"{mark} {self.plugin}: {text}")
+
+
+def explain(problem: filter.Problem) -> str:
+    """
+    A problem in words. From Python 3.10 on, ``match`` does the same.
+    """
+    if isinstance(problem, filter.ProblemUnknownLanguage):
+        return f"does not know the language {problem.value}"
+    return "has nothing to do"
+
+
+def run(path: Path, engine: Engine) -> None:
+    """
+    Load a plug-in, which gets nothing but `Console`, and show what it does.
+    """
+    store = Store(engine)
+    # The languages' runtimes import WASI; this environment has neither files nor variables.
+    store.set_wasi(WasiConfig())
+    component = Component.from_file(engine, path, cache=True)
+    console = Console(path.stem)
+    plugin = Root(store, RootImports(console), component=component).filter()
+    about = plugin.about(store)
+    console.plugin = about.name
+    print(f"{about.name} ({', '.join(about.languages)})")
+    for text, language in (("hello world", None), ("hello", "tlh"), ("", None)):
+        result = plugin.apply(store, text, language)
+        if isinstance(result, Ok):
+            print(f"  {text!r} becomes {result.value!r}")
+        else:
+            print(f"  {text!r}: {explain(result.value)}")
+    with plugin.Counter(store) as counter:
+        counter.add(store, "one two")
+        counter.add(store, "three")
+        print(f"  words: {counter.total(store)}")
+
+
+def main() -> None:
+    """
+    Run each plug-in that the command line names.
+    """
+    engine = Engine()
+    for name in sys.argv[1:]:
+        run(Path(name), engine)
+
+
+if __name__ == "__main__":
+    main()
