@@ -248,6 +248,69 @@ def test_resources_of_the_host(package: Package) -> None:
         root.Root(store, root.RootImports(Things()))
 
 
+RANDOM = """
+(component
+  (import "wasi:random/random@0.2.0" (instance $random
+    (export "get-random-u64" (func (result u64)))))
+  (import "answer" (func $answer (result u64)))
+  (core func $get (canon lower (func $random "get-random-u64")))
+  (core func $answer (canon lower (func $answer)))
+  (core module $m
+    (import "" "get" (func $get (result i64)))
+    (import "" "answer" (func $answer (result i64)))
+    (func (export "run") (result i64) (i64.sub (call $get) (call $answer))))
+  (core instance $m (instantiate $m (with "" (instance
+    (export "get" (func $get)) (export "answer" (func $answer))))))
+  (func (export "run") (result u64) (canon lift (core func $m "run"))))
+"""
+
+
+def test_wasi_is_the_librarys_unless_it_is_implemented(package: Package) -> None:
+    root = package("randomly", RANDOM)
+    imports = importlib.import_module("randomly.imports")
+
+    class Zero(imports.Host):
+        def answer(self) -> int:
+            return 0
+
+    class Fixed(imports.HostRandom):
+        def get_random_u64(self) -> int:
+            return 42
+
+    store = Store()
+    with pytest.raises(WasmtimeError, match="set_wasi"):
+        root.Root(store, root.RootImports(host=Zero()))
+    store.set_wasi(wasmtime.WasiConfig())
+    it = root.Root(store, root.RootImports(host=Zero()))
+    assert it.run(store) != it.run(store)
+    fixed = root.Root(store, root.RootImports(host=Zero(), random=Fixed()))
+    assert fixed.run(store) == 42
+
+
+def test_what_cannot_pass_is_any(package: Package) -> None:
+    text = """
+      (component
+        (import "pipes" (instance
+          (export "take" (func (param "s" (stream u8)) (param "f" (option (future))))))))"""
+    files = generate("pipes", text)
+    assert b"def take(self, s: Any, f: Optional[Any]) -> None:" in files["imports/pipes.py"]
+    root = package("pipes", text)
+
+    class Pipes:
+        def take(self, s: Any, f: Any) -> None:
+            raise AssertionError
+
+    with pytest.raises(NotImplementedError, match="take"):
+        root.Root(Store(), root.RootImports(Pipes()))
+
+
+def test_a_compiled_component_has_no_names() -> None:
+    from wasmtime.component import Component
+
+    with pytest.raises(TypeError, match="does not know the names of types"):
+        generate("x", Component(wasmtime.Engine(), "(component)"))  # type: ignore[arg-type]
+
+
 def test_documentation_is_taken_from_the_binary(package: Package) -> None:
     binary = bytes(wat2wasm(WORLDS["everything"]))
     said = (

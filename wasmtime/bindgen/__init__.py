@@ -68,6 +68,11 @@ def generate(
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not snake(name).strip("_"):
         raise ValueError(f"name {name!r} has no letters or digits to make a name of")
+    if type(component).__name__ == "Component":
+        raise TypeError(
+            "component must be the binary or text of a component: a compiled Component does not "
+            "know the names of types any more"
+        )
     if not isinstance(component, Module):
         binary = to_wasm(component, "component")
         if is_component(binary):
