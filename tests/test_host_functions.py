@@ -224,3 +224,14 @@ def test_a_linker_function_outlives_its_linker(engine: Engine) -> None:
     linker.close()
     del linker
     assert f(store) == 7
+
+
+def test_a_wrong_val_for_a_reference_is_refused_and_nothing_is_dropped(store: Store) -> None:
+    wrong = Val.i32(7)
+    for ty in (ValType.EXTERNREF, ValType.FUNCREF, ValType.ANYREF):
+        for _ in range(50):
+            # What the library's slots for results held before must not be taken for a reference.
+            with pytest.raises(TypeError, match="wrong type of `Val`"):
+                call_host(store, FuncType([], [V128, ty]), lambda: [2**127, wrong])
+            with pytest.raises(TypeError, match="wrong type of `Val`"):
+                call_host(store, FuncType([], [ty]), lambda: wrong)

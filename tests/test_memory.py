@@ -203,3 +203,16 @@ def test_an_empty_memory(store: Store) -> None:
     with pytest.raises(IndexError):
         memory.write(store, b"a")
     assert len(memory.get_buffer_ptr(store)) == 0
+
+
+def test_a_number_in_any_form_is_nothing_to_write(store: Store) -> None:
+    class Index:
+        def __index__(self) -> int:
+            return 3
+
+    memory = Memory(store, MemoryType(Limits(1, 1)))
+    memory.write(store, b"abc")
+    for number in (3, True, Index()):
+        with pytest.raises(TypeError, match="bytes-like"):
+            memory.write(store, number)  # type: ignore[arg-type]
+    assert memory.read(store, 0, 3) == b"abc"

@@ -133,7 +133,8 @@ memory_write(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObj
         }
     }
     else {
-        if (PyUnicode_Check(value) || PyLong_Check(value)) {
+        /* A number, in whatever form, would make as many zeros of it. */
+        if (PyUnicode_Check(value) || PyIndex_Check(value)) {
             PyErr_Format(PyExc_TypeError, "value must be bytes-like, not %.200s",
                          type_name(value));
             return NULL;

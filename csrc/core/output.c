@@ -66,7 +66,7 @@ sink_write(void *data, unsigned char *bytes, size_t size)
     if (result < 0) {
         buffer->truncated = true;
     }
-    else {
+    else if (size > 0) { /* of nothing, there may be no buffer to write to */
         buffer->total += size;
         memcpy(buffer->data + buffer->size, bytes, size);
         buffer->size += size;

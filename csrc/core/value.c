@@ -517,6 +517,8 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
     if (kind <= K_V128) {
         return lower_number(value, kind, &out->of, place);
     }
+    /* Null from the start: the library drops the results of a host function that failed, too. */
+    memset(&out->of, 0, sizeof(out->of));
     if (PyObject_TypeCheck(value, (PyTypeObject *)state.Val)) {
         PyObject *inner = unpack_val(value, kind, place);
         if (inner == NULL) {
@@ -526,7 +528,6 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
         Py_DECREF(inner);
         return fine;
     }
-    memset(&out->of, 0, sizeof(out->of));
     if (value == Py_None) {
         return true;
     }
