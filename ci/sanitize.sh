@@ -9,8 +9,8 @@
 #
 # Memory is taken from malloc (PYTHONMALLOC), so that objects of Python are checked as well. The
 # library installs signal handlers of its own, for traps: the sanitizer must leave SIGSEGV and its
-# relatives alone. Leaks are the business of tests/faults and ci/leaks.py: CPython itself frees too
-# little at exit for LeakSanitizer.
+# relatives alone. Leaks are the business of tests/faults and tests/safety: CPython itself frees
+# too little at exit for LeakSanitizer.
 #
 # PYTHON chooses the interpreter. The whole takes about five minutes on two cores; --fast, the tests
 # of what is written in C alone, one and a half.

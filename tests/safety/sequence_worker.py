@@ -1,5 +1,5 @@
 """
-A process that runs sequences of actions over the public API: the child of `test_random_sequences.py`.
+A process that runs sequences of actions over the public API, for `test_random_sequences.py`.
 
 It reads programs as lines of JSON and answers each with a line: the exceptions that no
 documentation promises. That it answers at all is the point.
