@@ -249,7 +249,7 @@ def test_engine_and_store_are_configurable(run: Run) -> None:
 def test_components_are_packages(run: Run) -> None:
     output = run(
         """
-        import importlib.resources
+        import importlib.resources, sys
         import wasmtime, wasmtime.loader
         import adder
         from adder.exports import ops
@@ -259,8 +259,11 @@ def test_components_are_packages(run: Run) -> None:
         print(root.add(store, 1, 2), root.ops().add(store, 3, 4))
         print(other.Root(store).add(store, 5, 6), other is adder)
         print(isinstance(root.ops(), ops.Ops), adder.__path__ is not None)
-        files = importlib.resources.files("adder")
-        print(files.joinpath("root.component.wasm").read_bytes()[:4])
+        if sys.version_info >= (3, 10):
+            file = importlib.resources.files("adder").joinpath("root.component.wasm")
+            print(file.read_bytes()[:4])
+        else:
+            print(importlib.resources.read_binary("adder", "root.component.wasm")[:4])
         """,
         adder__dot__wat=COMPONENT,
         pkg__in____init____dot__py="",
