@@ -85,7 +85,7 @@ class TestSerialize:
             return Engine(config)
 
         artifact = Module(without(), TEXT).serialize()
-        with pytest.raises(WasmtimeError, match="set Config.epoch_interruption to False"):
+        with pytest.raises(WasmtimeError, match=r"set Config\.epoch_interruption to False"):
             Module.deserialize(engine, artifact)
         assert triple(Module.deserialize(without(), artifact), 2) == 6
 

@@ -24,7 +24,6 @@ as the same object.
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import _extern  # noqa: F401 - hands the classes over to the core
-from ._config import Config, PoolingAllocationConfig
 from ._engine import Engine
 from ._error import ExitTrap, WasmtimeError
 from ._exception import WasmException
@@ -60,6 +59,7 @@ from ._wat2wasm import wat2wasm
 
 if _TYPE_CHECKING:
     from ._annotations import f32, f64, i32, i64
+    from ._config import Config, PoolingAllocationConfig
     from ._gctypes import ArrayType, ExnType, FieldType, StorageType, StructType
     from ._profiler import GuestProfiler
     from ._trapcode import TrapCode
@@ -68,12 +68,14 @@ if _TYPE_CHECKING:
 #: Names that are loaded when they are first asked for, and where they are.
 _LAZY = {
     "ArrayType": "_gctypes",
+    "Config": "_config",
     "DirPerms": "_wasi",
     "ExnType": "_gctypes",
     "FieldType": "_gctypes",
     "FilePerms": "_wasi",
     "GuestProfiler": "_profiler",
     "Output": "_wasi",
+    "PoolingAllocationConfig": "_config",
     "StorageType": "_gctypes",
     "StructType": "_gctypes",
     "TrapCode": "_trapcode",

@@ -33,7 +33,7 @@ __all__ = ["Cache", "CacheOption", "open_cache"]
 _T = TypeVar("_T")
 
 #: What functions with a `cache` parameter take.
-CacheOption = Union[bool, str, "os.PathLike[str]"]
+CacheOption = Union[bool, str, os.PathLike[str]]
 
 #: When the entries exceed this many bytes, those unused for longest go.
 _CAPACITY = 2 << 30

@@ -21,7 +21,7 @@ _Self = TypeVar("_Self", bound="Compiled")
 
 Source = Union[str, bytes, bytearray, memoryview]
 Binary = Union[bytes, bytearray, memoryview]
-StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 class LibraryFunctions(NamedTuple):

@@ -35,7 +35,7 @@ from ._settings import Record, Setting, choice, size, switch
 __all__ = ["Config", "PoolingAllocationConfig", "default_max_wasm_stack"]
 
 #: A path in any form that Python's own file functions take.
-StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 #: How instances get their memory: "on_demand", or from a pool.
 AllocationStrategy = Union[str, "PoolingAllocationConfig"]

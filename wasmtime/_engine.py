@@ -7,25 +7,27 @@ from __future__ import annotations
 import faulthandler
 import functools
 import os
-import threading
+from _thread import RLock
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from ._config import Config, PoolingAllocationConfig
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._native import core, ffi, lib
 
+if TYPE_CHECKING:
+    from ._config import Config
+
 __all__ = ["Engine"]
 
 _faulthandler_enable = faulthandler.enable
-_making_engines = threading.RLock()
+_making_engines = RLock()
 
 
 def _after_fork() -> None:
     global _making_engines
-    _making_engines = threading.RLock()
+    _making_engines = RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -79,6 +81,9 @@ class Engine(core.Engine, Managed):
     """
 
     def __init__(self, config: Optional[Config] = None) -> None:
+        # Loaded with the first engine: importing the package does not need all settings.
+        from ._config import Config, PoolingAllocationConfig
+
         if config is None:
             config = Config()
         elif not isinstance(config, Config):

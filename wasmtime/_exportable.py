@@ -4,16 +4,15 @@ What a module can import and export.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
-if TYPE_CHECKING:
-    from ._func import Func
-    from ._globals import Global
-    from ._memory import Memory
-    from ._sharedmemory import SharedMemory
-    from ._table import Table
-    from ._tag import Tag
+from ._func import Func
+from ._globals import Global
+from ._memory import Memory
+from ._sharedmemory import SharedMemory
+from ._table import Table
+from ._tag import Tag
 
 __all__ = ["AsExtern"]
 
-AsExtern = Union["Func", "Table", "Memory", "SharedMemory", "Global", "Tag"]
+AsExtern = Union[Func, Table, Memory, SharedMemory, Global, Tag]

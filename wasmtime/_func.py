@@ -4,13 +4,15 @@ Functions, and the caller that a host function can ask for.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._error import ArgumentTypeError
-from ._exportable import AsExtern
 from ._native import address_of, core, ffi, lib
 from ._store import Store, Storelike, door
 from ._types import FuncType
+
+if TYPE_CHECKING:
+    from ._exportable import AsExtern
 
 __all__ = ["BoundFunc", "Caller", "Func"]
 
