@@ -559,7 +559,7 @@ def vals(world: Any) -> Any:
 
 @operation()
 def new_things(world: Any) -> Any:
-    return world.exports["host_many_references"](world.store, *(Thing() for _ in range(MANY)))
+    return world.exports["host_many_references"](world.store, *[Thing() for _ in range(MANY)])
 
 
 @operation()

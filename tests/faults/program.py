@@ -1,7 +1,7 @@
 """
 Run operations while one allocation after the other fails: a program for a process of its own.
 
-    python program.py FILE [NAME ...]
+    python program.py FILE [--exact | NAME ...]
 
 Each operation is tried with its first allocation failing, then with its second, and so on until
 it needs no more: with that allocation alone failing, and with the next two as well. (With all that
@@ -193,7 +193,10 @@ def main() -> None:
     progress = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
     world = operations.World()
     gc.disable()
-    for name in sys.argv[2:] or list(operations.OPERATIONS):
+    names = sys.argv[2:] or list(operations.OPERATIONS)
+    if names == ["--exact"]:
+        names = [name for name, operation in operations.OPERATIONS.items() if operation.exact]
+    for name in names:
         operation = operations.OPERATIONS[name]
         print(json.dumps(run_operation(name, operation, world, progress)), flush=True)
 
