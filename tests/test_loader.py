@@ -259,7 +259,7 @@ def test_components_are_packages(run: Run) -> None:
         print(root.add(store, 1, 2), root.ops().add(store, 3, 4))
         print(other.Root(store).add(store, 5, 6), other is adder)
         print(isinstance(root.ops(), ops.Ops), adder.__path__ is not None)
-        if sys.version_info >= (3, 10):
+        if sys.version_info >= (3, 11):
             file = importlib.resources.files("adder").joinpath("root.component.wasm")
             print(file.read_bytes()[:4])
         else:

@@ -5,7 +5,7 @@ What modules and components have in common: compiled code that can leave the pro
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, NamedTuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, TypeVar, Union
 
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
@@ -24,7 +24,7 @@ Binary = Union[bytes, bytearray, memoryview]
 StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
-class LibraryFunctions(NamedTuple):
+class LibraryFunctions:
     """
     The library's functions for one kind of compiled code.
 
@@ -33,12 +33,23 @@ class LibraryFunctions(NamedTuple):
         type: Name of its C type.
     """
 
-    kind: str
-    type: str
-    new: Callable[..., Any]
-    serialize: Callable[..., Any]
-    deserialize: Callable[..., Any]
-    deserialize_file: Callable[..., Any]
+    __slots__ = ("deserialize", "deserialize_file", "kind", "new", "serialize", "type")
+
+    def __init__(
+        self,
+        kind: str,
+        type: str,
+        new: Callable[..., Any],
+        serialize: Callable[..., Any],
+        deserialize: Callable[..., Any],
+        deserialize_file: Callable[..., Any],
+    ) -> None:
+        self.kind = kind
+        self.type = type
+        self.new = new
+        self.serialize = serialize
+        self.deserialize = deserialize
+        self.deserialize_file = deserialize_file
 
 
 def engine_handle(engine: object) -> Any:

@@ -9,7 +9,6 @@ from functools import cached_property
 from ._compiled import Compiled, LibraryFunctions, Source, engine_handle
 from ._engine import Engine
 from ._native import check, ffi, lib
-from ._scan import check_tables
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wat2wasm import to_wasm
 
@@ -54,6 +53,8 @@ class Module(Compiled):
     )
 
     def __init__(self, engine: Engine, wasm: Source, validate: bool = True) -> None:
+        from ._scan import check_tables
+
         handle = engine_handle(engine)
         binary = to_wasm(wasm)
         check_tables(binary)

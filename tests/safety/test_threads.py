@@ -347,10 +347,12 @@ def test_recursion_between_host_and_guest_up_to_pythons_limit() -> None:
         RECURSION
         + """
 limit = sys.getrecursionlimit()
+if sys.version_info[:2] == (3, 12):
+    limit = 750  # that version has a limit of its own for calls through C, of 800 at least
 assert run(store, limit - 50) == limit - 50
 for _ in range(3):
     try:
-        run(store, limit + 50)
+        run(store, sys.getrecursionlimit() + 50)
     except RecursionError:
         pass
     else:
