@@ -204,7 +204,8 @@ def test_wasi_is_there_and_configurable(run: Run) -> None:
         wasmtime.loader.configure(store=wasmtime.Store())
         wasmtime.loader.store.set_wasi(wasmtime.WasiConfig())
         import third
-        print(open("out.txt").read().strip())
+        with open("out.txt") as file:
+            print(file.read().strip())
         """,
         first__dot__wat=HELLO,
         second__dot__wat=HELLO,

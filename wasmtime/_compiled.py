@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled", "LibraryFunctions", "engine_handle"]
 
-_Self = TypeVar("_Self", bound="Compiled")
+if TYPE_CHECKING:
+    _Self = TypeVar("_Self", bound="Compiled")
+else:
+    _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
 Source = Union[str, bytes, bytearray, memoryview]
 Binary = Union[bytes, bytearray, memoryview]

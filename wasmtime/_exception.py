@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["WasmException"]
 
-_Self = TypeVar("_Self", bound="WasmException")
+if TYPE_CHECKING:
+    _Self = TypeVar("_Self", bound="WasmException")
+else:
+    _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
 
 class WasmException(Trap):

@@ -5,13 +5,16 @@ The base of everything that owns a native object.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from ._native import address_of, core
 
 __all__ = ["Managed"]
 
-_Self = TypeVar("_Self", bound="Managed")
+if TYPE_CHECKING:
+    _Self = TypeVar("_Self", bound="Managed")
+else:
+    _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
 
 class Managed(core.Owner):

@@ -287,7 +287,10 @@ class StoreContext(core.Caller):
     """
 
 
-Storelike = Union[Store, "Caller", StoreContext]
+if TYPE_CHECKING:
+    Storelike = Union[Store, Caller, StoreContext]
+else:
+    Storelike = Union[Store, core.Caller]  # the base of the other two
 
 
 def door(store: Storelike, *items: Any) -> Any:

@@ -4,7 +4,7 @@ Traps: why WebAssembly stopped, and where.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from ._error import NativeException
 from ._native import ffi, lib, take_bytes
@@ -17,9 +17,9 @@ __all__ = ["Frame", "Trap", "TrapCode"]
 _Self = TypeVar("_Self")
 
 
-class Frame(NamedTuple):
+class Frame:
     """
-    One WebAssembly frame of a backtrace.
+    One WebAssembly frame of a backtrace. It never changes, compares by value and can be pickled.
 
     Attributes:
         func_index: Index of the function in its module.
@@ -29,11 +29,58 @@ class Frame(NamedTuple):
         func_offset: Offset of the instruction in the function's body, in bytes.
     """
 
+    __slots__ = ("func_index", "func_name", "func_offset", "module_name", "module_offset")
+
     func_index: int
     func_name: Optional[str]
     module_name: Optional[str]
     module_offset: int
     func_offset: int
+
+    def __init__(
+        self,
+        func_index: int,
+        func_name: Optional[str],
+        module_name: Optional[str],
+        module_offset: int,
+        func_offset: int,
+    ) -> None:
+        object.__setattr__(self, "func_index", func_index)
+        object.__setattr__(self, "func_name", func_name)
+        object.__setattr__(self, "module_name", module_name)
+        object.__setattr__(self, "module_offset", module_offset)
+        object.__setattr__(self, "func_offset", func_offset)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Frame cannot be changed")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Frame cannot be changed")
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.func_index,
+            self.func_name,
+            self.module_name,
+            self.module_offset,
+            self.func_offset,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frame) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Frame, self._values()
+
+    def __repr__(self) -> str:
+        return (
+            f"Frame(func_index={self.func_index!r}, func_name={self.func_name!r}, "
+            f"module_name={self.module_name!r}, module_offset={self.module_offset!r}, "
+            f"func_offset={self.func_offset!r})"
+        )
 
     def __str__(self) -> str:
         module = self.module_name or "<unknown>"

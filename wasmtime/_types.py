@@ -41,10 +41,16 @@ __all__ = [
     "module_imports",
 ]
 
-_Self = TypeVar("_Self", bound="TypeValue")
+if TYPE_CHECKING:
+    _Self = TypeVar("_Self", bound="TypeValue")
+else:
+    _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
 #: What a heap type can be: the name of an abstract one, or a concrete type.
-HeapType = Union[str, "FuncType", "StructType", "ArrayType", "ExnType"]
+if TYPE_CHECKING:
+    HeapType = Union[str, "FuncType", StructType, ArrayType, ExnType]
+else:
+    HeapType = Union[str, object]
 
 
 class TypeValue:

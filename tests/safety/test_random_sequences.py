@@ -10,6 +10,7 @@ makes that many sequences, different ones at each run; without it, the same few 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import queue
@@ -66,15 +67,23 @@ class Worker:
                 errors.append(line)
                 del errors[:-60]
 
-        threading.Thread(target=read, daemon=True).start()
+        self.answerer = threading.Thread(target=read, daemon=True)
+        self.answerer.start()
         self.reader = threading.Thread(target=read_errors, daemon=True)
         self.reader.start()
         return process
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            process = self.process
+            process.kill()
+            process.wait()
+            self.answerer.join(5)
+            self.reader.join(5)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                assert stream is not None
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
             self.process = None
 
     def run(self, program: list[Any]) -> list[str]:
