@@ -1,7 +1,5 @@
 /* Globals and tables: one value, and many. What they hold is read from their type once. */
 
-#define KIND_UNKNOWN 0xff
-
 typedef struct {
     ItemObject item;
     wasmtime_global_t native;

@@ -30,13 +30,9 @@ enum {
     KIND_SHARED_MEMORY,
     KIND_ERROR,
     KIND_TRAP,
-    KIND_FUTURE,
     KIND_COMPONENT,
     KIND_COMPONENT_LINKER,
     KIND_GUEST_PROFILER,
-    KIND_WASI_CONFIG,
-    KIND_CONFIG,
-    KIND_POOLING_CONFIG,
 };
 
 /* An engine dies under the watchdog's lock: it may be about to move the epoch of it. */
@@ -64,14 +60,9 @@ static const struct {
     {"wasmtime_sharedmemory_t", KIND_SHARED_MEMORY, DROP(wasmtime_sharedmemory_delete)},
     {"wasmtime_error_t", KIND_ERROR, DROP(wasmtime_error_delete)},
     {"wasm_trap_t", KIND_TRAP, DROP(wasm_trap_delete)},
-    {"wasmtime_call_future_t", KIND_FUTURE, DROP(wasmtime_call_future_delete)},
     {"wasmtime_component_t", KIND_COMPONENT, DROP(wasmtime_component_delete)},
     {"wasmtime_component_linker_t", KIND_COMPONENT_LINKER, DROP(wasmtime_component_linker_delete)},
     {"wasmtime_guestprofiler_t", KIND_GUEST_PROFILER, DROP(wasmtime_guestprofiler_delete)},
-    {"wasi_config_t", KIND_WASI_CONFIG, DROP(wasi_config_delete)},
-    {"wasm_config_t", KIND_CONFIG, DROP(wasm_config_delete)},
-    {"wasmtime_pooling_allocation_config_t", KIND_POOLING_CONFIG,
-     DROP(wasmtime_pooling_allocation_config_delete)},
 };
 #define HANDLE_KIND_COUNT ((int)(sizeof(handle_kinds) / sizeof(handle_kinds[0])))
 

@@ -11,7 +11,6 @@ typedef struct {
     PyTypeObject *Engine_base;
     PyTypeObject *Store_base;
     PyTypeObject *Caller_base;
-    PyTypeObject *StoreContext_base;
     PyTypeObject *Item_base;
     PyTypeObject *Func_base;
     PyTypeObject *BoundFunc;
@@ -64,7 +63,6 @@ typedef struct {
     PyObject *str_store;
     PyObject *str_wasm_backtrace;
     PyObject *str_add_note;
-    PyObject *str_adopt_address;
     PyObject *str_exnref;
     PyObject *str_exnref_in;
     PyObject *str_tag;
@@ -117,7 +115,6 @@ static const struct {
     {"store", &state.str_store},
     {"wasm_backtrace", &state.str_wasm_backtrace},
     {"add_note", &state.str_add_note},
-    {"_adopt_address", &state.str_adopt_address},
     {"_exnref", &state.str_exnref},
     {"_exnref_in", &state.str_exnref_in},
     {"tag", &state.str_tag},
