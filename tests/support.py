@@ -18,6 +18,48 @@ import faulthandler, gc, os, signal, sys, threading, time, weakref
 from wasmtime import *
 """
 
+#: For programs that do things in several threads at once.
+RACE = '''
+def race(*functions, seconds=1.0):
+    """Run functions again and again at once; only the refusal of what is in use is expected."""
+    stop = time.monotonic() + seconds
+    counts, wrong = [0] * len(functions), []
+    def run(n, function):
+        while time.monotonic() < stop and not wrong:
+            try:
+                function()
+                counts[n] += 1
+            except WasmtimeError as error:
+                if "in use" not in str(error):
+                    wrong.append(error)
+            except ValueError as error:
+                if "closed" not in str(error):
+                    wrong.append(error)
+            except BaseException as error:
+                wrong.append(error)
+    threads = [threading.Thread(target=run, args=(n, f)) for n, f in enumerate(functions)]
+    sys.setswitchinterval(1e-5)
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert not wrong, wrong
+    return counts
+
+def at_once(*functions):
+    """Run functions at one moment, each in a thread; what they returned or raised, in order."""
+    outcomes = [None] * len(functions)
+    barrier = threading.Barrier(len(functions))
+    def run(n, function):
+        barrier.wait()
+        try:
+            outcomes[n] = function()
+        except Exception as error:
+            outcomes[n] = error
+    threads = [threading.Thread(target=run, args=(n, f)) for n, f in enumerate(functions)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    return outcomes
+'''
+
 
 @dataclass
 class Ended:

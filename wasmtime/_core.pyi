@@ -85,8 +85,9 @@ class Owner:
 
 @disjoint_base
 class Engine(Owner):
-    def _configure(
+    def _own_configured(
         self,
+        handle: Handle,
         epochs: bool,
         epochs_explicit: bool,
         wasm_stack: int,
@@ -350,11 +351,10 @@ class ComponentHostFunc:
 @disjoint_base
 class ResourceAny:
     @property
-    def _address(self) -> int: ...
-    @property
     def _owned(self) -> bool: ...
     def _drop(self, store: Storelike, /) -> None: ...
     def _to_host(self, store: Storelike, /) -> Any: ...
+    def _type(self) -> int: ...
 
 @disjoint_base
 class ResourceHost:

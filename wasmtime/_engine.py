@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
-from ._native import core, ffi, lib
+from ._native import address_of, core, ffi, lib
 
 if TYPE_CHECKING:
     from ._config import Config
@@ -56,7 +56,8 @@ def _fault_handlers() -> Iterator[None]:
 @functools.wraps(_faulthandler_enable)
 def _enable_faulthandler(*args: Any, **kwargs: Any) -> None:
     _faulthandler_enable(*args, **kwargs)
-    core.faults(2)
+    with _making_engines:
+        core.faults(2)
 
 
 class Engine(core.Engine, Managed):
@@ -93,17 +94,19 @@ class Engine(core.Engine, Managed):
             pointer = lib.wasm_engine_new_with_config(native)
         if pointer == ffi.NULL:
             raise WasmtimeError("the engine could not be made with this configuration")
-        self._adopt("wasm_engine_t", pointer)
-        self._config = settings = config._snapshot()
-        config.close()
+        handle = core.Handle("wasm_engine_t", address_of(pointer), pointer)
+        settings = config._snapshot()
         pooled = isinstance(settings.allocation_strategy, PoolingAllocationConfig)
-        self._configure(
+        self._own_configured(
+            handle,
             settings.epoch_interruption,
             settings._epoch_explicit,
             settings._effective_max_wasm_stack,
             settings.memory_may_move and not pooled,
             settings.memory_reservation,
         )
+        self._config = settings
+        config.close()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """
@@ -111,9 +114,11 @@ class Engine(core.Engine, Managed):
         engine again where it is unpickled, which is this one if that is in this process.
         """
         self._use()
-        if self._identity is None:
-            self._identity = os.urandom(16).hex()
-            _known_engines()[self._identity] = self
+        with _making_engines:
+            if self._identity is None:
+                identity = os.urandom(16).hex()
+                _known_engines()[identity] = self
+                self._identity = identity
         return _restore_engine, (self._identity, self._config)
 
     _identity: Optional[str] = None
@@ -148,9 +153,10 @@ def _restore_engine(identity: str, config: Config) -> Engine:
     """
     The engine of an identity, made if it is not here.
     """
-    engine = _known_engines().get(identity)
-    if engine is None:
-        engine = Engine(config)
-        engine._identity = identity
-        engine = _known_engines().setdefault(identity, engine)
+    with _making_engines:
+        engine = _known_engines().get(identity)
+        if engine is None:
+            engine = Engine(config)
+            engine._identity = identity
+            _known_engines()[identity] = engine
     return engine

@@ -119,7 +119,8 @@ class Linker(core.Linker, Managed):
     @contextmanager
     def _reading(self) -> Iterator[Any]:
         """
-        The native linker, while nothing changes it.
+        The native linker, while nothing changes it. What is looked up for a use of it, beside it,
+        is looked up inside: before or after it might not be the same.
         """
         handle = self._begin(False)
         try:
@@ -149,7 +150,7 @@ class Linker(core.Linker, Managed):
             raise TypeError(f"allow_shadowing must be a bool, not {type(enable).__name__}")
         with self._changing() as linker:
             lib.wasmtime_linker_allow_shadowing(linker, enable)
-        self._shadowing = enable
+            self._shadowing = enable
 
     def define(self, store: Storelike, module: str, name: str, item: AsExtern) -> None:
         """
@@ -379,7 +380,7 @@ class Linker(core.Linker, Managed):
                 )
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
-        self._wasi_defined = True
+            self._wasi_defined = True
         if home is not None and config is not None:
             home.set_wasi(config)
 
@@ -407,9 +408,9 @@ class Linker(core.Linker, Managed):
         field = encode_name(name, "name")
         with door(store) as context:
             self._check_engine(store)
-            self._check_wasi(store, module._imports_wasi)
-            self._lend_definitions(store)
             with self._changing() as linker:
+                self._check_wasi(store, module._imports_wasi)
+                self._lend_definitions(store)
                 self._check_ties(store, module)
                 check(
                     lib.wasmtime_linker_module(linker, context, field, len(field), handle.pointer)
@@ -434,12 +435,11 @@ class Linker(core.Linker, Managed):
         """
         handle = self._module_handle(module)
         result = ffi.new("wasmtime_instance_pre_t **")
+        pre = InstancePre.__new__(InstancePre)
         with self._reading() as linker:
             check(lib.wasmtime_linker_instantiate_pre(linker, handle.pointer, result))
-        pre = InstancePre.__new__(InstancePre)
-        pre._init(
-            core.Handle("wasmtime_instance_pre_t", address_of(result[0]), result[0]), self, module
-        )
+            native = core.Handle("wasmtime_instance_pre_t", address_of(result[0]), result[0])
+            pre._init(native, self, module)
         return pre
 
     def get_default(self, store: Storelike, name: str) -> Func:
@@ -463,10 +463,10 @@ class Linker(core.Linker, Managed):
         raw.kind = lib.WASMTIME_EXTERN_FUNC
         with door(store) as context:
             self._check_engine(store)
-            self._check_tie(store, field, b"")
-            self._check_tie(store, field, b"_start")
-            self._lend_definitions(store)
             with self._reading() as linker:
+                self._check_tie(store, field, b"")
+                self._check_tie(store, field, b"_start")
+                self._lend_definitions(store)
                 check(
                     lib.wasmtime_linker_get_default(
                         linker, context, field, len(field), ffi.addressof(raw.of, "func")
@@ -500,10 +500,10 @@ class Linker(core.Linker, Managed):
         raw = ffi.new("wasmtime_extern_t *")
         with door(store) as context:
             self._check_engine(store)
-            self._check_wasi(store, module_name in WASI_MODULES)
-            self._check_tie(store, module_name, field)
-            self._lend_definitions(store)
             with self._reading() as linker:
+                self._check_wasi(store, module_name in WASI_MODULES)
+                self._check_tie(store, module_name, field)
+                self._lend_definitions(store)
                 found = lib.wasmtime_linker_get(
                     linker, context, module_name, len(module_name), field, len(field), raw
                 )

@@ -175,9 +175,9 @@ static PyModuleDef_Slot core_module_slots[] = {
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
-    /* Py_MOD_GIL_NOT_USED is not declared yet: stores are locked without the GIL (store_enter),
-     * but what owners hold is not (owner_use against close), so a free-threaded interpreter
-     * must turn its lock on. */
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
     {0, NULL},
 };
 

@@ -32,6 +32,7 @@
 #define atomic_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define atomic_store(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define atomic_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_sub(p, v) __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST)
 static inline bool
@@ -54,6 +55,7 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #define atomic_load_relaxed(p) (*(volatile uintptr_t *)(p))
 #define atomic_store(p, v) ((void)_InterlockedExchange64((volatile __int64 *)(p), (__int64)(v)))
 #define atomic_store_relaxed(p, v) (*(volatile uintptr_t *)(p) = (uintptr_t)(v))
+#define atomic_store_release(p, v) (*(volatile uintptr_t *)(p) = (uintptr_t)(v))
 #define atomic_add(p, v) \
     ((uintptr_t)(_InterlockedExchangeAdd64((volatile __int64 *)(p), (v)) + (v)))
 #define atomic_sub(p, v) \
@@ -66,7 +68,41 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #else
 #error "this compiler is not supported: the core needs atomics and thread-local storage"
 #endif
-/* Every variable that is accessed atomically is a `uintptr_t` (64 bits on all platforms). */
+/* Every variable that is accessed with these is a `uintptr_t` (64 bits on all platforms). */
+
+/* Without the GIL, several threads run these functions at once, also on one object. Each field of
+ * an object is one of these then:
+ *
+ *   inside     of a store or what lives in it: only who has entered the store touches it;
+ *   once       set by publish(), after all that it leads to, and never changed while the object
+ *              can be reached: read with published();
+ *   locked     read and changed between LOCK(object) and UNLOCK() alone, which hold no more than
+ *              that: what is taken out there is let go afterwards, since that may run any code;
+ *   a flag     a byte or word that is right by itself: glimpse() and flag().
+ *
+ * With the GIL, which nothing here gives up unseen, all of them are plain accesses. */
+#ifdef Py_GIL_DISABLED
+#define LOCK(object) Py_BEGIN_CRITICAL_SECTION(object)
+#define UNLOCK() Py_END_CRITICAL_SECTION()
+#if defined(_MSC_VER)
+#define published(field) (*(__typeof__(field) volatile *)&(field))
+#define publish(field, value) ((void)(*(__typeof__(field) volatile *)&(field) = (value)))
+#define glimpse(field) published(field)
+#define flag(field, value) publish(field, value)
+#else
+#define published(field) __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
+#define publish(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELEASE)
+#define glimpse(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define flag(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#endif
+#else
+#define LOCK(object) {
+#define UNLOCK() }
+#define published(field) (field)
+#define publish(field, value) ((void)((field) = (value)))
+#define glimpse(field) (field)
+#define flag(field, value) ((void)((field) = (value)))
+#endif
 
 #ifndef Py_NewRef /* 3.10 */
 static inline PyObject *
@@ -87,6 +123,22 @@ Py_XNewRef(PyObject *object)
 #define Py_XNewRef(object) Py_XNewRef((PyObject *)(object))
 #define Py_TPFLAGS_IMMUTABLETYPE 0
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000 || defined(Py_LIMITED_API)
+/* 3.13 has these for containers that another thread may change at any moment. */
+static inline PyObject *
+PyList_GetItemRef(PyObject *list, Py_ssize_t index)
+{
+    return Py_XNewRef(PyList_GetItem(list, index));
+}
+
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
+{
+    *result = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    return *result != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
 #endif
 
 #if PY_VERSION_HEX < 0x030C0000

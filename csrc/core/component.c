@@ -46,9 +46,11 @@ component_outcome(StoreObject *store, NativeCall *call, wasmtime_error_t *error)
 typedef struct {
     PyObject_HEAD
     PyObject *home; /* the store's identity, as in an Item */
-    wasmtime_component_resource_any_t *native; /* NULL: never initialised, or expired */
+    /* Inside; locked too where it goes, for those who look at it from outside. NULL: never
+     * initialised, or expired. */
+    wasmtime_component_resource_any_t *native;
     bool owned;
-    bool expired; /* a borrow whose call is over */
+    bool expired; /* a flag: a borrow whose call is over */
 } ResourceAnyObject;
 
 typedef struct {
@@ -83,31 +85,39 @@ resource_host_wrap(PyObject *type, wasmtime_component_resource_host_t *native)
     return (PyObject *)self;
 }
 
-static bool
-resource_any_check(ResourceAnyObject *self)
+static NOINLINE bool
+resource_any_refuse(ResourceAnyObject *self)
 {
-    if (LIKELY(self->native != NULL)) {
-        return true;
-    }
-    PyErr_SetString(state.WasmtimeError,
-                    self->expired ? "this resource was borrowed for a call that is over"
-                                  : "resource: never initialized");
+    PyErr_SetString(state.WasmtimeError, glimpse(self->expired)
+                                             ? "this resource was borrowed for a call that is over"
+                                             : "resource: never initialized");
     return false;
 }
 
+/* Whether it lives in the store and can be used there; inside of the store. */
 static bool
 resource_any_in(ResourceAnyObject *self, StoreObject *store)
 {
-    if (!resource_any_check(self)) {
-        return false;
+    if (self->home != store->home) {
+        return self->home == NULL ? resource_any_refuse(self)
+                                  : refuse_foreign("resource", (PyObject *)self);
     }
-    if (self->home == store->home) {
-        return true;
+    return self->native != NULL || resource_any_refuse(self);
+}
+
+/* Inside of the store, with the resource checked; leave with store_leave(). */
+static StoreObject *
+resource_any_enter(ResourceAnyObject *self, PyObject *store_argument)
+{
+    StoreObject *store = storelike(store_argument);
+    if (store == NULL || !store_enter(store)) {
+        return NULL;
     }
-    if (store->context == NULL) {
-        return store_refuse(store);
+    if (!resource_any_in(self, store)) {
+        store_leave(store);
+        return NULL;
     }
-    return refuse_foreign("resource", (PyObject *)self);
+    return store;
 }
 
 static void
@@ -123,8 +133,8 @@ resource_any_dealloc(ResourceAnyObject *self)
 static PyObject *
 resource_any_drop(ResourceAnyObject *self, PyObject *object)
 {
-    StoreObject *store = storelike(object);
-    if (store == NULL || !resource_any_in(self, store) || !store_enter(store)) {
+    StoreObject *store = resource_any_enter(self, object);
+    if (store == NULL) {
         return NULL;
     }
     PyObject *result = NULL;
@@ -148,8 +158,8 @@ resource_any_drop(ResourceAnyObject *self, PyObject *object)
 static PyObject *
 resource_any_to_host(ResourceAnyObject *self, PyObject *object)
 {
-    StoreObject *store = storelike(object);
-    if (store == NULL || !resource_any_in(self, store) || !store_enter(store)) {
+    StoreObject *store = resource_any_enter(self, object);
+    if (store == NULL) {
         return NULL;
     }
     wasmtime_component_resource_host_t *host = NULL;
@@ -169,28 +179,43 @@ resource_any_to_host(ResourceAnyObject *self, PyObject *object)
 static PyObject *
 resource_any_owned(ResourceAnyObject *self, void *Py_UNUSED(closure))
 {
-    if (self->native == NULL && !self->expired) {
-        resource_any_check(self);
+    if (self->home == NULL) {
+        resource_any_refuse(self);
         return NULL;
     }
     return PyBool_FromLong(self->owned);
 }
 
 static PyObject *
-resource_any_address(ResourceAnyObject *self, void *Py_UNUSED(closure))
+resource_any_type(ResourceAnyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return resource_any_check(self) ? PyLong_FromVoidPtr(self->native) : NULL;
+    wasmtime_component_resource_type_t *type = NULL;
+    LOCK(self);
+    if (self->native != NULL) {
+        type = wasmtime_component_resource_any_type(self->native);
+    }
+    UNLOCK();
+    if (type == NULL) {
+        resource_any_refuse(self);
+        return NULL;
+    }
+    PyObject *address = PyLong_FromVoidPtr(type);
+    if (address == NULL) {
+        wasmtime_component_resource_type_delete(type);
+    }
+    return address;
 }
 
 static PyMethodDef resource_any_methods[] = {
     {"_drop", (PyCFunction)resource_any_drop, METH_O, "_drop($self, store, /)\n--\n\nSee ResourceAny.drop."},
     {"_to_host", (PyCFunction)resource_any_to_host, METH_O,
      "_to_host($self, store, /)\n--\n\nSee ResourceAny.to_host."},
+    {"_type", (PyCFunction)resource_any_type, METH_NOARGS,
+     "_type($self, /)\n--\n\nAddress of a wasmtime_component_resource_type_t, which the caller owns."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef resource_any_getset[] = {
     {"_owned", (getter)resource_any_owned, NULL, NULL, NULL},
-    {"_address", (getter)resource_any_address, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot resource_any_slots[] = {
@@ -375,16 +400,18 @@ expire_borrows(StoreObject *store, PyObject *borrows)
 {
     for (Py_ssize_t i = 0; i < PyList_Size(borrows); i++) {
         ResourceAnyObject *any = (ResourceAnyObject *)PyList_GetItem(borrows, i);
-        if (any->native != NULL) {
+        wasmtime_component_resource_any_t *native = any->native;
+        if (native != NULL) {
             /* Fails when the callee gave it back by itself: nothing is left to be done then. */
-            wasmtime_error_t *error =
-                wasmtime_component_resource_any_drop(store->context, any->native);
+            wasmtime_error_t *error = wasmtime_component_resource_any_drop(store->context, native);
             if (error != NULL) {
                 wasmtime_error_delete(error);
             }
-            wasmtime_component_resource_any_delete(any->native);
+            LOCK(any);
             any->native = NULL;
-            any->expired = true;
+            flag(any->expired, true);
+            UNLOCK();
+            wasmtime_component_resource_any_delete(native);
         }
     }
     Py_DECREF(borrows);
@@ -395,7 +422,7 @@ expire_borrows(StoreObject *store, PyObject *borrows)
 typedef struct {
     ItemObject item;
     wasmtime_component_func_t native;
-    ProgramObject *program; /* compiled when it is first needed */
+    ProgramObject *program; /* once: compiled when it is first needed */
     vectorcallfunc vectorcall;
     PyObject *name; /* str or NULL */
     bool tagged;
@@ -417,14 +444,15 @@ component_func_compile(ComponentFuncObject *self, StoreObject *store)
     if (program != NULL) {
         /* Only who is inside of the store gets here: nobody else sets it meanwhile. */
         if (self->program == NULL) {
-            self->program = program;
+            publish(self->program, program);
         }
         else {
             Py_DECREF(program);
         }
+        program = self->program;
     }
     store_leave(store);
-    return program != NULL ? self->program : NULL;
+    return program;
 }
 
 static NOINLINE PyObject *
@@ -485,7 +513,7 @@ static PyObject *
 component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *const *arguments,
                     Py_ssize_t count)
 {
-    ProgramObject *program = self->program;
+    ProgramObject *program = published(self->program);
     if (UNLIKELY(program == NULL) && (program = component_func_compile(self, store)) == NULL) {
         return NULL;
     }
@@ -579,8 +607,8 @@ component_func_call_by_name(PyObject *object, PyObject *const *arguments, Py_ssi
     if (store == NULL) {
         return NULL;
     }
-    ProgramObject *program = self->program ? self->program : component_func_compile(self, store);
-    if (program == NULL) {
+    ProgramObject *program = published(self->program);
+    if (program == NULL && (program = component_func_compile(self, store)) == NULL) {
         return NULL;
     }
     PyObject **values = PyMem_RawCalloc((size_t)program->params + 1, sizeof(PyObject *));
@@ -724,7 +752,7 @@ component_func_post_return(PyObject *self, PyObject *const *arguments, Py_ssize_
         || (store = storelike(given[0])) == NULL || !item_check((ItemObject *)self, store)) {
         return NULL;
     }
-    if (UNLIKELY(store->context == NULL)) {
+    if (UNLIKELY(glimpse(store->context) == NULL)) {
         store_refuse(store);
         return NULL;
     }

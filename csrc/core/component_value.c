@@ -651,17 +651,14 @@ record_field(PyObject *value, const ComponentEdge *edge, bool dict, const Compon
 {
     PyObject *found;
     if (dict) {
-        found = PyDict_GetItemWithError(value, edge->attribute);
-        if (found == NULL && !PyErr_Occurred()) {
-            found = PyDict_GetItemWithError(value, edge->name);
+        int status = PyDict_GetItemRef(value, edge->attribute, &found);
+        if (status == 0) {
+            status = PyDict_GetItemRef(value, edge->name, &found);
         }
-        if (found != NULL) {
-            return Py_NewRef(found);
-        }
-        if (!PyErr_Occurred()) {
+        if (status == 0) {
             refuse_component(path, PyExc_TypeError, "the dict lacks the field '%U'", edge->name);
         }
-        return NULL;
+        return found;
     }
     found = PyObject_GetAttr(value, edge->attribute);
     if (LIKELY(found != NULL)) {
@@ -687,9 +684,13 @@ static NOINLINE bool
 refuse_unknown_fields(const ProgramObject *program, const ComponentNode *node, PyObject *value,
                       const ComponentPath *path)
 {
-    PyObject *key, *ignored;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(value, &position, &key, &ignored)) {
+    PyObject *keys = PyDict_Keys(value); /* a list of our own: comparing may run Python code */
+    if (keys == NULL) {
+        return false;
+    }
+    bool all_known = true;
+    for (Py_ssize_t k = 0; all_known && k < PyList_Size(keys); k++) {
+        PyObject *key = PyList_GetItem(keys, k);
         bool known = false;
         for (uint32_t i = 0; i < node->count && !known; i++) {
             const ComponentEdge *edge = &program->edges[node->edges + i];
@@ -698,10 +699,12 @@ refuse_unknown_fields(const ProgramObject *program, const ComponentNode *node, P
                         || PyUnicode_Compare(key, edge->attribute) == 0);
         }
         if (!known) {
-            return refuse_component(path, PyExc_TypeError, "the record has no field %R", key);
+            all_known = refuse_component(path, PyExc_TypeError, "the record has no field %R", key);
         }
     }
-    return refuse_component(path, PyExc_TypeError, "the dict names a field twice");
+    Py_DECREF(keys);
+    return all_known
+           && refuse_component(path, PyExc_TypeError, "the dict names a field twice");
 }
 
 static bool

@@ -3,7 +3,7 @@
 typedef struct {
     ItemObject item;
     wasmtime_func_t native;
-    Signature *signature; /* compiled when it is first needed */
+    Signature *signature; /* once: compiled when it is first needed */
     vectorcallfunc vectorcall;
 } FuncObject;
 
@@ -54,10 +54,11 @@ func_read_signature(FuncObject *self, StoreObject *store)
         signature_release(signature);
     }
     else if (signature != NULL) {
-        self->signature = signature;
+        publish(self->signature, signature);
     }
+    signature = signature != NULL ? self->signature : NULL;
     store_leave(store);
-    return signature != NULL ? self->signature : NULL;
+    return signature;
 }
 
 static NOINLINE PyObject *
@@ -213,7 +214,7 @@ static inline PyObject *
 func_call(StoreObject *store, FuncObject *self, PyObject *const *arguments, Py_ssize_t count,
           bool keep_gil)
 {
-    Signature *signature = self->signature;
+    const Signature *signature = published(self->signature);
     if (UNLIKELY(signature == NULL)) {
         signature = func_read_signature(self, store);
         if (signature == NULL) {
@@ -280,7 +281,7 @@ func_init_native(FuncObject *self, PyObject *args)
     if (store == NULL) {
         return NULL;
     }
-    if (self->item.home != NULL) {
+    if (published(self->item.home) != NULL) {
         PyErr_SetString(PyExc_ValueError, "already initialized");
         return NULL;
     }
@@ -303,28 +304,31 @@ func_init_native(FuncObject *self, PyObject *args)
         return NULL;
     }
     wasm_functype_t *type = (wasm_functype_t *)(uintptr_t)functype;
+    wasmtime_func_t native;
     if (host->signature->raw) {
-        wasmtime_func_new_unchecked(store->context, type, host_call_raw, host, NULL, &self->native);
+        wasmtime_func_new_unchecked(store->context, type, host_call_raw, host, NULL, &native);
     }
     else {
-        wasmtime_func_new(store->context, type, host_call_checked, host, NULL, &self->native);
+        wasmtime_func_new(store->context, type, host_call_checked, host, NULL, &native);
     }
-    self->item.home = Py_NewRef(store->home);
-    self->signature = signature_share(host->signature);
-    self->vectorcall = func_vectorcall;
+    bool fine = item_become(&self->item, store, &native, sizeof(native));
+    if (fine) {
+        publish(self->signature, signature_share(host->signature));
+    }
     store_leave(store);
     Py_DECREF(host);
-    Py_RETURN_NONE;
+    return fine ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *
 func_arity(FuncObject *self, void *Py_UNUSED(closure))
 {
-    if (self->item.home == NULL) {
+    if (published(self->item.home) == NULL) {
         item_refuse(&self->item);
         return NULL;
     }
-    if (self->signature == NULL) {
+    const Signature *signature = published(self->signature);
+    if (signature == NULL) {
         PyObject *store = PyObject_CallNoArgs(self->item.home);
         if (store == NULL) {
             return NULL;
@@ -334,14 +338,13 @@ func_arity(FuncObject *self, void *Py_UNUSED(closure))
             PyErr_SetString(PyExc_ValueError, "the store of this function is gone");
             return NULL;
         }
-        Signature *signature = func_read_signature(self, (StoreObject *)store);
+        signature = func_read_signature(self, (StoreObject *)store);
         Py_DECREF(store);
         if (signature == NULL) {
             return NULL;
         }
     }
-    return Py_BuildValue("(II)", (unsigned)self->signature->params,
-                         (unsigned)self->signature->results);
+    return Py_BuildValue("(II)", (unsigned)signature->params, (unsigned)signature->results);
 }
 
 static PyObject *
@@ -380,7 +383,7 @@ func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
                         "bind() takes a Store: a Caller ends with the call that it was made for");
         return NULL;
     }
-    if (self->signature == NULL && func_read_signature(self, store) == NULL) {
+    if (published(self->signature) == NULL && func_read_signature(self, store) == NULL) {
         return NULL;
     }
     BoundFuncObject *bound = (BoundFuncObject *)type_alloc(state.BoundFunc);

@@ -3,13 +3,13 @@
 typedef struct {
     ItemObject item;
     wasmtime_global_t native;
-    uint8_t kind_known; /* 0: not read yet, else kind + 1 */
+    uint8_t kind_known; /* inside: 0: not read yet, else kind + 1 */
 } GlobalObject;
 
 typedef struct {
     ItemObject item;
     wasmtime_table_t native;
-    uint8_t kind_known;
+    uint8_t kind_known; /* inside, as above */
 } TableObject;
 
 static inline uint8_t

@@ -8,16 +8,16 @@
 
 struct HandleObject {
     PyObject_HEAD
-    void *pointer; /* NULL once disowned */
+    void *pointer; /* NULL once disowned, which is done by who has the only reference */
     int kind;
-    PyObject *cdata; /* the same pointer for the cffi half */
+    PyObject *cdata; /* locked: the same pointer for the cffi half */
 };
 
 struct OwnerObject {
     PyObject_HEAD
-    HandleObject *handle; /* NULL before initialisation and after close() */
-    PyObject *engine;     /* the Engine that the object belongs to, if any */
-    bool closed;
+    HandleObject *handle; /* locked: NULL before initialisation and after close() */
+    PyObject *engine;     /* once: the Engine that the object belongs to, if any */
+    bool closed;          /* a flag */
 };
 
 typedef void (*drop_function)(void *);
@@ -145,16 +145,22 @@ handle_address(HandleObject *self, void *Py_UNUSED(closure))
 static PyObject *
 handle_pointer(HandleObject *self, void *Py_UNUSED(closure))
 {
-    if (self->pointer == NULL || self->cdata == NULL) {
-        Py_RETURN_NONE;
-    }
-    return Py_NewRef(self->cdata);
+    PyObject *cdata;
+    LOCK(self);
+    cdata = Py_XNewRef(self->pointer != NULL ? self->cdata : NULL);
+    UNLOCK();
+    return cdata != NULL ? cdata : Py_NewRef(Py_None);
 }
 
 static int
 handle_set_pointer(HandleObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    Py_XSETREF(self->cdata, Py_XNewRef(value));
+    PyObject *before;
+    LOCK(self);
+    before = self->cdata;
+    self->cdata = Py_XNewRef(value);
+    UNLOCK();
+    Py_XDECREF(before);
     return 0;
 }
 
@@ -167,13 +173,18 @@ handle_get_kind(HandleObject *self, void *Py_UNUSED(closure))
 static PyObject *
 handle_disown(HandleObject *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->pointer == NULL) {
+    void *pointer;
+    LOCK(self);
+    pointer = self->pointer;
+    self->pointer = NULL;
+    UNLOCK();
+    if (pointer == NULL) {
         PyErr_SetString(PyExc_ValueError, "already closed");
         return NULL;
     }
-    PyObject *address = PyLong_FromVoidPtr(self->pointer);
-    if (address != NULL) {
-        self->pointer = NULL;
+    PyObject *address = PyLong_FromVoidPtr(pointer);
+    if (address == NULL) {
+        handle_drop_function(self->kind)(pointer);
     }
     return address;
 }
@@ -205,15 +216,33 @@ static PyType_Spec handle_spec = {"wasmtime._core.Handle", sizeof(HandleObject),
 
 /* ------------------------------------------------------------------------------------ */
 
-/* A new reference to the Handle, or NULL with ValueError when there is none any more. */
+/* A new reference to the Handle; NULL without an exception when there is none. */
+static inline HandleObject *
+owner_hold(OwnerObject *self)
+{
+    HandleObject *handle;
+    LOCK(self);
+    handle = (HandleObject *)Py_XNewRef(self->handle);
+    UNLOCK();
+    return handle;
+}
+
+static NOINLINE void
+owner_refuse(OwnerObject *self)
+{
+    PyErr_SetString(PyExc_ValueError,
+                    glimpse(self->closed) ? "already closed" : "never initialized");
+}
+
+/* As above, but NULL with ValueError. */
 static HandleObject *
 owner_use(OwnerObject *self)
 {
-    if (UNLIKELY(self->handle == NULL)) {
-        PyErr_SetString(PyExc_ValueError, self->closed ? "already closed" : "never initialized");
-        return NULL;
+    HandleObject *handle = owner_hold(self);
+    if (UNLIKELY(handle == NULL)) {
+        owner_refuse(self);
     }
-    return (HandleObject *)Py_NewRef(self->handle);
+    return handle;
 }
 
 /* As above, for an argument that should be an Owner of a `kind`. */
@@ -221,16 +250,31 @@ static HandleObject *
 owner_argument(PyObject *object, int kind, const char *what, const char *class_name)
 {
     if (LIKELY(PyObject_TypeCheck(object, state.Owner))) {
-        HandleObject *handle = ((OwnerObject *)object)->handle;
-        if (LIKELY(handle != NULL && handle->kind == kind)) {
-            return (HandleObject *)Py_NewRef(handle);
+        HandleObject *handle = owner_use((OwnerObject *)object);
+        if (LIKELY(handle == NULL || handle->kind == kind)) {
+            return handle;
         }
-        if (handle == NULL) {
-            return owner_use((OwnerObject *)object);
-        }
+        Py_DECREF(handle);
     }
     PyErr_Format(state.ArgumentTypeError, "%s must be a %s, not %.200s", what, class_name,
                  type_name(object));
+    return NULL;
+}
+
+/* Whether it may be given a native object; under its lock. Not after close() either: what was made
+ * with the first native object (stores and modules of an engine) takes this object's identity for
+ * that object's. */
+static bool
+owner_is_vacant(OwnerObject *self)
+{
+    return self->handle == NULL && !self->closed;
+}
+
+static NOINLINE PyObject *
+owner_refuse_second(OwnerObject *self)
+{
+    PyErr_SetString(PyExc_ValueError,
+                    glimpse(self->closed) ? "already closed" : "already initialized");
     return NULL;
 }
 
@@ -241,17 +285,17 @@ owner_adopt(OwnerObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!|O:_own", state.Handle, &handle, &engine)) {
         return NULL;
     }
-    /* Not after close() either: what was made with the first native object (stores and modules
-     * of an engine) takes this object's identity for that object's. */
-    if (self->handle != NULL || self->closed) {
-        PyErr_SetString(PyExc_ValueError, self->closed ? "already closed" : "already initialized");
-        return NULL;
+    bool vacant;
+    LOCK(self);
+    vacant = owner_is_vacant(self);
+    if (vacant) {
+        if (engine != NULL && engine != Py_None && self->engine == NULL) {
+            publish(self->engine, Py_NewRef(engine));
+        }
+        self->handle = (HandleObject *)Py_NewRef(handle);
     }
-    self->handle = (HandleObject *)Py_NewRef(handle);
-    if (engine != NULL && engine != Py_None) {
-        Py_XSETREF(self->engine, Py_NewRef(engine));
-    }
-    Py_RETURN_NONE;
+    UNLOCK();
+    return vacant ? Py_NewRef(Py_None) : owner_refuse_second(self);
 }
 
 static PyObject *
@@ -263,26 +307,38 @@ owner_py_use(OwnerObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 owner_close(OwnerObject *self, PyObject *Py_UNUSED(ignored))
 {
-    self->closed = true;
-    Py_CLEAR(self->handle);
+    HandleObject *handle;
+    LOCK(self);
+    flag(self->closed, true);
+    handle = self->handle;
+    self->handle = NULL;
+    UNLOCK();
+    Py_XDECREF(handle);
     Py_RETURN_NONE;
 }
 
 static PyObject *
 owner_release(OwnerObject *self, PyObject *Py_UNUSED(ignored))
 {
-    HandleObject *handle = owner_use(self);
+    HandleObject *handle;
+    bool alone;
+    LOCK(self);
+    /* References are given out under this lock alone: who has none yet can get none now. */
+    handle = self->handle;
+    alone = handle != NULL && Py_REFCNT(handle) == 1;
+    if (alone) {
+        flag(self->closed, true);
+        self->handle = NULL;
+    }
+    UNLOCK();
     if (handle == NULL) {
+        owner_refuse(self);
         return NULL;
     }
-    if (Py_REFCNT(handle) > 2) {
-        Py_DECREF(handle);
-        PyErr_Format(PyExc_ValueError, "%.200s is in use by another thread",
-                     type_name(self));
+    if (!alone) {
+        PyErr_Format(PyExc_ValueError, "%.200s is in use by another thread", type_name(self));
         return NULL;
     }
-    self->closed = true;
-    Py_CLEAR(self->handle);
     return (PyObject *)handle;
 }
 
@@ -366,30 +422,40 @@ engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* As owner_adopt(), with the configuration: nobody finds the one without the other. */
 static PyObject *
-engine_configure(EngineObject *self, PyObject *args)
+engine_adopt(EngineObject *self, PyObject *args)
 {
+    PyObject *handle;
     int epochs, epochs_explicit, memory_may_move;
     Py_ssize_t wasm_stack;
     unsigned long long memory_reservation;
-    if (!PyArg_ParseTuple(args, "ppnpK:_configure", &epochs, &epochs_explicit, &wasm_stack,
-                          &memory_may_move, &memory_reservation)) {
+    if (!PyArg_ParseTuple(args, "O!ppnpK:_own_configured", state.Handle, &handle, &epochs,
+                          &epochs_explicit, &wasm_stack, &memory_may_move, &memory_reservation)) {
         return NULL;
     }
-    self->memory_may_move = memory_may_move != 0;
-    self->memory_reservation = memory_reservation;
-    self->epochs = epochs != 0;
-    self->epochs_explicit = epochs_explicit != 0;
-    self->wasm_stack = (uintptr_t)wasm_stack;
-    Py_RETURN_NONE;
+    bool vacant;
+    LOCK(self);
+    vacant = owner_is_vacant(&self->owner);
+    if (vacant) {
+        self->memory_may_move = memory_may_move != 0;
+        self->memory_reservation = memory_reservation;
+        self->epochs = epochs != 0;
+        self->epochs_explicit = epochs_explicit != 0;
+        self->wasm_stack = (uintptr_t)wasm_stack;
+        self->owner.handle = (HandleObject *)Py_NewRef(handle);
+    }
+    UNLOCK();
+    return vacant ? Py_NewRef(Py_None) : owner_refuse_second(&self->owner);
 }
 
 static PyMethodDef engine_methods[] = {
     {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
      "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
-    {"_configure", (PyCFunction)engine_configure, METH_VARARGS,
-     "_configure($self, epochs, epochs_explicit, wasm_stack, memory_may_move, memory_reservation, /)\n--\n\n"
-     "What the core must know of the configuration."},
+    {"_own_configured", (PyCFunction)engine_adopt, METH_VARARGS,
+     "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, memory_may_move, "
+     "memory_reservation, /)\n--\n\n"
+     "As _own(), with what the core must know of the configuration."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -4,7 +4,7 @@
 typedef struct {
     ItemObject item;
     wasmtime_instance_t native;
-    PyObject *exports; /* InstanceExports, made when first asked for */
+    PyObject *exports; /* once: InstanceExports, made when first asked for */
     PyObject *module;  /* the Module it was made from, for the names; may be NULL */
 } InstanceObject;
 
@@ -65,8 +65,8 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
              const char *role, Py_ssize_t index)
 {
     *lent = NULL;
-    if (PyObject_TypeCheck(object, state.Memory_base) && ((ItemObject *)object)->home == NULL
-        && PyObject_HasAttrString(object, "_shared")) {
+    if (PyObject_TypeCheck(object, state.Memory_base)
+        && published(((ItemObject *)object)->home) == NULL && PyObject_HasAttrString(object, "_shared")) {
         /* A shared memory in the form of a Memory. */
         PyObject *shared = PyObject_GetAttrString(object, "_shared");
         bool fine = shared != NULL && !PyObject_TypeCheck(shared, state.Item_base)
@@ -108,22 +108,25 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
     }
     if (PyObject_TypeCheck(object, state.Owner)) {
         OwnerObject *owner = (OwnerObject *)object;
-        if (owner->handle != NULL && owner->handle->kind == KIND_SHARED_MEMORY) {
-            if (owner->engine != store->owner.engine) {
+        HandleObject *handle = owner_hold(owner);
+        if (handle != NULL && handle->kind == KIND_SHARED_MEMORY) {
+            if (published(owner->engine) != store->owner.engine) {
+                Py_DECREF(handle);
                 PyErr_Format(state.WasmtimeError,
                              "%s %zd: this shared memory belongs to another engine than the store",
                              role, index);
                 return false;
             }
-            *lent = (HandleObject *)Py_NewRef(owner->handle);
+            *lent = handle;
             out->kind = WASMTIME_EXTERN_SHAREDMEMORY;
-            out->of.sharedmemory = owner->handle->pointer;
+            out->of.sharedmemory = handle->pointer;
             return true;
         }
-        if (owner->handle == NULL && PyObject_TypeCheck(object, (PyTypeObject *)state.SharedMemory)) {
+        if (handle == NULL && PyObject_TypeCheck(object, (PyTypeObject *)state.SharedMemory)) {
             PyErr_SetString(PyExc_ValueError, "already closed");
             return false;
         }
+        Py_XDECREF(handle);
     }
     PyErr_Format(PyExc_TypeError,
                  "%s %zd: expected a Func, Global, Memory, SharedMemory, Tag, or Table, not %.200s",
@@ -177,7 +180,7 @@ instance_wrap(StoreObject *store, const wasmtime_instance_t *native, PyObject *m
 static bool
 check_engine(StoreObject *store, PyObject *owner, const char *what)
 {
-    if (((OwnerObject *)owner)->engine == store->owner.engine) {
+    if (published(((OwnerObject *)owner)->engine) == store->owner.engine) {
         return true;
     }
     PyErr_Format(state.WasmtimeError,
@@ -198,7 +201,7 @@ instance_init_native(InstanceObject *self, PyObject *args)
     if (store == NULL) {
         return NULL;
     }
-    if (self->item.home != NULL) {
+    if (published(self->item.home) != NULL) {
         PyErr_SetString(PyExc_ValueError, "already initialized");
         return NULL;
     }
@@ -238,15 +241,9 @@ instance_init_native(InstanceObject *self, PyObject *args)
         wasmtime_error_t *error = wasmtime_instance_new(store->context, handle->pointer, externs,
                                                         (size_t)count, &made, &trap);
         native_end(store, &call);
-        if (!native_outcome(store, &call, error, trap)) {
-            /* the exception is set */
-        }
-        else if (self->item.home != NULL) { /* by what the start function called */
-            PyErr_SetString(PyExc_ValueError, "already initialized");
-        }
-        else {
-            self->native = made;
-            self->item.home = Py_NewRef(store->home);
+        /* What the start function called may have initialised this object. */
+        if (native_outcome(store, &call, error, trap)
+            && item_become(&self->item, store, &made, sizeof(made))) {
             self->module = Py_NewRef(module);
             result = Py_NewRef(Py_None);
         }
@@ -333,20 +330,22 @@ instance_exports(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
         || (store = storelike(given[0])) == NULL || !item_check(&self->item, store)) {
         return NULL;
     }
-    if (LIKELY(self->exports != NULL && store->context != NULL)) {
-        return Py_NewRef(self->exports);
+    PyObject *exports = published(self->exports);
+    if (LIKELY(exports != NULL && glimpse(store->context) != NULL)) {
+        return Py_NewRef(exports);
     }
     if (!store_enter(store)) {
         return NULL;
     }
-    PyObject *exports = exports_new(store, self);
+    exports = exports_new(store, self);
+    if (exports != NULL && self->exports == NULL) {
+        publish(self->exports, Py_NewRef(exports));
+    }
+    else if (exports != NULL) { /* making them ran code that asked for them */
+        Py_DECREF(exports);
+        exports = Py_NewRef(self->exports);
+    }
     store_leave(store);
-    if (exports == NULL) {
-        return NULL;
-    }
-    if (self->exports == NULL) {
-        self->exports = Py_NewRef(exports);
-    }
     return exports;
 }
 
@@ -515,16 +514,18 @@ static PyType_Spec exports_spec = {
  * A Linker owns the native linker and, in `definitions`, the host functions defined in it.
  * A store that something was instantiated in through it keeps that list. Definitions and
  * uses exclude each other, for the native linker is not to be changed while it is read:
- * threads take turns, and what a definition itself runs may not come back to its linker. */
+ * threads take turns, and what a definition itself runs may not come back to its linker. What
+ * is looked up for a use (the definitions to keep, the ties) is looked up during it, or it might
+ * be that of another moment. */
 
 struct LinkerObject {
     OwnerObject owner;
-    PyObject *definitions; /* list of HostFunc */
-    char wasi;             /* WASI is defined here: stores must have been given theirs */
-    uintptr_t readers;     /* how many uses run */
-    uintptr_t writer;      /* the Thread that defines, 0 when none */
-    PyObject *tied_to;     /* identity of the store that all its items live in; NULL: there are
-                            * none; None: of several stores, Python knows which (`_ties`) */
+    PyObject *definitions; /* locked: list of HostFunc; of one use, as long as it runs */
+    char wasi;             /* a flag: WASI is defined here, stores must have been given theirs */
+    uintptr_t readers;     /* atomic: how many uses run */
+    uintptr_t writer;      /* atomic: the Thread that defines, 0 when none */
+    PyObject *tied_to;     /* locked: identity of the store that all its items live in; NULL: there
+                            * are none; None: of several stores, Python knows which (`_ties`) */
 };
 
 typedef struct {
@@ -734,12 +735,14 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
     PyObject *result = NULL;
     if (linker != NULL && check_engine(store, object, "linker")
         && check_engine(store, given[1], "module")
-        && (!self->wasi || store->has_wasi || check_wasi(given[1]))
-        && (self->tied_to == NULL || self->tied_to == store->home
-            || linker_check_ties(object, given[0], given[1]))
         && linker_read_begin(self)) {
-        result = instantiate(link_with_linker, linker->pointer, store, self->definitions,
-                             module->pointer, given[1]);
+        PyObject *tied_to = glimpse(self->tied_to); /* compared, not looked into */
+        if ((!glimpse(self->wasi) || glimpse(store->has_wasi) || check_wasi(given[1]))
+            && (tied_to == NULL || tied_to == store->home
+                || linker_check_ties(object, given[0], given[1]))) {
+            result = instantiate(link_with_linker, linker->pointer, store, self->definitions,
+                                 module->pointer, given[1]);
+        }
         linker_read_end(self);
         if (result == NULL && PyErr_ExceptionMatches(state.WasmtimeError)) {
             /* The library names one missing import; Python finds the others. */
@@ -763,20 +766,33 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
 static int
 linker_set_tied_to(LinkerObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    Py_XSETREF(self->tied_to, Py_XNewRef(value));
+    PyObject *before;
+    LOCK(self);
+    before = self->tied_to;
+    flag(self->tied_to, Py_XNewRef(value));
+    UNLOCK();
+    Py_XDECREF(before);
     return 0;
 }
 
 static PyObject *
 linker_get_tied_to(LinkerObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->tied_to ? self->tied_to : Py_None);
+    PyObject *value;
+    LOCK(self);
+    value = Py_NewRef(self->tied_to ? self->tied_to : Py_None);
+    UNLOCK();
+    return value;
 }
 
 static PyObject *
 linker_get_definitions(LinkerObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->definitions ? self->definitions : Py_None);
+    PyObject *value;
+    LOCK(self);
+    value = Py_NewRef(self->definitions ? self->definitions : Py_None);
+    UNLOCK();
+    return value;
 }
 
 /* A new list instead of the old one, which those who keep it keep as it was. */
@@ -787,7 +803,12 @@ linker_set_definitions(LinkerObject *self, PyObject *value, void *Py_UNUSED(clos
         PyErr_SetString(PyExc_TypeError, "_definitions must be a list");
         return -1;
     }
-    Py_XSETREF(self->definitions, Py_NewRef(value));
+    PyObject *before;
+    LOCK(self);
+    before = self->definitions;
+    self->definitions = Py_NewRef(value);
+    UNLOCK();
+    Py_XDECREF(before);
     return 0;
 }
 
@@ -890,7 +911,7 @@ pre_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count, 
     }
     PyObject *result = NULL;
     if (check_engine(store, object, "InstancePre")
-        && (!self->wasi || store->has_wasi || check_wasi(self->module))) {
+        && (!self->wasi || glimpse(store->has_wasi) || check_wasi(self->module))) {
         result = instantiate(link_with_pre, handle->pointer, store, self->definitions, NULL,
                              self->module);
     }
@@ -906,15 +927,23 @@ pre_init_native(InstancePreObject *self, PyObject *args)
                           &module)) {
         return NULL;
     }
-    if (self->owner.handle != NULL) {
+    PyObject *definitions = linker_get_definitions((LinkerObject *)linker, NULL);
+    bool first;
+    LOCK(self);
+    first = self->owner.engine == NULL;
+    if (first) {
+        self->definitions = definitions;
+        self->module = Py_NewRef(module);
+        self->wasi = glimpse(((LinkerObject *)linker)->wasi);
+        publish(self->owner.engine, Py_XNewRef(((OwnerObject *)linker)->engine));
+        self->owner.handle = (HandleObject *)Py_NewRef(handle);
+    }
+    UNLOCK();
+    if (!first) {
+        Py_DECREF(definitions);
         PyErr_SetString(PyExc_ValueError, "already initialized");
         return NULL;
     }
-    self->owner.handle = (HandleObject *)Py_NewRef(handle);
-    Py_XSETREF(self->owner.engine, Py_XNewRef(((OwnerObject *)linker)->engine));
-    Py_XSETREF(self->definitions, Py_NewRef(((LinkerObject *)linker)->definitions));
-    Py_XSETREF(self->module, Py_NewRef(module));
-    self->wasi = ((LinkerObject *)linker)->wasi;
     Py_RETURN_NONE;
 }
 

@@ -5,7 +5,7 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *home; /* NULL: never initialised */
+    PyObject *home; /* once, with the struct before it; NULL: never initialised */
 } ItemObject;
 
 /* The struct follows the head in every kind of item. */
@@ -14,7 +14,7 @@ typedef struct {
 static NOINLINE bool
 item_refuse(ItemObject *self)
 {
-    if (self->home == NULL) {
+    if (published(self->home) == NULL) {
         PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
         return false;
     }
@@ -25,13 +25,33 @@ item_refuse(ItemObject *self)
 static inline bool
 item_check(ItemObject *self, StoreObject *store)
 {
-    if (LIKELY(self->home == store->home && self->home != NULL)) {
+    PyObject *home = published(self->home);
+    if (LIKELY(home == published(store->home) && home != NULL)) {
         return true;
     }
-    if (store->context == NULL) {
+    if (glimpse(store->context) == NULL) {
         return store_refuse(store);
     }
     return item_refuse(self);
+}
+
+/* Let `self`, which was made without, be what `native` is; false with ValueError if it is something
+ * already, perhaps since a moment ago. */
+static bool
+item_become(ItemObject *self, StoreObject *store, const void *native, size_t size)
+{
+    bool first;
+    LOCK(self);
+    first = self->home == NULL;
+    if (first) {
+        memcpy(ITEM_NATIVE(self), native, size);
+        publish(self->home, Py_NewRef(store->home));
+    }
+    UNLOCK();
+    if (!first) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+    }
+    return first;
 }
 
 /* Inside the store, with the item checked; leave with store_leave(). NULL: exception set. */
@@ -56,7 +76,7 @@ item_dealloc(ItemObject *self)
 static PyObject *
 item_get_address(ItemObject *self, void *Py_UNUSED(closure))
 {
-    if (self->home == NULL) {
+    if (published(self->home) == NULL) {
         item_refuse(self);
         return NULL;
     }
@@ -66,7 +86,8 @@ item_get_address(ItemObject *self, void *Py_UNUSED(closure))
 static PyObject *
 item_get_home(ItemObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->home ? self->home : Py_None);
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
 }
 
 static size_t item_native_size(ItemObject *self);
@@ -83,12 +104,9 @@ item_set_native(ItemObject *self, PyObject *args)
     if (store == NULL) {
         return NULL;
     }
-    if (self->home != NULL) {
-        PyErr_SetString(PyExc_ValueError, "already initialized");
+    if (!item_become(self, store, (const void *)(uintptr_t)address, item_native_size(self))) {
         return NULL;
     }
-    memcpy(ITEM_NATIVE(self), (const void *)(uintptr_t)address, item_native_size(self));
-    self->home = Py_NewRef(store->home);
     Py_RETURN_NONE;
 }
 

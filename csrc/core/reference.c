@@ -11,7 +11,7 @@ enum { K_I8 = 0x40, K_I16 };
 static NOINLINE bool
 reference_refuse(ReferenceObject *self)
 {
-    if (self->home == NULL) {
+    if (published(self->home) == NULL) {
         PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
         return false;
     }
@@ -21,10 +21,11 @@ reference_refuse(ReferenceObject *self)
 static inline bool
 reference_check(ReferenceObject *self, StoreObject *store)
 {
-    if (LIKELY(self->home == store->home && self->home != NULL)) {
+    PyObject *home = published(self->home);
+    if (LIKELY(home == published(store->home) && home != NULL)) {
         return true;
     }
-    return store->context == NULL ? store_refuse(store) : reference_refuse(self);
+    return glimpse(store->context) == NULL ? store_refuse(store) : reference_refuse(self);
 }
 
 /* Inside the store, with the reference checked; leave with store_leave(). */
@@ -42,11 +43,12 @@ reference_enter(PyObject *self, PyObject *store_argument)
 static StoreObject *
 reference_enter_home(ReferenceObject *self)
 {
-    if (self->home == NULL) {
+    PyObject *home = published(self->home);
+    if (home == NULL) {
         reference_refuse(self);
         return NULL;
     }
-    PyObject *store = PyObject_CallNoArgs(self->home);
+    PyObject *store = PyObject_CallNoArgs(home);
     if (store == NULL) {
         return NULL;
     }
@@ -102,8 +104,8 @@ exnref_same(StoreObject *store, PyObject *a, PyObject *b)
 {
     ReferenceObject *x = (ReferenceObject *)a, *y = (ReferenceObject *)b;
     return PyObject_TypeCheck(a, state.Reference_base)
-           && PyObject_TypeCheck(b, state.Reference_base) && x->home == store->home
-           && y->home == store->home && x->value.kind == y->value.kind
+           && PyObject_TypeCheck(b, state.Reference_base) && published(x->home) == store->home
+           && published(y->home) == store->home && x->value.kind == y->value.kind
            && reference_raw(store, x) == reference_raw(store, y);
 }
 
@@ -561,7 +563,7 @@ aggregate_access(ReferenceObject *self, PyObject *key, PyObject *value)
     result = value == NULL ? PyList_New(count) : Py_NewRef(Py_None);
     for (Py_ssize_t i = 0; result != NULL && i < count; i++, start += step) {
         if (value != NULL) {
-            PyObject *one = Py_XNewRef(PyList_GetItem(values, i));
+            PyObject *one = PyList_GetItemRef(values, i);
             if (one == NULL || !aggregate_write(self, store, (size_t)start, one)) {
                 Py_CLEAR(result);
             }
@@ -647,7 +649,7 @@ values_lower(StoreObject *store, PyObject *list, const Signature *layout, bool r
     }
     for (size_t i = 0; i < count; i++) {
         /* Converting may run Python code, and that may find this list by way of the gc module. */
-        PyObject *value = Py_XNewRef(PyList_GetItem(list, (Py_ssize_t)i));
+        PyObject *value = PyList_GetItemRef(list, (Py_ssize_t)i);
         bool fine = value != NULL
                     && lower_field(store, value, layout->kinds[repeat ? 0 : i], &values[i],
                                    (Place){role, (Py_ssize_t)i + 1});
@@ -665,22 +667,28 @@ static PyObject *
 aggregate_fill(ReferenceObject *self, StoreObject *store, const wasmtime_val_t *value,
                uint8_t shape, Signature *layout)
 {
-    if (self->home != NULL) { /* by Python code that a conversion ran */
+    bool first;
+    LOCK(self);
+    first = self->home == NULL;
+    if (first) {
+        self->value = *value;
+        self->shape = shape;
+        self->layout = layout ? signature_share(layout) : NULL;
+        publish(self->home, Py_NewRef(store->home));
+    }
+    UNLOCK();
+    if (!first) { /* by Python code that a conversion ran, or by another thread */
         wasmtime_val_unroot((wasmtime_val_t *)value);
         PyErr_SetString(PyExc_ValueError, "already initialized");
         return NULL;
     }
-    self->value = *value;
-    self->shape = shape;
-    self->layout = layout ? signature_share(layout) : NULL;
-    self->home = Py_NewRef(store->home);
     Py_RETURN_NONE;
 }
 
 static StoreObject *
 aggregate_begin(ReferenceObject *self, PyObject *store_argument)
 {
-    if (self->home != NULL) {
+    if (published(self->home) != NULL) {
         PyErr_SetString(PyExc_ValueError, "already initialized");
         return NULL;
     }

@@ -8,7 +8,10 @@
  * it lives: the host functions made in it or linked into it (`kept`), the Python objects
  * behind its externrefs (`boxes`), its data, its output sinks. Native code holds plain
  * pointers to those, never counted ones, so that the garbage collector sees every reference
- * and collects a cycle through a store. They die after the native store, never before. */
+ * and collects a cycle through a store. They die after the native store, never before.
+ *
+ * Without the GIL (common.h), the fields of a Store belong to who is inside, where they do not say
+ * otherwise. */
 
 /* A Python object that WebAssembly holds as an externref. The library says when it dropped
  * the reference, possibly without the GIL; the box waits in `dropped` until the GIL is ours. */
@@ -24,15 +27,16 @@ typedef struct ExternBox {
 struct StoreObject {
     OwnerObject owner; /* only `engine` and `closed` are used: `store` is not shared */
     wasmtime_store_t *store;
-    wasmtime_context_t *context; /* NULL once closed */
+    wasmtime_context_t *context; /* a flag, outside: NULL once closed */
     HandleObject *engine_handle; /* keeps the native engine for the watchdog */
-    PyObject *home;              /* weak reference to this Store: identity of what lives in it */
+    PyObject *home;              /* once: weak reference to this Store, the identity of what lives
+                                  * in it */
     PyObject *weakrefs;
-    uintptr_t exports;       /* views of its memories that exist */
-    uintptr_t thread;        /* the Thread that is inside, 0 when none */
+    uintptr_t exports;       /* atomic: views of its memories that exist */
+    uintptr_t thread;        /* atomic: the Thread that is inside, 0 when none */
     uint32_t depth;          /* how often it entered */
     bool epochs;
-    bool has_wasi;           /* WASI's functions may be called: without, they would abort */
+    char has_wasi;           /* a flag: WASI's functions may be called; without, they would abort */
     bool interrupted;        /* the epoch callback ended the call because of the deadline */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
     PyObject *pending;       /* exception raised by Python below the innermost native call; or a
@@ -46,8 +50,8 @@ struct StoreObject {
     PyObject *kept;             /* dict: id -> host functions and linker definitions */
     PyObject *last_definitions; /* borrowed from `kept` */
     PyObject *sinks;            /* list of (OutputSink, callable), or NULL */
-    PyObject *data;
-    PyObject *context_cdata;
+    PyObject *data;          /* locked */
+    PyObject *context_cdata; /* locked */
 };
 
 /* The native call in progress was made through cffi, which released the GIL itself. */
@@ -63,9 +67,10 @@ static bool sinks_add(StoreObject *store, PyObject *pair);
 static NOINLINE bool
 store_refuse(StoreObject *self)
 {
-    if (self->context == NULL) {
-        PyErr_SetString(PyExc_ValueError,
-                        self->owner.closed ? "store: already closed" : "store: never initialized");
+    if (glimpse(self->context) == NULL) {
+        PyErr_SetString(PyExc_ValueError, glimpse(self->owner.closed)
+                                              ? "store: already closed"
+                                              : "store: never initialized");
     }
     else {
         PyErr_SetString(state.WasmtimeError,
@@ -75,33 +80,60 @@ store_refuse(StoreObject *self)
     return false;
 }
 
+/* The thread that is inside is this one, or nobody was and it is from here on. */
 static inline bool
-store_enter(StoreObject *self)
+store_claim(StoreObject *self)
 {
     uintptr_t me = (uintptr_t)&this_thread;
-    if (UNLIKELY(self->context == NULL)) {
-        return store_refuse(self);
-    }
 #ifdef Py_GIL_DISABLED
-    if (atomic_load_relaxed(&self->thread) != me && !atomic_claim(&self->thread, me)) {
-        return store_refuse(self);
-    }
-    if (UNLIKELY(self->context == NULL)) {
-        if (self->depth == 0) {
-            atomic_store(&self->thread, 0);
-        }
-        return store_refuse(self);
-    }
+    return atomic_load_relaxed(&self->thread) == me || atomic_claim(&self->thread, me);
 #else
     if (LIKELY(self->thread == 0)) {
         self->thread = me;
     }
-    else if (self->thread != me) {
+    return self->thread == me;
+#endif
+}
+
+/* Nobody is inside any more. */
+static inline void
+store_vacate(StoreObject *self)
+{
+#ifdef Py_GIL_DISABLED
+    atomic_store_release(&self->thread, 0);
+#else
+    self->thread = 0;
+#endif
+}
+
+static NOINLINE bool
+store_refuse_closed(StoreObject *self)
+{
+    if (self->depth == 0) {
+        store_vacate(self);
+    }
+    return store_refuse(self);
+}
+
+static inline bool
+store_enter(StoreObject *self)
+{
+    if (UNLIKELY(!store_claim(self))) {
         return store_refuse(self);
     }
-#endif
+    if (UNLIKELY(self->context == NULL)) {
+        return store_refuse_closed(self);
+    }
     self->depth++;
     return true;
+}
+
+/* Alone in the store, be it open or not: to make it or to close it. No native call may be made, and
+ * nothing enters meanwhile, this thread included; store_vacate() must follow. */
+static bool
+store_seize(StoreObject *self)
+{
+    return store_claim(self) && self->depth == 0;
 }
 
 static NOINLINE void
@@ -138,11 +170,7 @@ store_leave(StoreObject *self)
         store_free_dropped(self);
     }
     if (--self->depth == 0) {
-#ifdef Py_GIL_DISABLED
-        atomic_store(&self->thread, 0);
-#else
-        self->thread = 0;
-#endif
+        store_vacate(self);
     }
 }
 
@@ -414,8 +442,15 @@ store_delete(StoreObject *self)
         return;
     }
     wasmtime_store_t *store = self->store;
-    self->context = NULL;
+    PyObject *data, *cdata;
+    flag(self->context, NULL);
     self->store = NULL;
+    LOCK(self);
+    data = self->data;
+    cdata = self->context_cdata;
+    self->data = NULL;
+    self->context_cdata = NULL;
+    UNLOCK();
     sinks_detach(self);
     wasmtime_store_delete(store);
     while (self->boxes != NULL) {
@@ -433,9 +468,9 @@ store_delete(StoreObject *self)
     self->last_definitions = NULL;
     Py_CLEAR(self->kept);
     Py_CLEAR(self->sinks);
-    Py_CLEAR(self->data);
+    Py_XDECREF(data);
     Py_CLEAR(self->deadline_callback);
-    Py_CLEAR(self->context_cdata);
+    Py_XDECREF(cdata);
     Py_CLEAR(self->pending);
     Py_CLEAR(self->engine_handle);
 }
@@ -447,10 +482,6 @@ store_init_native(StoreObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!O:_init", state.Engine_base, &engine, &data)) {
         return NULL;
     }
-    if (self->store != NULL || self->owner.closed) {
-        PyErr_SetString(PyExc_ValueError, "store: already initialized");
-        return NULL;
-    }
     HandleObject *handle = owner_use((OwnerObject *)engine);
     if (handle == NULL) {
         return NULL;
@@ -458,47 +489,68 @@ store_init_native(StoreObject *self, PyObject *args)
     PyObject *kept = PyDict_New();
     PyObject *home = PyWeakref_NewRef((PyObject *)self, NULL);
     if (kept == NULL || home == NULL) {
-        Py_XDECREF(kept);
-        Py_XDECREF(home);
-        Py_DECREF(handle);
-        return NULL;
+        goto failed;
     }
-    Py_XSETREF(self->home, home);
-    Py_XSETREF(self->kept, kept);
-    Py_XSETREF(self->data, Py_NewRef(data));
-    Py_XSETREF(self->owner.engine, Py_NewRef(engine));
+    /* What may run Python code is behind us: nothing else gets hold of a half-made store. */
+    if (!store_seize(self)) {
+        store_refuse(self);
+        goto failed;
+    }
+    if (self->home != NULL || self->owner.closed) {
+        store_vacate(self);
+        PyErr_SetString(PyExc_ValueError, "store: already initialized");
+        goto failed;
+    }
     EngineObject *settings = (EngineObject *)engine;
+    self->kept = kept;
+    self->data = Py_NewRef(data);
+    self->owner.engine = Py_NewRef(engine);
+    self->engine_handle = handle;
     self->store = wasmtime_store_new(handle->pointer, self, NULL);
-    self->context = wasmtime_store_context(self->store);
     self->epochs = settings->epochs;
+    wasmtime_context_t *context = wasmtime_store_context(self->store);
     if (self->epochs) {
         self->deadline = settings->epochs_explicit ? 0 : DEADLINE_NEVER;
         wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
-        wasmtime_context_set_epoch_deadline(self->context, settings->epochs_explicit ? 0 : 1);
+        wasmtime_context_set_epoch_deadline(context, settings->epochs_explicit ? 0 : 1);
     }
-    self->engine_handle = handle;
+    publish(self->home, home);
+    publish(self->context, context);
+    store_vacate(self);
     Py_RETURN_NONE;
+failed:
+    Py_XDECREF(kept);
+    Py_XDECREF(home);
+    Py_DECREF(handle);
+    return NULL;
 }
 
 static PyObject *
 store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->thread != 0) {
+    if (glimpse(self->owner.closed)) { /* also by what closing it runs */
+        Py_RETURN_NONE;
+    }
+    if (!store_seize(self)) {
         PyErr_SetString(state.WasmtimeError,
-                        self->thread == (uintptr_t)&this_thread
+                        atomic_load_relaxed(&self->thread) == (uintptr_t)&this_thread
                             ? "store is in use: it cannot be closed by what it is running"
                             : "store is in use by another thread: it cannot be closed now");
         return NULL;
     }
-    if (atomic_load(&self->exports) != 0) {
+    uintptr_t exports = atomic_load(&self->exports);
+    if (exports == 0) {
+        flag(self->owner.closed, true);
+        store_delete(self);
+    }
+    store_vacate(self);
+    if (exports != 0) {
         PyErr_Format(PyExc_BufferError,
                      "store: %zu views of its memories exist; release them (del, or "
                      "memoryview.release()) before closing it",
-                     (size_t)self->exports);
+                     (size_t)exports);
         return NULL;
     }
-    self->owner.closed = true;
-    store_delete(self);
     Py_RETURN_NONE;
 }
 
@@ -522,7 +574,7 @@ static int
 store_clear(StoreObject *self)
 {
     if (self->depth == 0 && atomic_load(&self->exports) == 0) {
-        self->owner.closed = true;
+        flag(self->owner.closed, true);
         store_delete(self);
         Py_CLEAR(self->owner.engine);
     }
@@ -555,11 +607,14 @@ store_dealloc(StoreObject *self)
 static PyObject *
 store_get_data(StoreObject *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->context == NULL) {
+    PyObject *data;
+    LOCK(self);
+    data = Py_XNewRef(self->data);
+    UNLOCK();
+    if (data == NULL) {
         store_refuse(self);
-        return NULL;
     }
-    return Py_NewRef(self->data);
+    return data;
 }
 
 static PyObject *
@@ -598,61 +653,61 @@ store_set_deadline_callback(StoreObject *self, PyObject *callback)
     if (!store_enter(self)) {
         return NULL;
     }
-    Py_XSETREF(self->deadline_callback, callback == Py_None ? NULL : Py_NewRef(callback));
+    PyObject *before = self->deadline_callback;
+    self->deadline_callback = callback == Py_None ? NULL : Py_NewRef(callback);
     store_leave(self);
+    Py_XDECREF(before);
     Py_RETURN_NONE;
 }
 
 static PyObject *
 store_py_keep(StoreObject *self, PyObject *object)
 {
-    if (self->kept == NULL) {
-        store_refuse(self);
+    if (!store_enter(self)) {
         return NULL;
     }
-    if (!store_keep(self, object)) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    bool fine = store_keep(self, object);
+    store_leave(self);
+    return fine ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *
 store_add_sink(StoreObject *self, PyObject *pair)
 {
-    if (self->context == NULL) {
-        store_refuse(self);
+    if (!store_enter(self)) {
         return NULL;
     }
-    if (!sinks_add(self, pair)) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    bool fine = sinks_add(self, pair);
+    store_leave(self);
+    return fine ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *
 store_get_is_open(StoreObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->context != NULL);
+    return PyBool_FromLong(glimpse(self->context) != NULL);
 }
 
 static PyObject *
 store_get_address(StoreObject *self, void *Py_UNUSED(closure))
 {
-    if (self->store == NULL) {
+    wasmtime_store_t *store = glimpse(self->store);
+    if (store == NULL) {
         store_refuse(self);
         return NULL;
     }
-    return PyLong_FromVoidPtr(self->store);
+    return PyLong_FromVoidPtr(store);
 }
 
 static PyObject *
 store_get_context_address(StoreObject *self, void *Py_UNUSED(closure))
 {
-    if (self->context == NULL) {
+    wasmtime_context_t *context = glimpse(self->context);
+    if (context == NULL) {
         store_refuse(self);
         return NULL;
     }
-    return PyLong_FromVoidPtr(self->context);
+    return PyLong_FromVoidPtr(context);
 }
 
 static PyMethodDef store_methods[] = {
@@ -674,7 +729,8 @@ static PyMethodDef store_methods[] = {
 static PyObject *
 store_get_home(StoreObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->home ? self->home : Py_None);
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
 }
 
 static PyGetSetDef store_getset[] = {
@@ -711,8 +767,8 @@ static PyType_Spec store_spec = {
 struct CallerObject {
     PyObject_HEAD
     StoreObject *store;
-    wasmtime_caller_t *caller; /* NULL in a StoreContext, and once expired */
-    bool valid;
+    wasmtime_caller_t *caller; /* inside: NULL in a StoreContext */
+    bool valid;                /* a flag: not expired; true while the store is entered alone */
 };
 
 static void
@@ -734,8 +790,7 @@ caller_traverse(CallerObject *self, visitproc visit, void *arg)
 static int
 caller_clear(CallerObject *self)
 {
-    self->valid = false;
-    self->caller = NULL;
+    flag(self->valid, false);
     Py_CLEAR(self->store);
     return 0;
 }
@@ -755,8 +810,7 @@ caller_new(PyObject *type, StoreObject *store, wasmtime_caller_t *caller)
 static inline void
 caller_expire(CallerObject *self)
 {
-    self->valid = false;
-    self->caller = NULL;
+    flag(self->valid, false);
 }
 
 static NOINLINE StoreObject *
@@ -777,11 +831,13 @@ storelike(PyObject *object)
     }
     if (PyObject_TypeCheck(object, state.Caller_base)) {
         CallerObject *caller = (CallerObject *)object;
-        if (LIKELY(caller->valid && caller->store->thread == (uintptr_t)&this_thread)) {
+        bool valid = glimpse(caller->valid);
+        if (LIKELY(valid
+                   && atomic_load_relaxed(&caller->store->thread) == (uintptr_t)&this_thread)) {
             return caller->store;
         }
-        PyErr_SetString(PyExc_ValueError, caller->valid ? "caller belongs to another thread"
-                                                        : "caller is no longer valid");
+        PyErr_SetString(PyExc_ValueError, valid ? "caller belongs to another thread"
+                                                : "caller is no longer valid");
         return NULL;
     }
     return storelike_refuse(object);
@@ -790,7 +846,7 @@ storelike(PyObject *object)
 static PyObject *
 caller_get_engine_store(CallerObject *self, void *Py_UNUSED(closure))
 {
-    if (!self->valid) {
+    if (!glimpse(self->valid)) {
         PyErr_SetString(PyExc_ValueError, "caller is no longer valid");
         return NULL;
     }
@@ -812,7 +868,7 @@ caller_export(CallerObject *self, PyObject *argument)
     if (name == NULL) {
         return NULL;
     }
-    if (!self->valid || self->caller == NULL) {
+    if (!glimpse(self->valid) || self->caller == NULL) {
         Py_RETURN_NONE;
     }
     StoreObject *store = storelike((PyObject *)self);
@@ -906,7 +962,11 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
         self->call.watched = watchdog_enter(store->engine_handle->pointer);
     }
     self->inside = true;
-    return Py_NewRef(store->context_cdata ? store->context_cdata : Py_None);
+    PyObject *cdata;
+    LOCK(store); /* somebody else may be setting the same */
+    cdata = Py_NewRef(store->context_cdata ? store->context_cdata : Py_None);
+    UNLOCK();
+    return cdata;
 }
 
 static PyObject *door_outcome(StoreObject *store, PyObject *pending, bool interrupted,

@@ -123,6 +123,9 @@ sleep_for_ever(void)
 static inline void
 callback_take_gil(PyThreadState *released)
 {
+#if PY_VERSION_HEX >= 0x030E0000 && !defined(Py_LIMITED_API)
+    PyEval_RestoreThread(released); /* sleeps for ever by itself, where there is need to */
+#else
     if (LIKELY(this_thread.is_main)) {
         PyEval_RestoreThread(released);
         return;
@@ -134,6 +137,7 @@ callback_take_gil(PyThreadState *released)
     }
     PyEval_RestoreThread(released);
     atomic_sub(&acquiring, 1);
+#endif
 }
 
 static void

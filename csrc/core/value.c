@@ -347,10 +347,10 @@ enum { SHAPE_OTHER, SHAPE_STRUCT, SHAPE_ARRAY, SHAPE_EXN };
  * array references are the same root under another name. */
 typedef struct {
     PyObject_HEAD
-    PyObject *home;
+    PyObject *home;       /* once, with `value` and `shape` before it, as in an Item */
     wasmtime_val_t value;
-    Signature *layout;    /* what the fields are, read when it is first needed */
-    size_t length_known;  /* 0: not read yet, else number of fields or elements + 1 */
+    Signature *layout;    /* inside: what the fields are, read when it is first needed */
+    size_t length_known;  /* inside: 0: not read yet, else number of fields or elements + 1 */
     uint8_t shape;
 } ReferenceObject;
 
@@ -398,7 +398,7 @@ reference_new(StoreObject *store, PyObject *type, const wasmtime_val_t *value, u
 static PyObject *
 reference_get_address(ReferenceObject *self, void *Py_UNUSED(closure))
 {
-    if (self->home == NULL) {
+    if (published(self->home) == NULL) {
         PyErr_SetString(PyExc_ValueError, "never initialized");
         return NULL;
     }
@@ -410,7 +410,7 @@ reference_get_address(ReferenceObject *self, void *Py_UNUSED(closure))
 static PyObject *
 reference_get_address_as(ReferenceObject *self, void *closure)
 {
-    if (self->home != NULL && self->shape != (uint8_t)(uintptr_t)closure) {
+    if (published(self->home) != NULL && self->shape != (uint8_t)(uintptr_t)closure) {
         PyErr_Format(PyExc_TypeError, "%.200s: does not refer to an object of its class",
                      type_name(self));
         return NULL;
@@ -421,7 +421,7 @@ reference_get_address_as(ReferenceObject *self, void *closure)
 static PyObject *
 reference_get_any_address(ReferenceObject *self, void *Py_UNUSED(closure))
 {
-    if (self->home != NULL && self->value.kind != K_ANYREF) {
+    if (published(self->home) != NULL && self->value.kind != K_ANYREF) {
         return reference_get_address_as(self, (void *)(uintptr_t)SHAPE_STRUCT);
     }
     return reference_get_address(self, NULL);
@@ -430,7 +430,8 @@ reference_get_any_address(ReferenceObject *self, void *Py_UNUSED(closure))
 static PyObject *
 reference_get_home(ReferenceObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->home ? self->home : Py_None);
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
 }
 
 /* `_make(store, kind, address)`: an object for the reference at `address`, whose root it takes. */
@@ -471,8 +472,9 @@ refuse_foreign(const char *what, PyObject *object)
 static NOINLINE bool
 refuse_reference(ReferenceObject *reference, uint8_t kind, Place place)
 {
-    uint8_t given = reference->value.kind;
-    bool convertible = reference->home != NULL
+    bool made = published(reference->home) != NULL;
+    uint8_t given = made ? reference->value.kind : kind;
+    bool convertible = made
                        && ((kind == K_EXTERNREF && given == K_ANYREF)
                            || (kind == K_ANYREF && given == K_EXTERNREF));
     if (!convertible) {
@@ -544,10 +546,11 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
     }
     if (PyObject_TypeCheck(value, state.Reference_base)) {
         ReferenceObject *reference = (ReferenceObject *)value;
-        if (reference->home == NULL || reference->value.kind != kind) {
+        PyObject *home = published(reference->home);
+        if (home == NULL || reference->value.kind != kind) {
             return refuse_reference(reference, kind, place);
         }
-        if (reference->home != store->home) {
+        if (home != store->home) {
             return refuse_foreign(place.role, value);
         }
         wasmtime_val_clone(&reference->value, out);

@@ -9,6 +9,7 @@ table ends with the store.
 from __future__ import annotations
 
 import itertools
+from _thread import allocate_lock
 from typing import Any, Callable, Optional, TypeVar
 
 from ._resource_type import ResourceType
@@ -20,6 +21,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: Numbers of types, far from those that programs choose by themselves.
 _type_numbers = itertools.count(0x7079_0000)
+_numbering = allocate_lock()
 
 
 def needs_store(function: _Function) -> _Function:
@@ -76,8 +78,9 @@ def class_for(cls: type) -> ResourceType:
     """
     The type of resources that a class implements; marks the class.
     """
-    if "_wit_resource" not in cls.__dict__:
-        cls._wit_resource = next(_type_numbers)  # type: ignore[attr-defined]
+    with _numbering:  # a class has one number, whichever linkers it is defined in at once
+        if "_wit_resource" not in cls.__dict__:
+            cls._wit_resource = next(_type_numbers)  # type: ignore[attr-defined]
     return ResourceType.host(cls._wit_resource)  # type: ignore[attr-defined]
 
 

@@ -5,6 +5,7 @@ Linkers: what components import, by name.
 from __future__ import annotations
 
 import weakref
+from _thread import RLock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Callable, Optional, Union
@@ -69,12 +70,15 @@ class Linker(core.Linker, Managed):
     Stands on ``wasmtime_component_linker_t``.
     """
 
+    _defining: Any = RLock()  # of a linker that was never initialised
     _child: Optional[weakref.ref[LinkerInstance]] = None
     _shadowing: bool = False
     _wasi: bool = False
     _wasi_http: bool = False
 
     def __init__(self, engine: Engine) -> None:
+        # Held while a LinkerInstance is opened, used or closed: its native one dies with it.
+        self._defining = RLock()
         handle = engine_handle(engine)
         pointer = lib.wasmtime_component_linker_new(handle.pointer)
         self._adopt("wasmtime_component_linker_t", pointer, engine)
@@ -110,12 +114,25 @@ class Linker(core.Linker, Managed):
         """
         The native linker, while nothing else uses it.
         """
-        self._assert_not_locked()
-        handle = self._begin(True)
+        with self._defining:
+            self._assert_not_locked()
+            handle = self._begin(True)
+            try:
+                yield handle.pointer
+            finally:
+                self._end(True)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """
+        Nothing changes the linker meanwhile.
+        """
+        self._begin(False)
         try:
-            yield handle.pointer
+            self._assert_not_locked()
+            yield
         finally:
-            self._end(True)
+            self._end(False)
 
     def close(self) -> None:
         """
@@ -124,8 +141,9 @@ class Linker(core.Linker, Managed):
         Raises:
             WasmtimeError: A `LinkerInstance` of it is open.
         """
-        self._assert_not_locked()
-        super().close()
+        with self._defining:
+            self._assert_not_locked()
+            super().close()
 
     @property
     def allow_shadowing(self) -> bool:
@@ -145,7 +163,7 @@ class Linker(core.Linker, Managed):
             raise TypeError(f"allow_shadowing must be a bool, not {type(allow).__name__}")
         with self._changing() as linker:
             lib.wasmtime_component_linker_allow_shadowing(linker, allow)
-        self._shadowing = allow
+            self._shadowing = allow
 
     def root(self) -> LinkerInstance:
         """
@@ -161,7 +179,7 @@ class Linker(core.Linker, Managed):
         """
         with self._changing() as linker:
             pointer = lib.wasmtime_component_linker_root(linker)
-        return LinkerInstance._open(pointer, self, self, ())
+            return LinkerInstance._open(pointer, self, self, ())
 
     def add_wasip2(self) -> None:
         """
@@ -178,7 +196,7 @@ class Linker(core.Linker, Managed):
         """
         with self._changing() as linker:
             check(lib.wasmtime_component_linker_add_wasip2(linker))
-        self._wasi = True
+            self._wasi = True
 
     def add_wasi_http(self) -> None:
         """
@@ -195,7 +213,7 @@ class Linker(core.Linker, Managed):
         """
         with self._changing() as linker:
             check(lib.wasmtime_component_linker_add_wasi_http(linker))
-        self._wasi_http = True
+            self._wasi_http = True
 
     def define_unknown_imports_as_traps(self, component: Component) -> None:
         """
@@ -220,7 +238,7 @@ class Linker(core.Linker, Managed):
                     linker, handle.pointer
                 )
             )
-        self._traps.update(map(_track, component.imports))
+            self._traps.update(map(_track, component.imports))
 
     def _component_handle(self, component: Component) -> Any:
         if not isinstance(component, Component):
@@ -259,19 +277,20 @@ class Linker(core.Linker, Managed):
         """
         self._assert_not_locked()
         self._component_handle(component)
-        if self._wasi or self._wasi_http:
-            self._check_wasi(store, component)
-        if self._defined:
-            self._check_supported(component)
-        try:
-            instance: Instance = core.component_instantiate(
-                self, store, component, component._waits
-            )
-        except WasmtimeError as error:
-            better = self._explain(component, error)
-            if better is None:
-                raise
-            raise better from error
+        with self._reading():
+            if self._wasi or self._wasi_http:
+                self._check_wasi(store, component)
+            if self._defined:
+                self._check_supported(component)
+            try:
+                instance: Instance = core.component_instantiate(
+                    self, store, component, component._waits
+                )
+            except WasmtimeError as error:
+                better = self._explain(component, error)
+                if better is None:
+                    raise
+                raise better from error
         instance._component = component
         return instance
 
@@ -605,6 +624,7 @@ class LinkerInstance:
 
     _pointer: Any = None
     _linker: Any
+    _defining: Any
     _handle: Any
     _parent: Any
     _path: tuple[str, ...]
@@ -623,6 +643,7 @@ class LinkerInstance:
         self = cls.__new__(cls)
         self._pointer = ffi.gc(pointer, lib.wasmtime_component_linker_instance_delete)
         self._linker = linker
+        self._defining = linker._defining
         self._handle = linker._use()
         self._parent = parent
         self._path = path
@@ -646,30 +667,32 @@ class LinkerInstance:
         """
         The native pointer, while nothing else uses the linker.
         """
-        if self._pointer is None:
-            raise ValueError("this LinkerInstance is closed: already closed")
-        if self.locked:
-            raise WasmtimeError(
-                "cannot use linker instance while it's in use by other instances: close the one "
-                "that add_instance() gave, best by a 'with' block"
-            )
-        self._linker._begin(True)
-        try:
-            yield self._pointer
-        finally:
-            self._linker._end(True)
+        with self._defining:
+            if self._pointer is None:
+                raise ValueError("this LinkerInstance is closed: already closed")
+            if self.locked:
+                raise WasmtimeError(
+                    "cannot use linker instance while it's in use by other instances: close the "
+                    "one that add_instance() gave, best by a 'with' block"
+                )
+            self._linker._begin(True)
+            try:
+                yield self._pointer
+            finally:
+                self._linker._end(True)
 
     def close(self) -> None:
         """
         End the definitions here. Using this object afterwards raises ValueError.
         """
-        child = self._child() if self._child is not None else None
-        if child is not None:
-            child.close()
-        if self._pointer is not None:
-            pointer, self._pointer = self._pointer, None
-            ffi.release(pointer)
-            self._handle = self._linker = self._parent = None
+        with self._defining:
+            child = self._child() if self._child is not None else None
+            if child is not None:
+                child.close()
+            if self._pointer is not None:
+                pointer, self._pointer = self._pointer, None
+                ffi.release(pointer)
+                self._handle = self._linker = self._parent = None
 
     def __enter__(self) -> LinkerInstance:
         return self
@@ -707,7 +730,8 @@ class LinkerInstance:
                     pointer, encoded, len(encoded), out
                 )
             )
-        return LinkerInstance._open(out[0], self._linker, self, (*self._path, _track(name)))
+            path = (*self._path, _track(name))
+            return LinkerInstance._open(out[0], self._linker, self, path)
 
     def add_module(self, name: str, module: Module) -> None:
         """
@@ -728,17 +752,18 @@ class LinkerInstance:
         if not isinstance(module, Module):
             raise ArgumentTypeError(f"module must be a Module, not {type(module).__name__}")
         handle = module._use()
-        if module._engine is not self._linker._engine:
-            raise WasmtimeError(
-                "module belongs to another engine than the linker: make both with the same Engine"
-            )
         with self._changing() as pointer:
+            if module._engine is not self._linker._engine:
+                raise WasmtimeError(
+                    "module belongs to another engine than the linker: make both with the same "
+                    "Engine"
+                )
             check(
                 lib.wasmtime_component_linker_instance_add_module(
                     pointer, encoded, len(encoded), handle.pointer
                 )
             )
-        self._note(name, "module")
+            self._note(name, "module")
 
     def add_resource(
         self, name: str, ty: ResourceType, dtor: Callable[[StoreContext, int], None]
@@ -764,6 +789,7 @@ class LinkerInstance:
             raise ArgumentTypeError(f"ty must be a ResourceType, not {type(ty).__name__}")
         host = core.ComponentHostFunc(dtor)
         self._add(
+            (name, "resource"),
             host,
             lambda pointer: lib.wasmtime_component_linker_instance_add_resource(
                 pointer,
@@ -775,7 +801,6 @@ class LinkerInstance:
                 ffi.NULL,
             ),
         )
-        self._note(name, "resource")
 
     def add_func(self, name: str, func: Callable[..., Any]) -> None:
         """
@@ -803,6 +828,7 @@ class LinkerInstance:
         encoded = encode_name(name, "name")
         host = core.ComponentHostFunc(func, tagged, pass_store)
         self._add(
+            (name, "func"),
             host,
             lambda pointer: lib.wasmtime_component_linker_instance_add_func(
                 pointer,
@@ -813,11 +839,10 @@ class LinkerInstance:
                 ffi.NULL,
             ),
         )
-        self._note(name, "func")
 
-    def _add(self, host: Any, add: Callable[[Any], Any]) -> None:
+    def _add(self, note: tuple[str, str], host: Any, add: Callable[[Any], Any]) -> None:
         """
-        Define by `add` what native code will reach `host` through.
+        Define by `add` what native code will reach `host` through; `note` is its name and kind.
         """
         with self._changing() as pointer:
             definitions = self._linker._definitions
@@ -828,6 +853,7 @@ class LinkerInstance:
             except BaseException:
                 definitions.remove(host)
                 raise
+            self._note(*note)
 
     def _note(self, name: str, what: str) -> None:
         self._linker._defined[(*self._path, _track(name))] = what

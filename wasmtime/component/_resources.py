@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._error import WasmtimeError
-from .._native import core, ffi, lib
+from .._native import core, ffi
 from .._store import Storelike
 from ._resource_type import ResourceType, _u32
 
@@ -36,8 +36,7 @@ class ResourceAny(core.ResourceAny):
 
         Stands on ``wasmtime_component_resource_any_type``.
         """
-        native = ffi.cast("wasmtime_component_resource_any_t *", self._address)
-        return ResourceType._take(lib.wasmtime_component_resource_any_type(native))
+        return ResourceType._take(ffi.cast("wasmtime_component_resource_type_t *", self._type()))
 
     @property
     def owned(self) -> bool:
