@@ -134,6 +134,7 @@ class GuestProfiler(Managed):
                     ffi.cast("wasmtime_store_t *", home._address),
                     nanoseconds,
                 )
+                del handle  # under the lock: `finish` must find nobody who holds it
 
     @contextmanager
     def sampling(self, store: Store) -> Iterator[GuestProfiler]:
