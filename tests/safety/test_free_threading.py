@@ -85,7 +85,7 @@ def test_one_of_many_initialises(kind: str) -> None:
 engines = [Engine() for _ in range(4)]
 stores = [Store(engine) for engine in engines]
 modules = [Module(engine, "(module)") for engine in engines]
-for _ in range(150):
+for _ in range(50):
     one = {kind}.__new__({kind})
     def initialise(n):
         {INITIALISERS[kind]}
@@ -189,7 +189,7 @@ module = Module(engine, '''
     (func (export "f") (param i32 f64) (result i64) (i64.const 7))
     (global (export "g") (mut f32) (f32.const 1.5))
     (table (export "t") 3 externref)''')
-for _ in range(100):
+for _ in range(50):
     store = Store(engine)
     instance = Instance(store, module, [])
     def ask():
@@ -295,7 +295,7 @@ def instantiate():
     linker.instantiate(Store(engine), empty)
 race(*map(refusals, (open_root, open_root, define, close, instantiate)), seconds=2)
 # At one moment, one of them gets it.
-for _ in range(200):
+for _ in range(50):
     roots = at_once(*[linker.root] * 4)
     opened = [each for each in roots if isinstance(each, wc.LinkerInstance)]
     assert len(opened) == 1, roots
@@ -309,7 +309,7 @@ def test_a_class_is_one_type_of_resources() -> None:
         WITH_COMPONENTS
         + """
 from wasmtime.component._host import class_for
-for _ in range(300):
+for _ in range(60):
     class Blob: pass
     types = at_once(*[lambda: class_for(Blob)] * 6)
     assert all(each == types[0] for each in types), types
