@@ -19,12 +19,14 @@ def spinner(engine=None, text='(func (export "spin") (loop (br 0)))', *imports):
     return lambda *a: f(store, *a)
 
 def interrupt_after(seconds, number=signal.SIGINT):
-    sent = []
+    sent, started = [], threading.Event()
     def send():
+        started.wait()  # the signal is for what comes after, not for the start of this thread
         time.sleep(seconds)
         sent.append(time.monotonic())
         os.kill(os.getpid(), number)
     threading.Thread(target=send, daemon=True).start()
+    started.set()
     return sent
 """
 
