@@ -20,7 +20,7 @@ from wasmtime import *
 
 #: For programs that do things in several threads at once.
 RACE = '''
-def race(*functions, seconds=1.0):
+def race(*functions, seconds=1.0, refusal="in use by another thread"):
     """Run functions again and again at once; only the refusal of what is in use is expected."""
     stop = time.monotonic() + seconds
     counts, wrong = [0] * len(functions), []
@@ -30,7 +30,7 @@ def race(*functions, seconds=1.0):
                 function()
                 counts[n] += 1
             except WasmtimeError as error:
-                if "in use" not in str(error):
+                if refusal not in str(error):
                     wrong.append(error)
             except ValueError as error:
                 if "closed" not in str(error):

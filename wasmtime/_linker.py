@@ -55,7 +55,44 @@ class _AllowShadowing:
         return repr(bool(self))
 
 
-class Linker(core.Linker, Managed):
+class LinkerBase(core.Linker, Managed):
+    """
+    What the linkers of modules and of components share: an engine, and turns. Not public.
+    """
+
+    @property
+    def engine(self) -> Engine:
+        """
+        The engine that this linker was made with.
+        """
+        engine: Engine = self._engine
+        return engine
+
+    @contextmanager
+    def _changing(self) -> Iterator[Any]:
+        """
+        The native linker, while nothing else uses it.
+        """
+        handle = self._begin(True)
+        try:
+            yield handle.pointer
+        finally:
+            self._end(True)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """
+        The native linker, while nothing changes it. What is looked up for a use of it, beside it,
+        is looked up inside: before or after it might not be the same.
+        """
+        handle = self._begin(False)
+        try:
+            yield handle.pointer
+        finally:
+            self._end(False)
+
+
+class Linker(LinkerBase):
     """
     Names for what modules import, and the instantiation of modules with them.
 
@@ -96,37 +133,6 @@ class Linker(core.Linker, Managed):
         self._host_functions: dict[tuple[bytes, bytes], Any] = {}
         # Names of what lives in a store, with the identity of that store.
         self._ties: dict[tuple[bytes, bytes], Any] = {}
-
-    @property
-    def engine(self) -> Engine:
-        """
-        The engine that this linker was made with.
-        """
-        engine: Engine = self._engine
-        return engine
-
-    @contextmanager
-    def _changing(self) -> Iterator[Any]:
-        """
-        The native linker, while nothing else uses it.
-        """
-        handle = self._begin(True)
-        try:
-            yield handle.pointer
-        finally:
-            self._end(True)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Any]:
-        """
-        The native linker, while nothing changes it. What is looked up for a use of it, beside it,
-        is looked up inside: before or after it might not be the same.
-        """
-        handle = self._begin(False)
-        try:
-            yield handle.pointer
-        finally:
-            self._end(False)
 
     @property
     def allow_shadowing(self) -> Any:

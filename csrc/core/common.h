@@ -32,7 +32,6 @@
 #define atomic_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define atomic_store(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define atomic_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_sub(p, v) __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST)
 static inline bool
@@ -55,7 +54,6 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #define atomic_load_relaxed(p) (*(volatile uintptr_t *)(p))
 #define atomic_store(p, v) ((void)_InterlockedExchange64((volatile __int64 *)(p), (__int64)(v)))
 #define atomic_store_relaxed(p, v) (*(volatile uintptr_t *)(p) = (uintptr_t)(v))
-#define atomic_store_release(p, v) (*(volatile uintptr_t *)(p) = (uintptr_t)(v))
 #define atomic_add(p, v) \
     ((uintptr_t)(_InterlockedExchangeAdd64((volatile __int64 *)(p), (v)) + (v)))
 #define atomic_sub(p, v) \
@@ -198,6 +196,30 @@ type_free(PyObject *self)
     type->tp_free(self);
 #endif
     Py_DECREF(type);
+}
+
+/* The object in a locked field of `owner`, or NULL: a new reference. */
+static inline PyObject *
+locked_get(void *owner, PyObject **field)
+{
+    PyObject *value;
+    LOCK(owner);
+    value = Py_XNewRef(*field);
+    UNLOCK();
+    return value;
+}
+
+/* Put `value` there, a reference that is given away, and return what was there: whoever calls lets
+ * it go. */
+static inline PyObject *
+locked_swap(void *owner, PyObject **field, PyObject *value)
+{
+    PyObject *before;
+    LOCK(owner);
+    before = *field;
+    flag(*field, value);
+    UNLOCK();
+    return before;
 }
 
 /* The object types of the core; each file defines its own. */

@@ -684,12 +684,9 @@ static NOINLINE bool
 refuse_unknown_fields(const ProgramObject *program, const ComponentNode *node, PyObject *value,
                       const ComponentPath *path)
 {
-    PyObject *keys = PyDict_Keys(value); /* a list of our own: comparing may run Python code */
-    if (keys == NULL) {
-        return false;
-    }
-    bool all_known = true;
-    for (Py_ssize_t k = 0; all_known && k < PyList_Size(keys); k++) {
+    PyObject *keys = PyDict_Keys(value); /* of one moment: another thread may change the dict */
+    PyObject *unknown = NULL;
+    for (Py_ssize_t k = 0; keys != NULL && unknown == NULL && k < PyList_Size(keys); k++) {
         PyObject *key = PyList_GetItem(keys, k);
         bool known = false;
         for (uint32_t i = 0; i < node->count && !known; i++) {
@@ -699,12 +696,17 @@ refuse_unknown_fields(const ProgramObject *program, const ComponentNode *node, P
                         || PyUnicode_Compare(key, edge->attribute) == 0);
         }
         if (!known) {
-            all_known = refuse_component(path, PyExc_TypeError, "the record has no field %R", key);
+            unknown = key;
         }
     }
-    Py_DECREF(keys);
-    return all_known
-           && refuse_component(path, PyExc_TypeError, "the dict names a field twice");
+    if (unknown != NULL) {
+        refuse_component(path, PyExc_TypeError, "the record has no field %R", unknown);
+    }
+    else if (keys != NULL) {
+        refuse_component(path, PyExc_TypeError, "the dict names a field twice");
+    }
+    Py_XDECREF(keys);
+    return false;
 }
 
 static bool

@@ -145,22 +145,14 @@ handle_address(HandleObject *self, void *Py_UNUSED(closure))
 static PyObject *
 handle_pointer(HandleObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *cdata;
-    LOCK(self);
-    cdata = Py_XNewRef(self->pointer != NULL ? self->cdata : NULL);
-    UNLOCK();
+    PyObject *cdata = glimpse(self->pointer) != NULL ? locked_get(self, &self->cdata) : NULL;
     return cdata != NULL ? cdata : Py_NewRef(Py_None);
 }
 
 static int
 handle_set_pointer(HandleObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    PyObject *before;
-    LOCK(self);
-    before = self->cdata;
-    self->cdata = Py_XNewRef(value);
-    UNLOCK();
-    Py_XDECREF(before);
+    Py_XDECREF(locked_swap(self, &self->cdata, Py_XNewRef(value)));
     return 0;
 }
 
@@ -176,7 +168,7 @@ handle_disown(HandleObject *self, PyObject *Py_UNUSED(ignored))
     void *pointer;
     LOCK(self);
     pointer = self->pointer;
-    self->pointer = NULL;
+    flag(self->pointer, NULL);
     UNLOCK();
     if (pointer == NULL) {
         PyErr_SetString(PyExc_ValueError, "already closed");

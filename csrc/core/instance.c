@@ -66,7 +66,8 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
 {
     *lent = NULL;
     if (PyObject_TypeCheck(object, state.Memory_base)
-        && published(((ItemObject *)object)->home) == NULL && PyObject_HasAttrString(object, "_shared")) {
+        && published(((ItemObject *)object)->home) == NULL
+        && PyObject_HasAttrString(object, "_shared")) {
         /* A shared memory in the form of a Memory. */
         PyObject *shared = PyObject_GetAttrString(object, "_shared");
         bool fine = shared != NULL && !PyObject_TypeCheck(shared, state.Item_base)
@@ -766,33 +767,22 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
 static int
 linker_set_tied_to(LinkerObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    PyObject *before;
-    LOCK(self);
-    before = self->tied_to;
-    flag(self->tied_to, Py_XNewRef(value));
-    UNLOCK();
-    Py_XDECREF(before);
+    Py_XDECREF(locked_swap(self, &self->tied_to, Py_XNewRef(value)));
     return 0;
 }
 
 static PyObject *
 linker_get_tied_to(LinkerObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *value;
-    LOCK(self);
-    value = Py_NewRef(self->tied_to ? self->tied_to : Py_None);
-    UNLOCK();
-    return value;
+    PyObject *tied_to = locked_get(self, &self->tied_to);
+    return tied_to != NULL ? tied_to : Py_NewRef(Py_None);
 }
 
 static PyObject *
 linker_get_definitions(LinkerObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *value;
-    LOCK(self);
-    value = Py_NewRef(self->definitions ? self->definitions : Py_None);
-    UNLOCK();
-    return value;
+    PyObject *definitions = locked_get(self, &self->definitions);
+    return definitions != NULL ? definitions : Py_NewRef(Py_None);
 }
 
 /* A new list instead of the old one, which those who keep it keep as it was. */
@@ -803,12 +793,7 @@ linker_set_definitions(LinkerObject *self, PyObject *value, void *Py_UNUSED(clos
         PyErr_SetString(PyExc_TypeError, "_definitions must be a list");
         return -1;
     }
-    PyObject *before;
-    LOCK(self);
-    before = self->definitions;
-    self->definitions = Py_NewRef(value);
-    UNLOCK();
-    Py_XDECREF(before);
+    Py_XDECREF(locked_swap(self, &self->definitions, Py_NewRef(value)));
     return 0;
 }
 
@@ -928,10 +913,10 @@ pre_init_native(InstancePreObject *self, PyObject *args)
         return NULL;
     }
     PyObject *definitions = linker_get_definitions((LinkerObject *)linker, NULL);
-    bool first;
+    bool vacant;
     LOCK(self);
-    first = self->owner.engine == NULL;
-    if (first) {
+    vacant = owner_is_vacant(&self->owner);
+    if (vacant) {
         self->definitions = definitions;
         self->module = Py_NewRef(module);
         self->wasi = glimpse(((LinkerObject *)linker)->wasi);
@@ -939,10 +924,9 @@ pre_init_native(InstancePreObject *self, PyObject *args)
         self->owner.handle = (HandleObject *)Py_NewRef(handle);
     }
     UNLOCK();
-    if (!first) {
+    if (!vacant) {
         Py_DECREF(definitions);
-        PyErr_SetString(PyExc_ValueError, "already initialized");
-        return NULL;
+        return owner_refuse_second(&self->owner);
     }
     Py_RETURN_NONE;
 }

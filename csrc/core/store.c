@@ -26,8 +26,8 @@ typedef struct ExternBox {
 
 struct StoreObject {
     OwnerObject owner; /* only `engine` and `closed` are used: `store` is not shared */
-    wasmtime_store_t *store;
-    wasmtime_context_t *context; /* a flag, outside: NULL once closed */
+    wasmtime_store_t *store;     /* a flag, outside: NULL once closed */
+    wasmtime_context_t *context; /* the same */
     HandleObject *engine_handle; /* keeps the native engine for the watchdog */
     PyObject *home;              /* once: weak reference to this Store, the identity of what lives
                                   * in it */
@@ -99,11 +99,7 @@ store_claim(StoreObject *self)
 static inline void
 store_vacate(StoreObject *self)
 {
-#ifdef Py_GIL_DISABLED
-    atomic_store_release(&self->thread, 0);
-#else
-    self->thread = 0;
-#endif
+    publish(self->thread, 0);
 }
 
 static NOINLINE bool
@@ -442,15 +438,10 @@ store_delete(StoreObject *self)
         return;
     }
     wasmtime_store_t *store = self->store;
-    PyObject *data, *cdata;
     flag(self->context, NULL);
-    self->store = NULL;
-    LOCK(self);
-    data = self->data;
-    cdata = self->context_cdata;
-    self->data = NULL;
-    self->context_cdata = NULL;
-    UNLOCK();
+    flag(self->store, NULL);
+    PyObject *data = locked_swap(self, &self->data, NULL);
+    PyObject *cdata = locked_swap(self, &self->context_cdata, NULL);
     sinks_detach(self);
     wasmtime_store_delete(store);
     while (self->boxes != NULL) {
@@ -506,7 +497,7 @@ store_init_native(StoreObject *self, PyObject *args)
     self->data = Py_NewRef(data);
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
-    self->store = wasmtime_store_new(handle->pointer, self, NULL);
+    flag(self->store, wasmtime_store_new(handle->pointer, self, NULL));
     self->epochs = settings->epochs;
     wasmtime_context_t *context = wasmtime_store_context(self->store);
     if (self->epochs) {
@@ -607,10 +598,7 @@ store_dealloc(StoreObject *self)
 static PyObject *
 store_get_data(StoreObject *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *data;
-    LOCK(self);
-    data = Py_XNewRef(self->data);
-    UNLOCK();
+    PyObject *data = locked_get(self, &self->data);
     if (data == NULL) {
         store_refuse(self);
     }
@@ -962,11 +950,9 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
         self->call.watched = watchdog_enter(store->engine_handle->pointer);
     }
     self->inside = true;
-    PyObject *cdata;
-    LOCK(store); /* somebody else may be setting the same */
-    cdata = Py_NewRef(store->context_cdata ? store->context_cdata : Py_None);
-    UNLOCK();
-    return cdata;
+    /* Under the lock: who waits at the door may be setting the same. */
+    PyObject *cdata = locked_get(store, &store->context_cdata);
+    return cdata != NULL ? cdata : Py_NewRef(Py_None);
 }
 
 static PyObject *door_outcome(StoreObject *store, PyObject *pending, bool interrupted,

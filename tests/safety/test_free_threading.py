@@ -12,7 +12,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from support import PREAMBLE, RACE, run_in_subprocess
+from support import RACE, run_in_subprocess
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 #: For programs that use the components of other tests.
@@ -140,7 +140,7 @@ race(renew, close,
      of("profiler", lambda p: p.sample(Store(engine))),
      of("profiler", lambda p: p.finish()),
      of("store", lambda s: (s.gc(), Func(s, FuncType([], []), lambda: None)(s))),
-     seconds=3)
+     refusal="in use", seconds=3)  # a linker is waited for for a second
 """
     ).check()
 
@@ -258,7 +258,8 @@ def prepare():
     gc.collect(0)
     store = Store(engine)
     assert pre.instantiate(store).exports(store)["f"](store) == 1
-counts = race(define_func, define_global, get, instantiate, prepare, seconds=3)
+counts = race(
+    define_func, define_global, get, instantiate, prepare, refusal="in use", seconds=3)
 assert min(counts) > 0, counts
 """
     ).check()
@@ -553,8 +554,7 @@ def make():
         else: raise AssertionError
 assert at_once(*[make] * 6) == [None] * 6
 race(make, make)
-""",
-        preamble=PREAMBLE,
+"""
     ).check()
 
 

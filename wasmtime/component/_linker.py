@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, Union
 from .._compiled import engine_handle
 from .._engine import Engine
 from .._error import ArgumentTypeError, WasmtimeError
-from .._managed import Managed
+from .._linker import LinkerBase
 from .._module import Module
 from .._native import check, core, encode_name, ffi, lib
 from .._store import StoreContext, Storelike
@@ -53,7 +53,7 @@ def _track(name: str) -> str:
     return name.partition("@")[0]
 
 
-class Linker(core.Linker, Managed):
+class Linker(LinkerBase):
     """
     Names for what components import, and the instantiation of components with them.
 
@@ -87,14 +87,6 @@ class Linker(core.Linker, Managed):
         self._traps: set[str] = set()
 
     @property
-    def engine(self) -> Engine:
-        """
-        The engine that this linker was made with.
-        """
-        engine: Engine = self._engine
-        return engine
-
-    @property
     def locked(self) -> bool:
         """
         Whether a `LinkerInstance` of this linker is open: nothing else can be done meanwhile.
@@ -116,23 +108,17 @@ class Linker(core.Linker, Managed):
         """
         with self._defining:
             self._assert_not_locked()
-            handle = self._begin(True)
-            try:
-                yield handle.pointer
-            finally:
-                self._end(True)
+            with super()._changing() as linker:
+                yield linker
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[Any]:
         """
-        Nothing changes the linker meanwhile.
+        The native linker, while nothing changes it.
         """
-        self._begin(False)
-        try:
+        with super()._reading() as linker:
             self._assert_not_locked()
-            yield
-        finally:
-            self._end(False)
+            yield linker
 
     def close(self) -> None:
         """
