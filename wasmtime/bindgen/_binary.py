@@ -5,8 +5,12 @@ Types in the component model are structural: two records with the same fields ar
 the library says no more about them. Bindings need what the author wrote, that is the names of
 types and which interface declares them. The binary has both, as exports and imports of types, so
 this module reads it: sections, index spaces, and the instantiation of components inside of
-components as far as it concerns types. Nothing here checks validity; that is done before, by
-compiling the component.
+components as far as it concerns types.
+
+The component need not be valid, nor its author a friend. What is read has well-formed names, no
+type or component is nested deeper than `MAX_DEPTH`, and no more work is done than for `MAX_PARTS`
+parts: a few bytes can describe millions. Whether it is valid otherwise is found out when it is
+compiled.
 
 Identity carries meaning: an object of `Type` is one type of one declaration, and a `Named` is
 what an import or export of a type introduces.
@@ -16,12 +20,16 @@ Stands on the component model's binary format (``design/mvp/Binary.md``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 __all__ = [
+    "MAX_DEPTH",
+    "MAX_PARTS",
     "PRIMITIVES",
+    "Budget",
     "Declared",
     "Decoded",
     "EnumType",
@@ -36,6 +44,7 @@ __all__ = [
     "OpaqueType",
     "Option",
     "Primitive",
+    "Reader",
     "Record",
     "Resource",
     "Result",
@@ -48,6 +57,18 @@ __all__ = [
 ]
 
 _COMPONENT_PREAMBLE = b"\0asm\x0d\0\x01\0"
+
+#: How many levels of types, or of instances of components, may be inside of one another.
+MAX_DEPTH = 64
+#: How many parts (declarations, fields, types written out) a component may come to.
+MAX_PARTS = 100_000
+#: Longest number in LEB128, in bytes.
+_MAX_LEB = 10
+
+#: The name of a field, case, flag or parameter.
+_LABEL = re.compile(r"[A-Za-z][0-9A-Za-z]*(-[0-9A-Za-z]+)*")
+
+_Part = TypeVar("_Part")
 
 #: Code of each primitive type.
 PRIMITIVES = {
@@ -74,6 +95,26 @@ class UnsupportedComponent(ValueError):
     """
 
 
+class Budget:
+    """
+    What is left of the work that one component may cause.
+    """
+
+    def __init__(self) -> None:
+        self.left = MAX_PARTS
+
+    def spend(self, count: int = 1) -> None:
+        """
+        Note that `count` more parts are dealt with.
+
+        Raises:
+            UnsupportedComponent: They are too many.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise _too_large()
+
+
 def is_component(binary: bytes) -> bool:
     """
     Whether a binary is a component rather than a core module.
@@ -87,7 +128,45 @@ def is_component(binary: bytes) -> bool:
 class Type:
     """
     Base of all types. Compared by identity.
+
+    Attributes:
+        depth: How many types are inside of one another here.
+        size: How many types it consists of, when it is written out.
+        links: How many names follow each other until there is a type without one.
     """
+
+    depth = 1
+    size = 1
+    links = 0
+
+    def measure(self, parts: Iterable[Optional[Type]]) -> None:
+        """
+        Note what it consists of.
+
+        Raises:
+            UnsupportedComponent: It is nested too deeply, or too large.
+        """
+        inner = [part for part in parts if part is not None]
+        self.depth = 1 + max((part.depth for part in inner), default=0)
+        self.size = 1 + sum(part.size for part in inner)
+        if self.depth > MAX_DEPTH:
+            raise _too_deep()
+        if self.size > MAX_PARTS:
+            raise _too_large()
+
+
+def _too_deep() -> UnsupportedComponent:
+    return UnsupportedComponent(
+        f"the component is nested too deeply for bindings: more than {MAX_DEPTH} types, names or "
+        "instances are inside of one another"
+    )
+
+
+def _too_large() -> UnsupportedComponent:
+    return UnsupportedComponent(
+        f"the component is too large for bindings: its interfaces and types come to more than "
+        f"{MAX_PARTS:,} parts"
+    )
 
 
 @dataclass(eq=False)
@@ -107,6 +186,9 @@ class Record(Type):
 
     fields: list[tuple[str, Type]]
 
+    def __post_init__(self) -> None:
+        self.measure(type for _, type in self.fields)
+
 
 @dataclass(eq=False)
 class Variant(Type):
@@ -116,6 +198,9 @@ class Variant(Type):
 
     cases: list[tuple[str, Optional[Type]]]
 
+    def __post_init__(self) -> None:
+        self.measure(type for _, type in self.cases)
+
 
 @dataclass(eq=False)
 class ListType(Type):
@@ -124,6 +209,9 @@ class ListType(Type):
     """
 
     element: Type
+
+    def __post_init__(self) -> None:
+        self.measure((self.element,))
 
 
 @dataclass(eq=False)
@@ -135,6 +223,9 @@ class FixedList(Type):
     element: Type
     length: int
 
+    def __post_init__(self) -> None:
+        self.measure((self.element,))
+
 
 @dataclass(eq=False)
 class MapType(Type):
@@ -145,6 +236,9 @@ class MapType(Type):
     key: Type
     value: Type
 
+    def __post_init__(self) -> None:
+        self.measure((self.key, self.value))
+
 
 @dataclass(eq=False)
 class TupleType(Type):
@@ -153,6 +247,9 @@ class TupleType(Type):
     """
 
     elements: list[Type]
+
+    def __post_init__(self) -> None:
+        self.measure(self.elements)
 
 
 @dataclass(eq=False)
@@ -181,6 +278,9 @@ class Option(Type):
 
     payload: Type
 
+    def __post_init__(self) -> None:
+        self.measure((self.payload,))
+
 
 @dataclass(eq=False)
 class Result(Type):
@@ -190,6 +290,9 @@ class Result(Type):
 
     ok: Optional[Type]
     err: Optional[Type]
+
+    def __post_init__(self) -> None:
+        self.measure((self.ok, self.err))
 
 
 @dataclass(eq=False)
@@ -227,6 +330,12 @@ class Named(Type):
     name: str
     target: Type
 
+    def __post_init__(self) -> None:
+        self.depth, self.size = self.target.depth, self.target.size
+        self.links = 1 + self.target.links
+        if self.links > MAX_DEPTH:
+            raise _too_deep()
+
 
 @dataclass(eq=False)
 class Func(Type):
@@ -237,6 +346,9 @@ class Func(Type):
     params: list[tuple[str, Type]]
     result: Optional[Type]
     is_async: bool
+
+    def __post_init__(self) -> None:
+        self.measure([type for _, type in self.params] + [self.result])
 
 
 @dataclass(eq=False)
@@ -253,8 +365,8 @@ class _InstanceType(Type):
     declarations: list[Callable[[_Scope], None]]
     outer: _Scope
 
-    def instantiate(self) -> Instance:
-        scope = _Scope(self.outer)
+    def instantiate(self, where: _Scope) -> Instance:
+        scope = where.inner(self.outer)
         for declare in self.declarations:
             declare(scope)
         return Instance(scope.exports)
@@ -267,7 +379,7 @@ class _ComponentType(Type):
 
 @dataclass(eq=False)
 class _Component:
-    binary: Optional[_Reader]  # None: imported, and known by its type alone
+    binary: Optional[Reader]  # None: imported, and known by its type alone
     outer: Optional[_Scope]
 
 
@@ -302,7 +414,7 @@ class Decoded:
 # --- reading -------------------------------------------------------------------------------------
 
 
-class _Reader:
+class Reader:
     """
     A position in a binary.
     """
@@ -324,24 +436,26 @@ class _Reader:
         An unsigned LEB128 number.
         """
         result = shift = 0
-        while True:
+        for _ in range(_MAX_LEB):
             byte = self.byte()
             result |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return result
             shift += 7
+        raise UnsupportedComponent("a number that is too long")
 
     def signed(self) -> int:
         """
         A signed LEB128 number, by which types are told from their indices.
         """
         result = shift = 0
-        while True:
+        for _ in range(_MAX_LEB):
             byte = self.byte()
             result |= (byte & 0x7F) << shift
             shift += 7
             if byte < 0x80:
                 return result - (1 << shift) if byte & 0x40 else result
+        raise UnsupportedComponent("a number that is too long")
 
     def take(self, count: int) -> bytes:
         if self.at + count > self.end:
@@ -349,8 +463,32 @@ class _Reader:
         self.at += count
         return self.data[self.at - count : self.at]
 
-    def name(self) -> str:
+    def text(self) -> str:
+        """
+        Any text.
+        """
         return self.take(self.number()).decode()
+
+    def name(self) -> str:
+        """
+        A name of the component model: printable ASCII.
+        """
+        name = self.text()
+        if not (name and name.isascii() and name.isprintable()):
+            raise UnsupportedComponent(f"a name that is not well-formed: {name!r}")
+        return name
+
+    def labels(self, what: str, read: Callable[[str], None]) -> None:
+        """
+        Labels, each followed by what `read` reads; they have to differ by more than case.
+        """
+        seen = set()
+        for _ in range(self.number()):
+            label = self.name()
+            if not _LABEL.fullmatch(label) or label.lower() in seen:
+                raise UnsupportedComponent(f"{what} that is not well-formed, or twice: {label!r}")
+            seen.add(label.lower())
+            read(label)
 
     def extern_name(self) -> str:
         """
@@ -366,7 +504,7 @@ class _Reader:
             raise UnsupportedComponent(f"a name of an unknown form ({form:#x}): {name!r}")
         return name
 
-    def part(self, size: int) -> _Reader:
+    def part(self, size: int) -> Reader:
         """
         The next `size` bytes as a reader of their own.
         """
@@ -374,22 +512,37 @@ class _Reader:
         self.at += size
         if self.at > self.end:
             raise UnsupportedComponent("the binary ends too early")
-        return _Reader(self.data, start, self.at)
+        return Reader(self.data, start, self.at)
 
 
 class _Scope:
     """
     The index spaces of a component, or of a component or instance type.
+
+    Args:
+        outer: The scope around it, whose items it can name.
+        depth: How many scopes are being read at this moment, this one included.
+        budget: What is left of the work.
     """
 
-    def __init__(self, outer: Optional[_Scope]) -> None:
+    def __init__(self, outer: Optional[_Scope], depth: int, budget: Budget) -> None:
+        if depth > MAX_DEPTH:
+            raise _too_deep()
         self.outer = outer
+        self.depth = depth
+        self.budget = budget
         self.types: list[Type] = []
         self.funcs: list[Func] = []
         self.instances: list[Instance] = []
         self.components: list[Any] = []
         self.imports: dict[str, Any] = {}
         self.exports: dict[str, Any] = {}
+
+    def inner(self, outer: Optional[_Scope]) -> _Scope:
+        """
+        A scope that is read while this one is.
+        """
+        return _Scope(outer, self.depth + 1, self.budget)
 
     def enclosing(self, count: int) -> _Scope:
         scope = self
@@ -429,7 +582,7 @@ class _Scope:
         return spaces[sort][index]
 
 
-def _sort(reader: _Reader) -> int:
+def _sort(reader: Reader) -> int:
     """
     A sort; the core sorts, of which only modules matter, as 0x10 and above.
     """
@@ -442,43 +595,66 @@ def _sort(reader: _Reader) -> int:
 _primitives = {name: Primitive(name) for name in PRIMITIVES.values()}
 
 
-def _value_type(reader: _Reader, scope: _Scope) -> Type:
+def _value_type(reader: Reader, scope: _Scope) -> Type:
     code = reader.signed()
     if code >= 0:
         return scope.types[code]
     return _primitives[PRIMITIVES[code & 0x7F]]
 
 
-def _optional_type(reader: _Reader, scope: _Scope) -> Optional[Type]:
+def _optional_type(reader: Reader, scope: _Scope) -> Optional[Type]:
     return _value_type(reader, scope) if reader.byte() else None
 
 
-def _labelled(reader: _Reader, scope: _Scope) -> list[tuple[str, Type]]:
-    return [(reader.name(), _value_type(reader, scope)) for _ in range(reader.number())]
+def _labelled(reader: Reader, scope: _Scope, what: str) -> list[tuple[str, Type]]:
+    result: list[tuple[str, Type]] = []
+    reader.labels(what, lambda label: result.append((label, _value_type(reader, scope))))
+    scope.budget.spend(len(result))
+    return result
 
 
-def _variant(reader: _Reader, scope: _Scope) -> Type:
-    cases = []
-    for _ in range(reader.number()):
-        name = reader.name()
-        cases.append((name, _optional_type(reader, scope)))
+def _record(reader: Reader, scope: _Scope) -> Type:
+    return Record(_some(_labelled(reader, scope, "a field")))
+
+
+def _variant(reader: Reader, scope: _Scope) -> Type:
+    cases: list[tuple[str, Optional[Type]]] = []
+
+    def case(label: str) -> None:
+        cases.append((label, _optional_type(reader, scope)))
         reader.byte()  # "refines", which no longer exists
-    return Variant(cases)
+
+    reader.labels("a case", case)
+    scope.budget.spend(len(cases))
+    return Variant(_some(cases))
 
 
-def _names(reader: _Reader) -> list[str]:
-    return [reader.name() for _ in range(reader.number())]
+def _tuple(reader: Reader, scope: _Scope) -> Type:
+    return TupleType(_some([_value_type(reader, scope) for _ in range(reader.number())]))
 
 
-def _func(reader: _Reader, scope: _Scope, is_async: bool) -> Func:
-    params = _labelled(reader, scope)
+def _names(reader: Reader, scope: _Scope, what: str) -> list[str]:
+    names: list[str] = []
+    reader.labels(what, names.append)
+    scope.budget.spend(len(names))
+    return _some(names)
+
+
+def _some(parts: list[_Part]) -> list[_Part]:
+    if not parts:
+        raise UnsupportedComponent("a record, tuple, variant, enum or flags type of no parts")
+    return parts
+
+
+def _func(reader: Reader, scope: _Scope, is_async: bool) -> Func:
+    params = _labelled(reader, scope, "a parameter")
     if reader.byte() == 0:
         return Func(params, _value_type(reader, scope), is_async)
     reader.byte()
     return Func(params, None, is_async)
 
 
-def _resource(reader: _Reader, is_async: bool) -> Type:
+def _resource(reader: Reader, is_async: bool) -> Type:
     reader.byte()  # its representation, i32
     for _ in range(2 if is_async else 1):
         if reader.byte():
@@ -486,25 +662,23 @@ def _resource(reader: _Reader, is_async: bool) -> Type:
     return Resource()
 
 
-def _opaque(reader: _Reader, scope: _Scope, name: str) -> Type:
+def _opaque(reader: Reader, scope: _Scope, name: str) -> Type:
     _optional_type(reader, scope)
     return OpaqueType(name)
 
 
-_Former = Callable[[_Reader, _Scope], Type]
+_Former = Callable[[Reader, _Scope], Type]
 
 #: Code of each form of a type, to what reads the rest of it.
 _FORMS: dict[int, _Former] = {
-    0x72: lambda reader, scope: Record(_labelled(reader, scope)),
+    0x72: _record,
     0x71: _variant,
     0x70: lambda reader, scope: ListType(_value_type(reader, scope)),
     0x67: lambda reader, scope: FixedList(_value_type(reader, scope), reader.number()),
     0x63: lambda reader, scope: MapType(_value_type(reader, scope), _value_type(reader, scope)),
-    0x6F: lambda reader, scope: TupleType(
-        [_value_type(reader, scope) for _ in range(reader.number())]
-    ),
-    0x6E: lambda reader, scope: Flags(_names(reader)),
-    0x6D: lambda reader, scope: EnumType(_names(reader)),
+    0x6F: _tuple,
+    0x6E: lambda reader, scope: Flags(_names(reader, scope, "a flag")),
+    0x6D: lambda reader, scope: EnumType(_names(reader, scope, "a case")),
     0x6B: lambda reader, scope: Option(_value_type(reader, scope)),
     0x6A: lambda reader, scope: Result(
         _optional_type(reader, scope), _optional_type(reader, scope)
@@ -520,7 +694,7 @@ _FORMS: dict[int, _Former] = {
 }
 
 
-def _defined_type(reader: _Reader, scope: _Scope) -> Type:
+def _defined_type(reader: Reader, scope: _Scope) -> Type:
     code = reader.byte()
     if code in _FORMS:
         return _FORMS[code](reader, scope)
@@ -528,14 +702,16 @@ def _defined_type(reader: _Reader, scope: _Scope) -> Type:
         # An object of its own, so that an alias of a primitive type can have a name.
         return Primitive(PRIMITIVES[code])
     if code == 0x42:
-        return _InstanceType(_declarations(reader, False), scope)
+        return _InstanceType(_declarations(reader, scope, False), scope)
     if code == 0x41:
-        _declarations(reader, True)
+        _declarations(reader, scope, True)
         return _ComponentType()
     raise UnsupportedComponent(f"a type of an unknown form ({code:#x})")
 
 
-def _declarations(reader: _Reader, component: bool) -> list[Callable[[_Scope], None]]:
+def _declarations(
+    reader: Reader, scope: _Scope, component: bool
+) -> list[Callable[[_Scope], None]]:
     """
     The declarations of a component or instance type, each to be run in a scope.
 
@@ -543,22 +719,25 @@ def _declarations(reader: _Reader, component: bool) -> list[Callable[[_Scope], N
     in each instance.
     """
     result: list[Callable[[_Scope], None]] = []
+    anything = _AnyScope(scope)
     for _ in range(reader.number()):
+        scope.budget.spend()
         start = reader.at
         kind = reader.byte()
         if kind == 0:
             raise UnsupportedComponent("types of core modules are not supported in bindings")
         if kind not in (1, 2, 4) and not (component and kind == 3):
             raise UnsupportedComponent(f"a declaration of an unknown kind ({kind:#x})")
-        _skip_declaration(reader, kind)
-        result.append(_declaration(_Reader(reader.data, start + 1, reader.at), kind))
+        _skip_declaration(reader, anything, kind)
+        result.append(_declaration(Reader(reader.data, start + 1, reader.at), kind))
     return result
 
 
-def _declaration(reader: _Reader, kind: int) -> Callable[[_Scope], None]:
+def _declaration(reader: Reader, kind: int) -> Callable[[_Scope], None]:
     start = reader.at
 
     def declare(scope: _Scope) -> None:
+        scope.budget.spend()
         reader.at = start
         if kind == 1:
             scope.types.append(_defined_type(reader, scope))
@@ -585,13 +764,12 @@ class _AnyScope(_Scope):
         def __getitem__(self, index: Any) -> Any:
             return Primitive("bool")
 
-    def __init__(self) -> None:
-        super().__init__(None)
+    def __init__(self, where: _Scope) -> None:
+        super().__init__(None, where.depth + 1, where.budget)
         self.types = self._Endless()
 
 
-def _skip_declaration(reader: _Reader, kind: int) -> None:
-    scope = _AnyScope()
+def _skip_declaration(reader: Reader, scope: _AnyScope, kind: int) -> None:
     if kind == 1:
         _defined_type(reader, scope)
     elif kind == 2:
@@ -601,13 +779,13 @@ def _skip_declaration(reader: _Reader, kind: int) -> None:
         if form == 2:
             reader.number()
         else:
-            reader.name()
+            reader.text()
     else:
         reader.extern_name()
-        _skip_description(reader)
+        _skip_description(reader, scope)
 
 
-def _skip_description(reader: _Reader) -> None:
+def _skip_description(reader: Reader, scope: _Scope) -> None:
     kind = reader.byte()
     if kind == 0:
         reader.byte()
@@ -616,7 +794,7 @@ def _skip_description(reader: _Reader) -> None:
         if reader.byte() == 0:
             reader.number()
         else:
-            _value_type(reader, _AnyScope())
+            _value_type(reader, scope)
     elif kind == 3:
         if reader.byte() == 0:
             reader.number()
@@ -626,7 +804,7 @@ def _skip_description(reader: _Reader) -> None:
         raise UnsupportedComponent(f"an import or export of an unknown kind ({kind:#x})")
 
 
-def _described(reader: _Reader, scope: _Scope, name: str) -> Any:
+def _described(reader: Reader, scope: _Scope, name: str) -> Any:
     """
     What an external description describes, as a new item.
     """
@@ -655,10 +833,10 @@ def _described(reader: _Reader, scope: _Scope, name: str) -> Any:
         declared = declared.target
     if not isinstance(declared, _InstanceType):
         raise UnsupportedComponent(f"{name!r} is not described as an instance")
-    return declared.instantiate()
+    return declared.instantiate(scope)
 
 
-def _alias(reader: _Reader, scope: _Scope) -> None:
+def _alias(reader: Reader, scope: _Scope) -> None:
     sort = _sort(reader)
     form = reader.byte()
     if form == 0:
@@ -666,7 +844,7 @@ def _alias(reader: _Reader, scope: _Scope) -> None:
         item = instance.exports[reader.name()]
     elif form == 1:
         reader.number()
-        reader.name()
+        reader.text()
         return
     else:
         outer = scope.enclosing(reader.number())
@@ -698,13 +876,13 @@ _CANONICAL = {
 }
 
 
-def _options(reader: _Reader) -> None:
+def _options(reader: Reader) -> None:
     for _ in range(reader.number()):
         if reader.byte() in (3, 4, 5, 7, 8):
             reader.number()
 
 
-def _canonical(reader: _Reader, scope: _Scope) -> None:
+def _canonical(reader: Reader, scope: _Scope) -> None:
     code = reader.byte()
     if code in (0, 1):
         reader.byte()
@@ -731,37 +909,39 @@ def _canonical(reader: _Reader, scope: _Scope) -> None:
             reader.byte()
 
 
-def _instance(reader: _Reader, scope: _Scope) -> None:
+def _instance(reader: Reader, scope: _Scope) -> None:
     if reader.byte() == 0:
         component = scope.components[reader.number()]
         arguments = {}
         for _ in range(reader.number()):
+            scope.budget.spend()
             name = reader.name()
             sort = _sort(reader)
             arguments[name] = scope.get(sort, reader.number())
-        scope.instances.append(_instantiate(component, arguments))
+        scope.instances.append(_instantiate(component, arguments, scope))
         return
     exports = {}
     for _ in range(reader.number()):
+        scope.budget.spend()
         name = reader.extern_name()
         sort = _sort(reader)
         exports[name] = scope.get(sort, reader.number())
     scope.instances.append(Instance(exports))
 
 
-def _instantiate(component: _Component, arguments: dict[str, Any]) -> Instance:
+def _instantiate(component: _Component, arguments: dict[str, Any], where: _Scope) -> Instance:
     if component.binary is None:
         raise UnsupportedComponent("an instance of a component that is imported")
     binary = component.binary
-    scope = _Scope(component.outer)
-    _sections(_Reader(binary.data, binary.at, binary.end), scope, arguments, {})
+    scope = where.inner(component.outer)
+    _sections(Reader(binary.data, binary.at, binary.end), scope, arguments, None)
     return Instance(scope.exports)
 
 
-def _import(reader: _Reader, scope: _Scope, arguments: Optional[dict[str, Any]]) -> None:
+def _import(reader: Reader, scope: _Scope, arguments: Optional[dict[str, Any]]) -> None:
     name = reader.extern_name()
     if arguments is not None and name in arguments:
-        _skip_description(reader)
+        _skip_description(reader, scope)
         item = arguments[name]
     else:
         item = _described(reader, scope, name)
@@ -769,7 +949,7 @@ def _import(reader: _Reader, scope: _Scope, arguments: Optional[dict[str, Any]])
     scope.add(item)
 
 
-def _export(reader: _Reader, scope: _Scope) -> None:
+def _export(reader: Reader, scope: _Scope) -> None:
     name = reader.extern_name()
     sort = _sort(reader)
     item = scope.get(sort, reader.number())
@@ -792,23 +972,25 @@ def _export(reader: _Reader, scope: _Scope) -> None:
 
 
 def _sections(
-    reader: _Reader,
+    reader: Reader,
     scope: _Scope,
     arguments: Optional[dict[str, Any]],
-    custom: dict[str, bytes],
+    custom: Optional[dict[str, bytes]],
 ) -> None:
     if reader.take(8) != _COMPONENT_PREAMBLE:
         raise UnsupportedComponent("not a component of a version that is known here")
     while reader.at < reader.end:
         kind = reader.byte()
         section = reader.part(reader.number())
-        if kind == 0:
-            name = section.name()
+        scope.budget.spend()
+        if kind == 0 and custom is not None:
+            name = section.text()
             custom[name] = section.take(section.end - section.at)
         elif kind == 4:
             scope.components.append(_Component(section, scope))
         elif kind in (5, 6, 7, 8, 10, 11):
             for _ in range(section.number()):
+                scope.budget.spend()
                 if kind == 5:
                     _instance(section, scope)
                 elif kind == 6:
@@ -828,16 +1010,24 @@ def decode(binary: bytes) -> Decoded:
     Read what a component imports and exports.
 
     Args:
-        binary: A valid component.
+        binary: A component.
 
     Raises:
-        UnsupportedComponent: It uses parts of the format that are not known here.
+        UnsupportedComponent: It uses parts of the format that are not known here, is not valid, or
+            is too large or nested too deeply.
     """
-    scope = _Scope(None)
+    scope = _Scope(None, 1, Budget())
     custom: dict[str, bytes] = {}
     try:
-        _sections(_Reader(binary), scope, None, custom)
-    except (IndexError, KeyError, AttributeError, AssertionError, UnicodeError) as error:
+        _sections(Reader(binary), scope, None, custom)
+    except (
+        AssertionError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        UnicodeError,
+    ) as error:
         raise UnsupportedComponent(
             f"the component is not valid, or its types could not be followed: {error!r}"
         ) from error

@@ -4,16 +4,20 @@ Python code, laid out as formatters lay it out.
 Generated code is committed and reviewed with other code, so it has the form that ``ruff format``
 (and black) give it with their default settings: what fits on a line stays on one, anything else
 goes one element per line with a comma behind the last.
+
+Texts of others become comments, docstrings and string literals here, and nothing else: a comment of
+each line by any of the ends that lines can have, and escaped literals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Union
 
 __all__ = [
     "WIDTH",
+    "AnyOf",
     "Code",
     "Group",
     "Module",
@@ -53,6 +57,18 @@ class Group:
 
 
 Code = Union[str, Group]
+
+
+class AnyOf(Container[str]):
+    """
+    The names that are in any of several containers.
+    """
+
+    def __init__(self, *containers: Container[str]) -> None:
+        self.containers = containers
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in each for each in self.containers)
 
 
 def flat(code: Code) -> str:
@@ -118,9 +134,9 @@ def docstring(text: str) -> list[str]:
     The lines of a docstring that says `text`.
     """
     text = text.expandtabs().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    lines = [line.rstrip() for line in text.strip().split("\n")]
-    if len(lines) == 1:
-        return ['"""', lines[0], '"""']
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    if len(lines) <= 1:
+        return ['"""', *lines, '"""']
     margin = min((len(x) - len(x.lstrip()) for x in lines[1:] if x), default=0)
     return ['"""', lines[0], *(line[margin:] for line in lines[1:]), '"""']
 
@@ -133,18 +149,21 @@ class Module:
         docs: Its docstring.
         defined: The names that it defines itself: what is imported under such a name gets an
             underscore in front.
+        submodules: For a package, the names of the modules in it: importing one makes its name a
+            name of the package.
     """
 
-    def __init__(self, docs: str, defined: set[str]) -> None:
+    def __init__(self, docs: str, defined: set[str], submodules: Container[str] = ()) -> None:
         self.docs = docs
         self.defined = defined
+        self.submodules = submodules
         self.body: list[str] = []
         #: What each imported name is: the module (empty for a module itself) and its name there.
         self.bound: dict[str, tuple[str, str]] = {}
         #: As `bound`, for type checkers alone.
         self.checked: dict[str, tuple[str, str]] = {}
 
-    def use(self, source: str, name: str, hidden: Iterable[str] = ()) -> str:
+    def use(self, source: str, name: str, hidden: Container[str] = ()) -> str:
         """
         The local name of something from another module, which is imported.
 
@@ -155,15 +174,16 @@ class Module:
                 class around it.
         """
         local = name
-        while (
-            local in self.defined
-            or local in hidden
-            or self.bound.get(local, (source, name)) != (source, name)
-        ):
+        while local in hidden or not self._can_mean(local, (source, name)):
             local = "_" + local
         if source != "builtins" or local != name:
             self.bound[local] = (source, name)
         return local
+
+    def _can_mean(self, local: str, item: tuple[str, str]) -> bool:
+        if local in self.submodules:
+            return item == (".", local)
+        return local not in self.defined and self.bound.get(local, item) == item
 
     def use_for_checking(self, source: str, name: str) -> str:
         """
@@ -199,7 +219,7 @@ class Module:
         """
         Add a comment.
         """
-        for line in text.expandtabs().strip().split("\n"):
+        for line in text.expandtabs().strip().splitlines():
             self.line(f"# {line.rstrip()}".rstrip(), indent)
 
     def blank(self, count: int) -> None:

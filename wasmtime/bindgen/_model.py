@@ -12,6 +12,7 @@ from typing import Any, Optional, Union
 
 from . import _binary as binary
 from ._names import Interface as InterfaceName
+from ._text import clean
 
 __all__ = [
     "Alias",
@@ -344,6 +345,7 @@ class _Reading:
         self.here: dict[int, Declaration] = {}
         #: Keeps the objects alive whose id is a key above.
         self.alive: list[binary.Type] = []
+        self.budget = binary.Budget()
 
     def find(self, type: binary.Type) -> Optional[Declaration]:
         """
@@ -359,6 +361,7 @@ class _Reading:
         """
         The type, as one writes it where it is used.
         """
+        self.budget.spend()
         declaration = self.find(type)
         if declaration is not None:
             return Reference(declaration)
@@ -429,9 +432,15 @@ class _Reading:
                 self.here[id(each)] = declaration
                 self.alive.append(each)
 
-    def function(self, name: str, func: binary.Func, interface: Interface) -> None:
+    def function(
+        self,
+        name: str,
+        func: binary.Func,
+        interface: Interface,
+        declared: dict[str, Declaration],
+    ) -> None:
         """
-        Enter a function, with its resource if it belongs to one.
+        Enter a function, with its resource if it belongs to one: one of those `declared` here.
         """
         kind, resource_name, short = _function_name(name)
         params = [(key, self.expression(each)) for key, each in func.params]
@@ -441,17 +450,20 @@ class _Reading:
         if kind == "function":
             interface.functions.append(function)
             return
-        for declaration in interface.types:
-            if declaration.name == resource_name:
-                resource = _origin(declaration).definition
-                if isinstance(resource, ResourceOf) and kind == "constructor":
-                    resource.constructor = function
-                elif isinstance(resource, ResourceOf) and kind == "method":
-                    resource.methods.append(function)
-                elif isinstance(resource, ResourceOf):
-                    resource.statics.append(function)
-                return
-        raise binary.UnsupportedComponent(f"{name!r} belongs to a resource that is not declared")
+        if resource_name not in declared:
+            raise binary.UnsupportedComponent(
+                f"{name!r} belongs to a resource that is not declared"
+            )
+        origin = _origin(declared[resource_name])
+        resource = origin.definition
+        if not isinstance(resource, ResourceOf) or origin.interface is not interface:
+            return  # a resource of another interface has its functions there
+        if kind == "constructor":
+            resource.constructor = function
+        elif kind == "method":
+            resource.methods.append(function)
+        else:
+            resource.statics.append(function)
 
     def interface(self, name: str, exports: dict[str, Any], imported: bool) -> Interface:
         """
@@ -466,8 +478,9 @@ class _Reading:
                 functions.append((key, item))
             elif isinstance(item, binary.Type):
                 self.declare(key, item, interface)
+        declared = {declaration.name: declaration for declaration in interface.types}
         for key, item in functions:
-            self.function(key, item, interface)
+            self.function(key, item, interface, declared)
         for identity, declaration in self.here.items():
             self.declared.setdefault(identity, declaration)
         self.here = {}
@@ -506,7 +519,7 @@ def read_world(component: bytes) -> World:
     Read the world of a component.
 
     Args:
-        component: A valid component in binary form.
+        component: A component in binary form.
 
     Raises:
         UnsupportedComponent: It uses what bindings cannot express.
@@ -552,45 +565,76 @@ def _document(world: World, section: Optional[bytes]) -> None:
     """
     Enter what a section of documentation says.
 
-    Stands on the section ``package-docs`` of WIT packages: a byte for the version, then JSON.
+    Stands on the section ``package-docs`` of WIT packages: a byte for the version, then JSON. It
+    may hold anything: nobody checks custom sections. What has not the expected form says nothing.
     """
     if section is None:
         return
     try:
-        said = json.loads(section[1:] if section[:1] < b"\x20" else section)
-    except ValueError:
+        # Numbers mean nothing here, and one of a million digits takes long to read as an int.
+        said = json.loads(section[1:] if section[:1] < b"\x20" else section, parse_int=float)
+    except (ValueError, RecursionError):
         return
-    interfaces = said.get("interfaces", {})
+    interfaces = _table(said, "interfaces")
     for interface in world.interfaces():
-        entry = interfaces.get(interface.parts.name, {})
-        if interface.full_name and isinstance(entry, dict):
-            _document_interface(interface, entry)
-    for entry in said.get("worlds", {}).values():
-        world.docs = world.docs or entry.get("docs") or ""
-        for inner in (entry.get("func_exports"), entry.get("func_imports"), entry.get("funcs")):
-            _document_interface(world.root_exports, {"funcs": inner or {}})
-            _document_interface(world.root_imports, {"funcs": inner or {}})
-        for top in (world.root_exports, world.root_imports):
-            _document_interface(top, {"types": entry.get("types") or {}})
+        if interface.full_name:
+            docs = _Docs([_table(interfaces, interface.parts.name)])
+            interface.docs = docs.about
+            _document_items(interface, docs)
+    worlds = _Docs([entry for entry in _table(said, "worlds").values() if isinstance(entry, dict)])
+    world.docs = worlds.about
+    for top in (world.root_exports, world.root_imports):
+        _document_items(top, worlds)
 
 
-def _document_interface(interface: Interface, entry: dict[str, Any]) -> None:
-    def docs(table: str, name: str) -> str:
-        found = (entry.get(table) or {}).get(name)
-        text = found.get("docs") if isinstance(found, dict) else found
-        return text if isinstance(text, str) else ""
+def _table(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
 
-    interface.docs = interface.docs or entry.get("docs") or ""
+
+def _said(value: Any) -> str:
+    """
+    The documentation that stands for something: a text, or an object with one.
+    """
+    text = value.get("docs") if isinstance(value, dict) else value
+    return clean(text).strip() if isinstance(text, str) else ""
+
+
+class _Docs:
+    """
+    What entries for an interface, or for worlds, say; the first that says something counts.
+
+    Attributes:
+        about: What they say of themselves.
+        types: The entry of each type.
+        funcs: The entry of each function.
+    """
+
+    def __init__(self, entries: list[dict[str, Any]]) -> None:
+        self.about = next(filter(None, map(_said, entries)), "")
+        self.types = _merged(entries, "types")
+        self.funcs = _merged(entries, "func_exports", "func_imports", "funcs")
+
+
+def _merged(entries: list[dict[str, Any]], *keys: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for entry in entries:
+        for key in keys:
+            for name, value in _table(entry, key).items():
+                if not _said(result.get(name)):
+                    result[name] = value
+    return result
+
+
+def _document_items(interface: Interface, docs: _Docs) -> None:
     functions = list(interface.functions)
     for declaration in interface.types:
-        declaration.docs = declaration.docs or docs("types", declaration.name)
-        found = (entry.get("types") or {}).get(declaration.name)
-        items = (found.get("items") or {}) if isinstance(found, dict) else {}
-        for name, item in items.items():
-            text = item.get("docs") if isinstance(item, dict) else item
-            if isinstance(text, str):
-                declaration.item_docs[name] = text
+        entry = docs.types.get(declaration.name)
+        declaration.docs = _said(entry)
+        declaration.item_docs = {
+            name: _said(item) for name, item in _table(entry, "items").items() if _said(item)
+        }
         if isinstance(declaration.definition, ResourceOf):
             functions.extend(declaration.definition.functions())
     for function in functions:
-        function.docs = function.docs or docs("funcs", function.export_name)
+        function.docs = _said(docs.funcs.get(function.export_name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from . import _names as names
+from ._binary import Budget
 from ._layout import Code, Group, Module, quote
 from ._model import (
     Alias,
@@ -46,6 +47,7 @@ class _Wiring:
         self.module.bound["support"] = ("wasmtime.bindgen", "support")
         self.space = names.Namespace(("COMPONENT", "support"))
         self.shapes: dict[Declaration, str] = {}
+        self.budget = Budget()
         self.modules: dict[int, str] = {}
 
     # -- names
@@ -81,6 +83,7 @@ class _Wiring:
         """
         How values of a type are converted; None if they are not.
         """
+        self.budget.spend()
         if isinstance(expression, Reference):
             definition = expression.declaration.definition
             if isinstance(definition, Alias):
@@ -188,9 +191,9 @@ class _Wiring:
                 items.append(code)
         for declaration in interface.resources():
             assert isinstance(declaration.definition, ResourceOf)
+            methods = set(declaration.definition.methods)
             for function in declaration.definition.functions():
-                method = function in declaration.definition.methods
-                code = self._export(function, declaration if method else None)
+                code = self._export(function, declaration if function in methods else None)
                 if code is not None:
                     items.append(code)
         if not items:
@@ -271,7 +274,7 @@ def write_wiring(package: _Package, binary: bytes) -> None:
         for code in [wiring.exported(interface.types, interface)]
         if code is not None
     ]
-    file = f"{names.snake(package.name)}.component.wasm"
+    file = f"{names.file_name(package.name)}.component.wasm"
     arguments: list[Code] = ["__package__", quote(file)]
     if imports:
         arguments.append(Group("imports=", "[]", imports))

@@ -9,12 +9,12 @@ had, so that programs written against them go on working.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Optional
 
 from . import _names as names
-from ._layout import WIDTH, Code, Group, Module, flat, quote, render, render_head
+from ._layout import WIDTH, AnyOf, Code, Group, Module, flat, quote, render, render_head
 from ._model import (
     Alias,
     Declaration,
@@ -158,11 +158,11 @@ class _Package:
             self.places[id(top)] = self.world_types
 
     def _interfaces(self, interfaces: list[Interface], package: str, prefix: str) -> list[_Place]:
-        space = names.Namespace()
+        space = names.Namespace(names.NO_FIELDS)  # the modules' names are those of fields, too
         result = []
         short = names.interface_name([each.full_name for each in interfaces])
         for interface, name in zip(interfaces, short):
-            module = space.give(names.snake(name))
+            module = space.give(names.file_name(name))
             place = _place(interface, package, module, names.camel(name, prefix))
             self.places[id(interface)] = place
             result.append(place)
@@ -174,7 +174,7 @@ class _Package:
     # -- annotations
 
     def class_name(
-        self, declaration: Declaration, module: _Writing, hidden: Iterable[str], case: int = -1
+        self, declaration: Declaration, module: _Writing, hidden: Container[str], case: int = -1
     ) -> str:
         """
         What a declared type, or one case of a variant, is called in a module.
@@ -188,7 +188,7 @@ class _Package:
         return f"{module.use(source, place.module, hidden)}.{name}"
 
     def annotation(
-        self, expression: Expression, module: _Writing, hidden: Iterable[str] = ()
+        self, expression: Expression, module: _Writing, hidden: Container[str] = ()
     ) -> Code:
         """
         The type as a type hint.
@@ -229,12 +229,12 @@ class _Package:
         name: str,
         arguments: list[Expression],
         module: _Writing,
-        hidden: Iterable[str],
+        hidden: Container[str],
     ) -> Code:
         items = [self.annotation(each, module, hidden) for each in arguments]
         return Group(module.use("typing", name, hidden), "[]", items)
 
-    def hint(self, expression: Expression, module: _Writing, hidden: Iterable[str] = ()) -> Code:
+    def hint(self, expression: Expression, module: _Writing, hidden: Container[str] = ()) -> Code:
         """
         As `annotation`, in quotes if it has names that are only defined later.
         """
@@ -242,7 +242,7 @@ class _Package:
         code = self.annotation(expression, module, hidden)
         return _quoted(code) if module.forward else code
 
-    def shared_name(self, name: str, module: _Writing, hidden: Iterable[str] = ()) -> str:
+    def shared_name(self, name: str, module: _Writing, hidden: Container[str] = ()) -> str:
         """
         `Ok`, `Err`, `Result` or `Some` in a module.
         """
@@ -287,15 +287,15 @@ class _Package:
             module.line(f"class {name}:")
             module.document(about, 4)
             module.blank(1)
-            fields = field_names(definition)
-            for i, (attribute, (field_name, expression)) in enumerate(
-                zip(fields, definition.fields)
+            hidden: set[str] = set()
+            for attribute, (field_name, expression) in zip(
+                field_names(definition), definition.fields
             ):
                 docs = declaration.item_docs.get(field_name)
                 if docs:
                     module.comment(docs, 4)
-                hint = self.hint(expression, module, fields[:i])
-                module.put(hint, 4, f"{attribute}: ")
+                module.put(self.hint(expression, module, hidden), 4, f"{attribute}: ")
+                hidden.add(attribute)
         elif isinstance(definition, EnumOf):
             module.line(f"class {name}({module.use('enum', 'Enum')}):")
             module.document(about, 4)
@@ -349,7 +349,7 @@ class _Package:
         first: list[Code],
         function: Function,
         indent: int,
-        hidden: Iterable[str] = (),
+        hidden: Container[str] = (),
         nothing: bool = False,
     ) -> list[str]:
         """
@@ -375,7 +375,7 @@ class _Package:
         module.line(render_head(name, parameters, result, indent), indent)
         return arguments
 
-    def result(self, function: Function, module: _Writing, hidden: Iterable[str] = ()) -> Code:
+    def result(self, function: Function, module: _Writing, hidden: Container[str] = ()) -> Code:
         """
         The type hint of a function's result.
         """
@@ -387,7 +387,7 @@ class _Package:
         function: Function,
         callee: str,
         arguments: list[str],
-        hidden: Iterable[str],
+        hidden: Container[str],
     ) -> None:
         """
         Write the body of a function that calls the component.
@@ -401,7 +401,7 @@ class _Package:
         if function.result is None:
             module.put(group, 8)
             return
-        hint = self.result(function, module, [*hidden, *arguments])
+        hint = self.result(function, module, AnyOf(hidden, arguments))
         local = _free("result", arguments)
         if 8 + len(f"{local}: {flat(hint)} = {group.head}(") <= WIDTH:
             module.put(group, 8, f"{local}: {flat(hint)} = ")
@@ -454,7 +454,7 @@ def field_names(record: RecordOf) -> list[str]:
     """
     The attributes of a record's class.
     """
-    space = names.Namespace()
+    space = names.Namespace(names.NO_FIELDS)
     return [space.give(names.snake(name)) for name, _ in record.fields]
 
 
@@ -462,7 +462,7 @@ def member_names(listed: list[str]) -> list[str]:
     """
     The members of an enumeration.
     """
-    space = names.Namespace(("_MRO",))
+    space = names.Namespace()
     return [space.give(names.shouty(name)) for name in listed]
 
 
@@ -503,8 +503,15 @@ class _Writing(Module):
         forward: Whether the last annotation used one of these.
     """
 
-    def __init__(self, docs: str, package: str, place: Optional[_Place], defined: set[str]) -> None:
-        super().__init__(docs, defined)
+    def __init__(
+        self,
+        docs: str,
+        package: str,
+        place: Optional[_Place],
+        defined: set[str],
+        submodules: Container[str] = (),
+    ) -> None:
+        super().__init__(docs, defined, submodules)
         self.package = package
         self.place = place
         self.later: set[str] = set()
@@ -534,7 +541,7 @@ def _write_host_resource(
     assert isinstance(definition, ResourceOf)
     name = place.types[declaration]
     members = resource_members(declaration)
-    hidden: list[str] = []
+    hidden: set[str] = set()
     module.blank(2)
     module.line(f"class {name}({module.use('typing', 'Protocol')}):")
     about = declaration.docs or (
@@ -546,23 +553,24 @@ def _write_host_resource(
         module.blank(1)
         package.head(module, "__init__", ["self"], definition.constructor, 4, hidden, nothing=True)
         _stub(module, definition.constructor)
+    statics = set(definition.statics)
     for function in (*definition.methods, *definition.statics):
         module.blank(1)
         first: list[Code] = ["self"]
-        if function in definition.statics:
+        if function in statics:
             module.line(f"@{module.use('builtins', 'staticmethod', hidden)}", 4)
             first = []
         module.line(f"@{module.use('abc', 'abstractmethod', hidden)}", 4)
         package.head(module, members[function], first, function, 4, hidden)
         _stub(module, function)
-        hidden.append(members[function])
+        hidden.add(members[function])
     module.blank(2)
 
 
 def _stub(module: _Writing, function: Function) -> None:
     if function.docs:
         module.document(function.docs, 8)
-    module.line("raise NotImplementedError", 8)
+    module.line(f"raise {module.use('builtins', 'NotImplementedError')}", 8)
 
 
 def needs_class(declaration: Declaration) -> bool:
@@ -585,7 +593,7 @@ def _write_guest_resource(
     assert isinstance(definition, ResourceOf)
     name = place.types[declaration]
     members = resource_members(declaration)
-    hidden: list[str] = []
+    hidden: set[str] = set()
     module.blank(2)
     base = module.use("wasmtime.bindgen", "support")
     store: list[Code] = ["self", f"caller: {module.use('', 'wasmtime')}.Store"]
@@ -610,10 +618,11 @@ def _write_guest_resource(
             [quote(definition.constructor.export_name), "caller", *arguments],
         )
         module.put(call, 8)
+    statics = set(definition.statics)
     for function in (*definition.methods, *definition.statics):
         module.blank(1)
         first: list[Code] = ["self", f"caller: {module.use('', 'wasmtime', hidden)}.Store"]
-        static = function in definition.statics
+        static = function in statics
         if static:
             module.line(f"@{module.use('builtins', 'classmethod', hidden)}", 4)
             first[0] = "cls"
@@ -623,7 +632,7 @@ def _write_guest_resource(
         given = ["caller", *arguments] if static else ["caller", "self", *arguments]
         callee = "cls._functions" if static else "self._functions"
         package.call(module, function, callee, given, hidden)
-        hidden.append(members[function])
+        hidden.add(members[function])
     module.blank(2)
 
 
@@ -648,7 +657,7 @@ def _write_protocol(package: _Package, module: _Writing, place: _Place) -> None:
     The protocol that the implementation of an interface, or of the top level, follows.
     """
     interface = place.interface
-    hidden: list[str] = []
+    hidden: set[str] = set()
     classes = [each for each in interface.resources() if needs_class(each)]
     if classes:
         module.blank(2)
@@ -672,7 +681,7 @@ def _write_protocol(package: _Package, module: _Writing, place: _Place) -> None:
         module.line(f"@{module.use('abc', 'abstractmethod', hidden)}", 4)
         package.head(module, place.functions[function], ["self"], function, 4, hidden)
         _stub(module, function)
-        hidden.append(place.functions[function])
+        hidden.add(place.functions[function])
     # Behind the functions, in whose type hints these names mean the protocols.
     for declaration in classes:
         name = place.types[declaration]
@@ -705,7 +714,7 @@ def _write_export(package: _Package, place: _Place) -> None:
         module.line(
             f"self.{place.types[declaration]} = instance.bind({place.types[declaration]})", 8
         )
-    _write_functions(package, module, place.interface, place.functions, [])
+    _write_functions(package, module, place.interface, place.functions, set())
     package.files[f"exports/{place.module}.py"] = module.text()
 
 
@@ -714,7 +723,7 @@ def _write_functions(
     module: _Writing,
     interface: Interface,
     given: dict[Function, str],
-    hidden: list[str],
+    hidden: set[str],
 ) -> None:
     """
     Write the functions of an exported interface, or of the top level.
@@ -734,7 +743,7 @@ def _write_functions(
         if function.docs:
             module.document(function.docs, 8)
         package.call(module, function, "self._functions", ["caller", *arguments], hidden)
-        hidden.append(name)
+        hidden.add(name)
 
 
 def _write_imports_init(package: _Package) -> None:
@@ -743,7 +752,11 @@ def _write_imports_init(package: _Package) -> None:
     host = package.host
     defined = {title, host.title, *(place.title for place in places)}
     module = _Writing(
-        "What the component imports, for the host to provide.", "imports", None, defined
+        "What the component imports, for the host to provide.",
+        "imports",
+        None,
+        defined,
+        {place.module for place in (*places, package.world_types)},
     )
     module.place = host
     # The protocols of the interfaces are names of this module, the modules parts of the package.
@@ -772,11 +785,13 @@ def _write_imports_init(package: _Package) -> None:
     if has_host:
         fields.insert(0, (space.give("host", "root_functions"), host.title, False))
     fields.sort(key=lambda entry: entry[2])
-    for i, (name, kind, _) in enumerate(fields):
+    needed = [i for i, (_, kind, optional) in enumerate(fields) if not (optional or kind in idle)]
+    last_needed = max(needed, default=-1)
+    for i, (name, kind, optional) in enumerate(fields):
         # None does for what has no functions, too. In front of others it has to be said.
-        if kind in idle or fields[i][2]:
+        if optional or kind in idle:
             kind = f"{module.use('typing', 'Optional')}[{kind}]"
-            if all(other in idle or optional for _, other, optional in fields[i:]):
+            if i > last_needed:
                 kind += " = None"
         module.line(f"{name}: {kind}", 4)
     module.blank(2)
@@ -814,13 +829,16 @@ def _write_root(package: _Package) -> None:
         (place, space.give(place.module, f"{place.module}_interface")) for place in package.exports
     ]
     imports_title = f"{ROOT}Imports"
-    listed = [ROOT, *(place.module for place in package.exports)]
+    submodules = {"imports"}
+    modules = [place.module for place in package.exports if place.module not in submodules]
+    listed = [ROOT, *modules]
     has_imports = bool(import_fields(package))
     if has_imports:
         listed.append(imports_title)
-    module = _Writing(world.docs or f"The component ``{package.name}``.", "", None, {ROOT})
-    for place in package.exports:
-        module.bound[place.module] = (".exports", place.module)
+    about = world.docs or f"The component ``{package.name}``."
+    module = _Writing(about, "", None, {ROOT}, submodules)
+    for name in modules:
+        module.bound[name] = (".exports", name)
     if has_imports:
         module.bound[imports_title] = (".imports", imports_title)
     module.bound["_component"] = (".", "_component")
@@ -861,7 +879,7 @@ def _write_root(package: _Package) -> None:
         name = package.world_types.types[declaration]
         local = module.use(".imports", package.world_types.module)
         module.line(f"self.{name} = self._instance.bind({local}.{name})", 8)
-    hidden: list[str] = []
+    hidden: set[str] = set()
     for place, name in accessors:
         hint = f"{module.use('.exports', place.module, hidden)}.{place.title}"
         module.blank(1)
@@ -871,7 +889,7 @@ def _write_root(package: _Package) -> None:
         )
         call = Group("return self._instance.interface", "()", [hint, "self"])
         module.put(call, 8)
-        hidden.append(name)
+        hidden.add(name)
     _write_functions(package, module, world.root_exports, top.functions, hidden)
     package.files["__init__.py"] = module.text()
 

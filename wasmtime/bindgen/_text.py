@@ -1,0 +1,38 @@
+"""
+Texts of components, made harmless before they become part of Python code.
+
+Documentation and names come from whoever made the component. What is written from them holds no
+line end but the newline, and nothing that hides or reorders other text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["clean", "one_line"]
+
+#: What joins the parts of an emoji, and the letters of some scripts.
+_JOINERS = "\u200c\u200d"
+
+
+def clean(text: str) -> str:
+    """
+    The text with a newline for each kind of line end, and U+FFFD for each control character, lone
+    surrogate and invisible formatting character.
+    """
+    if text.isprintable():
+        return text
+    return "\n".join("".join(map(_harmless, line)) for line in text.splitlines())
+
+
+def one_line(text: str) -> str:
+    """
+    As `clean`, with spaces for line ends.
+    """
+    return " ".join(clean(text).split("\n"))
+
+
+def _harmless(char: str) -> str:
+    if char.isprintable() or char in _JOINERS or char == "\t":
+        return char
+    return "\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char
