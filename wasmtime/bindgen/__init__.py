@@ -54,15 +54,17 @@ def generate(
 
     Raises:
         TypeError: An argument is of a wrong type.
-        ValueError: `name` has nothing that a name could be made of.
+        ValueError: `name` has nothing that a name could be made of, or is too long for a file; or
+            that of an interface is.
         WasmtimeError: The text does not parse, or the module is not valid.
-        UnsupportedComponent: The component is not valid, or uses what bindings cannot express
-            (imported core modules, values). It is a ValueError.
+        UnsupportedComponent: The component is not valid, uses what bindings cannot express
+            (imported core modules, values), is nested too deeply or too large. It is a ValueError.
     """
     from .._module import Module
     from .._wat2wasm import to_wasm
     from ._binary import is_component
     from ._names import snake
+    from ._text import one_line
 
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
@@ -73,6 +75,7 @@ def generate(
             "component must be the binary or text of a component: a compiled Component does not "
             "know the names of types any more"
         )
+    name = one_line(name)
     if not isinstance(component, Module):
         binary = to_wasm(component, "component")
         if is_component(binary):

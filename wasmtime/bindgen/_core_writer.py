@@ -4,14 +4,16 @@ What Python a core module becomes: a class with its exports, typed as far as cor
 
 from __future__ import annotations
 
-import re
+from collections.abc import Container
 from typing import Any, Union
 
 from .._engine import Engine
 from .._module import Module as WasmModule
 from .._types import FuncType, GlobalType, MemoryType, TableType, ValType
 from . import _names as names
-from ._layout import Code, Group, Module, flat, quote, render_head
+from ._binary import Reader, UnsupportedComponent
+from ._layout import AnyOf, Code, Group, Module, flat, quote, render_head
+from ._text import one_line
 
 __all__ = ["write_module_package"]
 
@@ -26,41 +28,7 @@ _KINDS = {GlobalType: "Global", MemoryType: "Memory", TableType: "Table", FuncTy
 _WASI = ("wasi_snapshot_preview1", "wasi_unstable")
 
 
-def identifier(name: str) -> str:
-    """
-    A name of core WebAssembly, which may be any text, as an identifier.
-
-    Two underscores in front go: Python gives them a meaning inside of classes.
-    """
-    name = re.sub(r"\W", "_", name)
-    return names.safe(name.lstrip("_") if name.startswith("__") else name)
-
-
 # --- names of parameters -------------------------------------------------------------------------
-
-
-class _Section:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def byte(self) -> int:
-        self.at += 1
-        return self.data[self.at - 1]
-
-    def number(self) -> int:
-        result = shift = 0
-        while True:
-            byte = self.byte()
-            result |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return result
-            shift += 7
-
-    def take(self) -> bytes:
-        size = self.number()
-        self.at += size
-        return self.data[self.at - size : self.at]
 
 
 def _local_names(binary: bytes) -> dict[str, dict[int, str]]:
@@ -69,27 +37,25 @@ def _local_names(binary: bytes) -> dict[str, dict[int, str]]:
     """
     places: dict[str, int] = {}
     locals_of: dict[int, dict[int, str]] = {}
-    reader = _Section(binary)
-    reader.at = 8
-    while reader.at < len(binary):
+    reader = Reader(binary, 8)
+    while reader.at < reader.end:
         kind = reader.byte()
-        section = _Section(reader.take())
+        section = reader.part(reader.number())
         if kind == 7:
             for _ in range(section.number()):
-                name = section.take().decode()
+                name = section.text()
                 sort, index = section.byte(), section.number()
                 if sort == 0:
                     places[name] = index
-        elif kind == 0 and section.take() == b"name":
-            while section.at < len(section.data):
+        elif kind == 0 and section.text() == "name":
+            while section.at < section.end:
                 part = section.byte()
-                content = _Section(section.take())
+                content = section.part(section.number())
                 if part == 2:
                     for _ in range(content.number()):
                         index = content.number()
                         locals_of[index] = {
-                            content.number(): content.take().decode()
-                            for _ in range(content.number())
+                            content.number(): content.text() for _ in range(content.number())
                         }
     return {name: locals_of.get(index, {}) for name, index in places.items()}
 
@@ -97,21 +63,21 @@ def _local_names(binary: bytes) -> dict[str, dict[int, str]]:
 def _parameter_names(binary: bytes) -> dict[str, dict[int, str]]:
     try:
         return _local_names(binary)
-    except (IndexError, UnicodeError):
+    except (UnsupportedComponent, UnicodeError):
         return {}  # a custom section may hold anything
 
 
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _hint(module: Module, ty: ValType, hidden: list[str]) -> str:
+def _hint(module: Module, ty: ValType, hidden: Container[str]) -> str:
     name = _HINTS.get(ty)
     if name is None:
         return module.use("typing", "Any", hidden)
     return module.use("builtins", name, hidden)
 
 
-def _result(module: Module, results: list[ValType], hidden: list[str]) -> Code:
+def _result(module: Module, results: list[ValType], hidden: Container[str]) -> Code:
     if not results:
         return "None"
     if len(results) == 1:
@@ -124,13 +90,13 @@ def _result(module: Module, results: list[ValType], hidden: list[str]) -> Code:
 
 
 def _parameters(
-    module: Module, ty: FuncType, known: dict[int, str], taken: list[str], hidden: list[str]
+    module: Module, ty: FuncType, known: dict[int, str], taken: list[str], hidden: Container[str]
 ) -> tuple[list[Code], list[str]]:
     space = names.Namespace(taken)
     parameters: list[Code] = []
     given = []
     for i, param in enumerate(ty.params):
-        name = space.give(identifier(known.get(i) or f"arg{i}"))
+        name = space.give(names.identifier(known.get(i) or f"arg{i}"))
         given.append(name)
         parameters.append(f"{name}: {_hint(module, param, hidden)}")
     return parameters, given
@@ -145,8 +111,8 @@ def _write_imports(
     for source, entries in by_module.items():
         module.blank(2)
         module.line(f"class {titles[source]}({module.use('typing', 'Protocol')}):")
-        module.document(f"What implements ``{source}``.", 4)
-        hidden: list[str] = []
+        module.document(f"What implements ``{one_line(source)}``.", 4)
+        hidden: set[str] = set()
         attributes = members(entries)
         for entry, name in zip(entries, attributes):
             module.blank(1)
@@ -165,7 +131,7 @@ def _write_imports(
                     else module.use("typing", "Any", hidden)
                 )
                 module.line(f"{name}: {hint}", 4)
-            hidden.append(name)
+            hidden.add(name)
     module.blank(2)
     module.line(f"@{module.use('dataclasses', 'dataclass')}")
     module.line("class RootImports:")
@@ -181,7 +147,7 @@ def members(entries: list[Any]) -> list[str]:
     The attributes that stand for what a module imports from one other module.
     """
     space = names.Namespace()
-    return [space.give(identifier(entry.name or "_")) for entry in entries]
+    return [space.give(names.identifier(entry.name or "_")) for entry in entries]
 
 
 def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[str, bytes]:
@@ -205,11 +171,11 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
     for entry in compiled.imports:
         if entry.module not in _WASI:
             by_module.setdefault(entry.module, []).append(entry)
-    field_space, title_space = names.Namespace(), names.Namespace(["RootImports"])
-    fields = {each: field_space.give(identifier(each)) for each in by_module}
+    field_space, title_space = names.Namespace(names.NO_FIELDS), names.Namespace(["RootImports"])
+    fields = {each: field_space.give(names.identifier(each)) for each in by_module}
     titles = {each: title_space.give(names.camel(each, "Host")) for each in by_module}
 
-    file = f"{names.snake(name)}.wasm"
+    file = f"{names.file_name(name)}.wasm"
     module = Module(f"The module ``{name}``.", {"Root"})
     module.use("wasmtime.bindgen", "support")
     if by_module:
@@ -247,13 +213,13 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
     module.line(f"self._exports = _MODULE.instantiate(store, {given})", 8)
     space = names.Namespace(["_exports"])
     exports = [(export.name or "", export.type) for export in compiled.exports]
-    attributes = {each: space.give(identifier(each)) for each, _ in exports}
+    attributes = {each: space.give(names.identifier(each)) for each, _ in exports}
     for label, ty in exports:
         if not isinstance(ty, FuncType):
             kind = _KINDS.get(type(ty))
             hint = f"{wasmtime}.{kind}" if kind else module.use("typing", "Any")
             module.line(f"self.{attributes[label]}: {hint} = self._exports[{quote(label)}]", 8)
-    hidden: list[str] = []
+    hidden: set[str] = set()
     for label, ty in exports:
         if not isinstance(ty, FuncType):
             continue
@@ -272,10 +238,10 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
             local = "result"
             while local in given_names:
                 local += "_"
-            inside = _result(module, ty.results, [*hidden, *given_names])
+            inside = _result(module, ty.results, AnyOf(hidden, given_names))
             module.put(call, 8, f"{local}: {flat(inside)} = ")
             module.line(f"return {local}", 8)
-        hidden.append(attribute)
+        hidden.add(attribute)
     files = {"__init__.py": module.text(), "py.typed": b""}
     if binary:
         files[file] = binary
