@@ -827,7 +827,9 @@ class Config(Record):
         """
         Whether stores are prepared for several concurrent tasks of components. Default: True.
 
-        The asynchronous parts of the component model need it.
+        The asynchronous parts of the component model need it. Calls of components that do not use
+        them are faster without, and a Python function can be given more than one borrowed handle
+        by a component only without: a fault of this version of the library.
         Stands on ``wasmtime_config_concurrency_support_set``.
         """
         raise NotImplementedError

@@ -25,11 +25,12 @@ from wasmtime.bindgen import generate, support
 
 #: What generated code imports, defines, or has as parameters, modules and attributes.
 USED = """
-    abstractmethod dataclass Enum Flag auto Any Dict Generic List Optional Protocol Tuple Type
-    TypeVar TYPE_CHECKING Union NotImplementedError bool bytes classmethod float int str staticmethod
-    cls caller component instance functions store import_object result function drop value
-    Root RootImports COMPONENT world world_types root_functions host imports exports types wasmtime
-    support Ok Err Some Result T E S init main con nul aux mro name
+    abstractmethod dataclass Enum Flag auto Any Dict Generic List Optional Protocol Tuple
+    Type TypeVar TYPE_CHECKING Union NotImplementedError bool bytes classmethod float int
+    str staticmethod cls caller component instance functions store import_object result
+    function drop value Root RootImports COMPONENT world world_types root_functions host
+    imports exports types wasmtime support Ok Err Some Result T E S init main con nul aux
+    mro name
 """
 #: What Python itself uses.
 TAKEN = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 import array
 import enum
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Callable, NamedTuple
 
 import pytest
@@ -189,6 +190,26 @@ def test_records_from_objects_dicts_and_named_tuples(echo: Echo) -> None:
         assert result.user_name == getattr(result, "user-name") == "a"
         assert result == value
         assert dict(result) == {"user_name": "a", "tags": ["b"]}
+
+
+def test_a_record_equals_what_has_the_same_fields() -> None:
+    point = Record(x=1.0, y=2.0)
+    same = (Record(y=2.0, x=1.0), Point(1.0, 2.0), {"x": 1.0, "y": 2.0})
+    for other in (*same, SimpleNamespace(x=1.0, y=2.0)):
+        assert point == other
+        assert other == point
+        assert Record() != other
+        assert Record(x=1.0) != other
+        assert Record(x=1.0, y=2.0, z=3.0) != other
+    assert Record(user_name="a", tags=[]) == User("a", []) == Record(user_name="a", tags=[])
+    assert Record(user_name="a") == {"user-name": "a"}
+    assert Record(user_name="a") != User("a", [])
+    assert Record() == Record() == {}
+    for other in (5, "x", None, object(), [], (), {1: 2}, Variant("x"), Record, int, len):
+        assert Record() != other
+        assert Record(real=5, tag="x", x=1) != other
+    assert Record(real=5) != 5
+    assert Record() != 5
 
 
 def test_an_enum_member_stands_for_its_value(echo: Echo) -> None:

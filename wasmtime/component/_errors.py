@@ -81,10 +81,24 @@ _REASONS = [
 ]
 
 
+#: What the library says when it cannot give a function of the host a second borrowed handle.
+_SECOND_BORROW = "deferred host scope has no call context"
+_ABOUT_BORROWS = (
+    "a component called a Python function with two or more borrowed handles, which this version of "
+    "the library cannot do on an engine with concurrency support. Make the engine with "
+    "Config(concurrency_support=False): components that do not use the asynchronous ABI work "
+    "without, and are called faster. The library said:\n"
+)
+
+
 def refine(error: NativeException) -> NativeException:
     """
-    The exception to raise for one that the library gave: a `ComponentTrap` for a trap.
+    The exception to raise for one that the library gave: a `ComponentTrap` for a trap, and the way
+    out of a fault of the library's.
     """
+    if _SECOND_BORROW in error.message:
+        error._message = _ABOUT_BORROWS + error.message
+        return error
     interrupted = isinstance(error, Trap)
     if not interrupted and "wasm trap: " not in error.message:
         return error

@@ -5,7 +5,7 @@ Values that have no counterpart among Python's own: records, and variants with t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Optional
 
 __all__ = ["Err", "Ok", "Record", "UnwrapError", "Variant"]
@@ -20,7 +20,10 @@ class Record:
 
     The names are those of WIT in snake_case: the field ``user-name`` is ``record.user_name``.
     ``getattr(record, "user-name")`` works as well, and so does ``record.class_`` for a field that
-    has the name of a Python keyword. Records equal everything that has equal fields.
+    has the name of a Python keyword.
+
+    A record equals what has the same fields with equal values: another record, a dict, a
+    dataclass, a named tuple, or an object with these attributes and no others.
 
     Args:
         fields: The fields.
@@ -46,12 +49,8 @@ class Record:
         )
 
     def __eq__(self, other: object) -> bool:
-        missing = object()
-        if isinstance(other, Record) and len(other.__dict__) != len(self.__dict__):
-            return False
-        if isinstance(other, dict):
-            return self.__dict__ == {key.replace("-", "_"): value for key, value in other.items()}
-        return all(getattr(other, name, missing) == value for name, value in self.__dict__.items())
+        theirs = _fields(other)
+        return NotImplemented if theirs is None else self.__dict__ == theirs
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -63,6 +62,22 @@ class Record:
 
     def __repr__(self) -> str:
         return f"Record({', '.join(f'{key}={value!r}' for key, value in self.__dict__.items())})"
+
+
+def _fields(value: Any) -> Optional[dict[Any, Any]]:
+    """
+    The fields of anything that can stand for a record; None if it has none.
+    """
+    if isinstance(value, dict):
+        return {
+            key.replace("-", "_") if isinstance(key, str) else key: part
+            for key, part in value.items()
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name, None) for each in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return dict(value._asdict())
+    return getattr(value, "__dict__", None)
 
 
 @dataclass(eq=False)
