@@ -709,9 +709,7 @@ def _defined_type(reader: Reader, scope: _Scope) -> Type:
     raise UnsupportedComponent(f"a type of an unknown form ({code:#x})")
 
 
-def _declarations(
-    reader: Reader, scope: _Scope, component: bool
-) -> list[Callable[[_Scope], None]]:
+def _declarations(reader: Reader, scope: _Scope, component: bool) -> list[Callable[[_Scope], None]]:
     """
     The declarations of a component or instance type, each to be run in a scope.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
 
 __all__ = [
     "WIDTH",
@@ -64,7 +64,7 @@ class AnyOf(Container[str]):
     The names that are in any of several containers.
     """
 
-    def __init__(self, *containers: Container[str]) -> None:
+    def __init__(self, *containers: Container[Any]) -> None:
         self.containers = containers
 
     def __contains__(self, name: object) -> bool:

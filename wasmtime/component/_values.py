@@ -75,9 +75,8 @@ def _fields(value: Any) -> Optional[dict[Any, Any]]:
         }
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name, None) for each in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return dict(value._asdict())
-    return getattr(value, "__dict__", None)
+    as_dict = getattr(type(value), "_asdict", None) if isinstance(value, tuple) else None
+    return getattr(value, "__dict__", None) if as_dict is None else as_dict(value)
 
 
 @dataclass(eq=False)
