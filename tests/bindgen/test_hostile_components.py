@@ -221,7 +221,9 @@ STATEMENTS = (
 )
 MODULES = {"abc", "builtins", "dataclasses", "enum", "typing", "wasmtime"}
 #: What is called, or the object whose method is.
-CALLED = {"MODULE", "TypeVar", "auto", "cls", "component", "function", "instance", "self", "support"}
+CALLED = {
+    *("MODULE", "TypeVar", "auto", "cls", "component", "function", "instance", "self", "support"),
+}
 
 
 def check_meaning(files: dict[str, bytes]) -> None:
