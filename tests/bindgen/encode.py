@@ -10,7 +10,7 @@ from typing import Union
 HEAD = b"\0asm\x0d\0\x01\0"
 
 #: Codes of sections and types.
-CUSTOM, COMPONENT, INSTANCE, TYPE, IMPORT = 0, 4, 5, 7, 10
+CUSTOM, COMPONENT, INSTANCE, TYPE, IMPORT, EXPORT = 0, 4, 5, 7, 10, 11
 U8, STRING = b"\x7d", b"\x73"
 
 
@@ -48,6 +48,10 @@ def types(*each: bytes) -> bytes:
 
 def imports(*each: bytes) -> bytes:
     return section(IMPORT, vec([b"\0" + one for one in each]))
+
+
+def exports(*each: bytes) -> bytes:
+    return section(EXPORT, vec([b"\0" + one for one in each]))
 
 
 def func(params: Sequence[tuple[str, bytes]]) -> bytes:

@@ -477,6 +477,16 @@ def aliases(depth: int) -> str:
     return f'(component {" ".join(lines)} (import "f" (func (param "x" $b{depth - 1}))))'
 
 
+def one_instance_exported_often() -> bytes:
+    count = 10_000
+    functions = [encode.export_func(f"f{i}", 0) for i in range(count)]
+    return encode.component(
+        encode.types(encode.instance_type(encode.declare_type(encode.func([])), *functions)),
+        encode.imports(encode.name("a:b/i") + b"\x05\0"),
+        encode.exports(*(encode.name(f"a:b/e{i}") + b"\x05\0\0" for i in range(count))),
+    )
+
+
 DEEP = "nested too deeply for bindings: more than 64 types"
 LARGE = "too large for bindings: its interfaces and types come to more than 100,000 parts"
 
@@ -492,6 +502,7 @@ LARGE = "too large for bindings: its interfaces and types come to more than 100,
         (nested_components(24), LARGE),
         (nested_components(200), DEEP),
         (bytes(wat2wasm(aliases(24))), LARGE),
+        (one_instance_exported_often(), LARGE),
         (encode.HEAD + b"\x07" + b"\x80" * 1_000_000, "a number that is too long"),
         (
             encode.component(
@@ -512,6 +523,7 @@ LARGE = "too large for bindings: its interfaces and types come to more than 100,
         "component instances that double",
         "components",
         "aliases that double",
+        "one instance exported often",
         "number",
         "names of names",
     ],

@@ -469,6 +469,7 @@ class _Reading:
         """
         Read an interface, or a world's top level.
         """
+        self.budget.spend(len(exports))
         interface = Interface(name, imported)
         self.here = {}
         functions = []
