@@ -192,6 +192,11 @@ def test_records_from_objects_dicts_and_named_tuples(echo: Echo) -> None:
         assert dict(result) == {"user_name": "a", "tags": ["b"]}
 
 
+def test_a_field_may_be_called_self(echo: Echo) -> None:
+    func = echo('(record (field "self" u8))')
+    assert func({"self": 1}) == func(Record(self=1)) == Record(self=1)
+
+
 def test_a_record_equals_what_has_the_same_fields() -> None:
     point = Record(x=1.0, y=2.0)
     same = (Record(y=2.0, x=1.0), Point(1.0, 2.0), {"x": 1.0, "y": 2.0})

@@ -34,7 +34,7 @@ class Record:
         Record(x=1.0, y=2.0)
     """
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         self.__dict__.update(fields)
 
     def __getattr__(self, name: str) -> Any:
