@@ -138,13 +138,22 @@ def test_documentation_stays_documentation(text: str) -> None:
         found += sum(words.split() == said.split() for _, words in docstrings(ast.parse(source)))
         for token in tokenize.generate_tokens(io.StringIO(source, newline="\n").readline):
             if token.type == tokenize.COMMENT:
-                assert token.string[1:].strip() in lines
+                assert re.sub("^#:? ?", "", token.string).strip() in lines
     if said.strip():
         assert found > 20
 
 
 def is_visible(char: str) -> bool:
     return char in "\n\u200c\u200d" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+
+
+@pytest.mark.parametrize(
+    "directive", ["mypy: ignore-errors", "type: ignore", "fmt: off", "/// script", "NOQA"]
+)
+def test_documentation_tells_no_tool_what_to_do(directive: str) -> None:
+    source = sources(generate("x", documented(f"About.\n  {directive}")))["imports/i.py"]
+    assert f"#:   {directive}\n" in source
+    assert not re.search(rf"^\s*#\s*{directive}", source, re.MULTILINE)
 
 
 EVIL_DOCS = {

@@ -11,6 +11,7 @@ each line by any of the ends that lines can have, and escaped literals.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -30,6 +31,12 @@ __all__ = [
 
 #: Longest line, in characters.
 WIDTH = 88
+
+#: How comments begin that tell type checkers, formatters and linters what to do.
+_DIRECTIVE = re.compile(
+    r"(type|mypy|pyright|pytype|fmt|yapf|isort|ruff|flake8|pylint|pragma)\s*:"
+    r"|pyre-|(?i:noqa|nosec)\b|///"
+)
 
 
 @dataclass
@@ -217,10 +224,11 @@ class Module:
 
     def comment(self, text: str, indent: int) -> None:
         """
-        Add a comment.
+        Add a comment; none that is a directive to a tool.
         """
         for line in text.expandtabs().strip().splitlines():
-            self.line(f"# {line.rstrip()}".rstrip(), indent)
+            mark = "#:" if _DIRECTIVE.match(line.strip()) else "#"
+            self.line(f"{mark} {line.rstrip()}".rstrip(), indent)
 
     def blank(self, count: int) -> None:
         """
