@@ -152,11 +152,7 @@ def _cache_option() -> CacheOption:
         return False
     from ._cache import open_cache
 
-    try:
-        open_cache(True)
-    except (OSError, WasmtimeError):
-        return False
-    return True
+    return open_cache(True).is_usable()
 
 
 class _Source:
