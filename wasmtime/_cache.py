@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import sys
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
+from ._binaries import machine
 from ._error import WasmtimeError
 from ._native import VERSION
 from ._private_directory import PrivateDirectory
@@ -144,7 +144,7 @@ class Cache:
     @staticmethod
     def _key(engine: Engine, kind: str, wasm: bytes) -> str:
         key = hashlib.sha256()
-        for part in (VERSION, sys.platform, platform.machine(), kind, repr(engine._config)):
+        for part in (VERSION, sys.platform, machine(), kind, repr(engine._config)):
             key.update(part.encode())
             key.update(b"\0")
         key.update(wasm)

@@ -215,6 +215,16 @@ class _CoreLoader(importlib.abc.Loader):
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
+    def get_code(self, fullname: str) -> None:
+        """
+        Always refused: for `runpy` and ``python -m``, which run Python code.
+        """
+        raise ImportError(
+            f"{fullname!r} is WebAssembly, which has no Python code to run: import it, or run the "
+            "file with 'python -m wasmtime run'",
+            name=fullname,
+        )
+
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__
         assert spec is not None
