@@ -17,6 +17,7 @@ import errno
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
@@ -723,19 +724,23 @@ class WasiConfig:
         """
         Give the guest the environment variables of this process (`os.environ`), as they are now.
 
-        Variables that were set with `env`, before or after, win over inherited ones.
-
-        Raises:
-            ValueError: If a variable of this process is not valid Unicode.
+        Variables that were set with `env`, before or after, win over inherited ones. A variable
+        that is not valid UTF-8, which WASI demands, is left out, with a RuntimeWarning.
         """
         self._check_open()
         inherited: list[tuple[str, str]] = []
         for name, value in os.environ.items():
             if not name or "=" in name:
                 continue  # Windows keeps its current directories in such names
-            _check_text(name, f"the name of the environment variable {name!r}")
-            _check_text(value, f"the environment variable {name}")
-            inherited.append((name, value))
+            if _is_text(name) and _is_text(value):
+                inherited.append((name, value))
+            else:
+                warnings.warn(
+                    f"the environment variable {name!r} is not valid UTF-8: the guest does not get "
+                    "it",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
         self._inherited_env = inherited
 
     # -- streams
@@ -1161,6 +1166,14 @@ def _check_text(value: object, what: str) -> None:
     Refuse what a NUL-terminated UTF-8 string cannot carry.
     """
     encode_cstring(value, what)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        _check_text(value, "")
+    except ValueError:
+        return False
+    return True
 
 
 def _check_limit(limit: object) -> int:
