@@ -13,6 +13,7 @@ that the library has for that are therefore checked here first, each with what t
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import stat
@@ -495,10 +496,11 @@ def _apply_cache(config: Any, value: Union[bool, str]) -> Any:
     return lib.wasmtime_config_cache_config_load(config, path)
 
 
-#: Where the file of the cache names the directory, and the value if it is a plain string.
+#: Where the file of the cache names the directory, and the value if it is a string in one line.
 _CACHE_DIRECTORY = re.compile(
-    r"""^[^#\n]*?\bdirectory["']?[ \t]*=[ \t]*(?:(?:"([^"\\\n]*)"|'([^'\n]*)')[ \t]*[,}#\n])?""",
-    re.MULTILINE,
+    r"""^[^#\n]*?\bdirectory["']?[ \t]*=[ \t]*
+        (?:(?:("(?:[^"\\\n]|\\.)*")|'([^'\n]*)')[ \t]*[,}#\n])?""",
+    re.MULTILINE | re.VERBOSE,
 )
 
 
@@ -510,23 +512,32 @@ def _check_cache_directory(file: str) -> None:
     """
     try:
         with open(file, encoding="utf-8") as stream:
-            named = _CACHE_DIRECTORY.search(stream.read() + "\n")
+            contents = stream.read()
     except (OSError, UnicodeDecodeError):
-        named = None  # the library says what is wrong with it
-    if named is None:
-        directory = _default_cache_directory()
-    elif named.lastindex is None:
-        raise WasmtimeError(
-            f"the cache file {file!r} must name its directory in plain quotes, without escapes"
-        )
-    else:
-        directory = named.group(named.lastindex)
+        contents = ""  # the library says what is wrong with it
+    directory = _cache_directory_in(contents, file) or _default_cache_directory()
     if not os.path.isabs(directory):
         return  # which the library refuses
     try:
         check_tree(directory, "the cache directory")
     except OSError as error:
         raise WasmtimeError(f"the cache directory cannot be used: {error}") from error
+
+
+def _cache_directory_in(contents: str, file: str) -> Optional[str]:
+    """What the contents of the file of the cache say about the directory, None if nothing."""
+    named = _CACHE_DIRECTORY.search(contents + "\n")
+    if named is None:
+        return None
+    escaped, plain = named.groups()
+    if plain is not None:
+        return str(plain)
+    try:
+        return str(json.loads(escaped or ""))  # whose escapes mean the same
+    except ValueError:
+        raise WasmtimeError(
+            f"the cache file {file!r} must name its directory in single quotes, on one line"
+        ) from None
 
 
 def _default_cache_file() -> str:

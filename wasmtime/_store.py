@@ -246,7 +246,9 @@ class Store(core.Store, Managed):
         Bound what the code in this store can allocate from now on.
 
         What would exceed a bound fails: instantiation raises, ``memory.grow`` and ``table.grow``
-        return -1 to WebAssembly. A call replaces all bounds of the call before.
+        return -1 to WebAssembly. A call replaces all bounds of the call before. What is not given
+        is not bounded, and the growth of a shared memory never is: `Config.shared_memory` is off by
+        default.
 
         Args:
             memory_size: Bytes of each linear memory.

@@ -87,9 +87,10 @@ class Output:
     it is freed with this object.
 
     Args:
-        limit: The greatest number of bytes held at a time, or None for no limit. A write that does
-            not fit is refused: the guest's write fails, and `truncated` is true from then on. Room
-            is made by `read`.
+        limit: The greatest number of bytes held at a time, or None for no limit, with which a guest
+            that prints without end fills the memory of this process. A write that does not fit is
+            refused: the guest's write fails, and `truncated` is true from then on. Room is made by
+            `read`.
 
     Example:
         >>> wasi = WasiConfig()
@@ -675,7 +676,7 @@ class WasiConfig:
         >>> wasi.argv = ["prog", "--verbose"]
         >>> wasi.env = {"LANG": "C"}
         >>> wasi.stdin_bytes = b"input"
-        >>> output = wasi.capture_stdout()
+        >>> output = wasi.capture_stdout(limit=1 << 20)
         >>> wasi.preopen_dir(".", "/data", DirPerms.READ_ONLY)
     """
 
@@ -781,7 +782,8 @@ class WasiConfig:
         Collect what the guest writes to its standard output in memory.
 
         Args:
-            limit: The greatest number of bytes held at a time; see `Output`.
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
 
         Returns:
             The object that the output is read from, during the run or after it.
@@ -800,7 +802,8 @@ class WasiConfig:
         Collect what the guest writes to its standard error in memory.
 
         Args:
-            limit: The greatest number of bytes held at a time; see `Output`.
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
 
         Returns:
             The object that the output is read from, during the run or after it.
@@ -819,7 +822,8 @@ class WasiConfig:
         Collect standard output and standard error together, in the order of the writes.
 
         Args:
-            limit: The greatest number of bytes held at a time; see `Output`.
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
 
         Returns:
             The object that both are read from, during the run or after it.

@@ -418,11 +418,32 @@ def test_a_config_from_elsewhere_is_checked_when_it_is_used(
         Engine(config)
 
 
-def test_a_directory_in_quotes_with_escapes_is_refused(settings: Path, directory: Path) -> None:
-    for text in (f'"{directory}\\u0061"', f'"""\n{directory}"""'):
+@pytest.mark.parametrize("form", ["'{}'", '"{}"', '"{}" # "/"', "'{}' # '/'"])
+def test_a_directory_is_found_in_any_quotes(settings: Path, directory: Path, form: str) -> None:
+    settings.write_text(f"[cache]\ndirectory={form.format(directory)}\n")
+    directory.parent.chmod(0o777)
+    with pytest.raises(WasmtimeError, match="mode 0777"):
+        with_library_cache(str(settings))
+
+
+def test_a_directory_with_escapes_is_found(settings: Path, directory: Path) -> None:
+    escaped = str(directory).replace("cache", "\\u0063ache")
+    settings.write_text(f'[cache]\ndirectory = "{escaped}"\n')
+    with_library_cache(str(settings))
+    assert directory.is_dir()
+    directory.chmod(0o777)
+    with pytest.raises(WasmtimeError, match="mode 0777"):
+        with_library_cache(str(settings))
+
+
+def test_a_directory_that_cannot_be_read_out_of_the_file_is_refused(
+    settings: Path, directory: Path
+) -> None:
+    for text in (f'"{directory}\\U00000061"', f'"""\n{directory}"""', f"'''{directory}'''"):
         settings.write_text(f"[cache]\ndirectory = {text}\n")
-        with pytest.raises(WasmtimeError, match="plain quotes"):
+        with pytest.raises(WasmtimeError, match="single quotes"):
             with_library_cache(str(settings))
+    assert not directory.exists()
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the cache lies elsewhere")
