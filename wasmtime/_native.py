@@ -35,7 +35,7 @@ if sys.platform == "win32" and os.path.isdir(os.path.join(_directory, "_lib")):
 
 try:
     # _ffi needs it. Tools that pack programs cannot see that, but they see this.
-    import _cffi_backend  # noqa: F401
+    import _cffi_backend  # type: ignore[import-untyped,unused-ignore]  # noqa: F401
 
     from . import _core as core
     from ._ffi import ffi, lib
