@@ -14,16 +14,21 @@ installed on this machine: nothing is fetched or bundled, and the run path is it
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel as _bdist_wheel
+from setuptools.command.build import build as _build
 from setuptools.command.build_ext import build_ext as _build_ext
 
 ROOT = Path(__file__).resolve().parent
@@ -80,6 +85,37 @@ def _without_run_path(words: Iterable[str]) -> Iterator[str]:
         if parts[0] == "-Wl" and any(part.lstrip("-").startswith("rpath") for part in parts[1:]):
             continue
         yield word
+
+
+@cache
+def private_directory() -> str:
+    """Make a directory for this process's build products, which goes when the process ends.
+
+    Several builds from one checkout may run at once, each with a Python of its own.
+    """
+    directory = tempfile.mkdtemp(prefix="wasmtime-build-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+class build(_build):
+    """Build where no other build does, unless --build-base says where."""
+
+    def initialize_options(self) -> None:
+        """Choose the directory before the command line may."""
+        super().initialize_options()
+        self.build_base = private_directory()
+
+
+class bdist_wheel(_bdist_wheel):
+    """Collect the metadata where no other build does, too."""
+
+    def finalize_options(self) -> None:
+        """Choose the directory before it is looked for."""
+        metadata = self.distribution.get_command_obj("egg_info")
+        if metadata.egg_base is None:
+            metadata.egg_base = private_directory()
+        super().finalize_options()
 
 
 class build_ext(_build_ext):
@@ -154,6 +190,7 @@ class build_ext(_build_ext):
                 ext.extra_compile_args.append("-g0")
                 ext.extra_link_args.append("-Wl,-S")  # that of parts that the linker adds
             # Macros such as __FILE__ would name them too: two builds must give the same bytes.
+            ext.extra_compile_args.append(f"-ffile-prefix-map={private_directory()}=build")
             ext.extra_compile_args.append(f"-ffile-prefix-map={ROOT}=.")
             if self.run_path:
                 ext.extra_link_args.append(f"-Wl,-rpath,{self.run_path}")
@@ -212,6 +249,6 @@ core = Extension(
 setup(
     cffi_modules=[] if ONLY == "core" else ["csrc/ffi_build.py:make_ffi"],
     ext_modules=[] if ONLY == "ffi" else [core],
-    cmdclass={"build_ext": build_ext},
+    cmdclass={"bdist_wheel": bdist_wheel, "build": build, "build_ext": build_ext},
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if LIMITED_API else {},
 )

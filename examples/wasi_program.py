@@ -56,7 +56,8 @@ def run(linker: Linker, module: Module, directory: Path, name: str) -> None:
     wasi = WasiConfig()
     wasi.argv = ["cat", name]
     wasi.preopen_dir(directory, "/", DirPerms.READ_ONLY)
-    output, errors = wasi.capture_stdout(), wasi.capture_stderr()
+    # Without a limit, a guest that prints without end would fill the memory of this process.
+    output, errors = wasi.capture_stdout(limit=1 << 20), wasi.capture_stderr(limit=1 << 20)
 
     store = Store(linker.engine)
     store.set_wasi(wasi)

@@ -4,11 +4,17 @@ Every program in examples/ runs, and prints what it should.
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from wasmtime import Module, Trap, TrapCode, WasmtimeError
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -64,9 +70,13 @@ EXPECTED = {
         "spinner: stopped, out_of_fuel",
         "dawdler: stopped, interrupt",
         "hoarder: 16",
+        "piler: 1000",
+        "talker: stopped, out_of_fuel",
+        "greeter: 12, b'Hello'",
         "giant: refused, memory minimum size of 1000 pages exceeds memory limits",
         "divider: stopped, integer_division_by_zero",
         "diver: stopped, stack_overflow",
+        "impostor: refused, it has no function apply(i32) -> i32",
         "    'env' 'secret': (func)",
     ],
     "serialization.py": [
@@ -108,3 +118,62 @@ def test_example(name: str, tmp_path: Path) -> None:
         assert line in printed, f"{line!r} is missing, or out of order, in:\n{done.stdout}"
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def plugin_host(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """
+    The module of the example.
+    """
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module("plugin_host")
+
+
+def test_plugins_that_never_end_take_no_time_from_those_that_do(plugin_host: Any) -> None:
+    """
+    A timer for each call ended the calls of all other threads, too.
+    """
+    text, fuel = plugin_host.PLUGINS["dawdler"]
+    with plugin_host.PluginHost() as host:
+        honest = Module(host.engine, plugin_host.PLUGINS["square"][0])
+        dawdler = Module(host.engine, text)
+        started = threading.Event()
+        done = threading.Event()
+
+        def dawdle() -> list[TrapCode | None]:
+            codes = []
+            for _ in range(3):
+                started.set()
+                with pytest.raises(Trap) as stopped:
+                    host.apply(dawdler, 0, fuel)
+                codes.append(stopped.value.trap_code)
+            return codes
+
+        def work() -> list[int]:
+            started.wait()
+            results = []
+            while not done.is_set():
+                results.append(host.apply(honest, 12)[0])
+            return results
+
+        with ThreadPoolExecutor(4) as pool:
+            workers = [pool.submit(work) for _ in range(2)]
+            dawdlers = [pool.submit(dawdle) for _ in range(2)]
+            try:
+                for future in dawdlers:
+                    assert future.result(60) == [TrapCode.INTERRUPT] * 3
+            finally:
+                done.set()
+            for future in workers:
+                assert set(future.result(60)) == {144}
+
+
+def test_a_plugin_keeps_to_its_limits_where_it_says_something(plugin_host: Any) -> None:
+    say = '(import "host" "say" (func $say (param i32 i32)))'
+    apply = f"{plugin_host.APPLY} (call $say (i32.const 0) (i32.const -1)) (i32.const 1))"
+    with plugin_host.PluginHost() as host:
+        module = Module(host.engine, f'{say} (memory (export "memory") 1) {apply}')
+        assert host.apply(module, 0) == (1, bytes(plugin_host.SPEECH))
+        without = Module(host.engine, f"{say} {apply}")
+        with pytest.raises(WasmtimeError, match="exports no memory"):
+            host.apply(without, 0)

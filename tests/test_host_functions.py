@@ -10,6 +10,7 @@ import pytest
 
 from wasmtime import (
     Caller,
+    Config,
     Engine,
     Func,
     FuncType,
@@ -18,6 +19,8 @@ from wasmtime import (
     Memory,
     Module,
     Store,
+    Trap,
+    TrapCode,
     Val,
     ValType,
     WasmtimeError,
@@ -156,6 +159,73 @@ def test_the_caller_stands_for_the_store(engine: Engine) -> None:
         Instance(caller, Module(engine, "(module)"), [])
 
     call_host(store, FuncType([], []), host, caller=True)
+
+
+SPEND = """
+    (import "" "host" (func $host))
+    (func (export "run") (result i32) (local $n i32)
+        (call $host)
+        (loop $again
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $n) (i32.const 10_000))))
+        (local.get $n))
+"""
+
+
+def spend(store: Store, host: Any) -> Any:
+    """
+    Run a loop that uses some 50,000 units of fuel, after a call of `host`.
+    """
+    imported = Func(store, FuncType([], []), host, access_caller=True)
+    return Instance(store, Module(store.engine, SPEND), [imported]).exports(store)["run"](store)
+
+
+def test_the_caller_has_the_fuel_of_its_store() -> None:
+    engine = Engine(Config(consume_fuel=True))
+    store = Store(engine)
+    kept: list[Caller] = []
+
+    def refuel(caller: Caller) -> None:
+        kept.append(caller)
+        assert 0 < caller.get_fuel() <= 100
+        caller.set_fuel(100_000)
+        assert caller.get_fuel() == 100_000
+        with pytest.raises(OverflowError, match="fuel"):
+            caller.set_fuel(-1)
+
+    store.set_fuel(100)
+    assert spend(store, refuel) == 10_000
+    assert 0 < store.get_fuel() < 100_000
+
+    store.set_fuel(1_000_000)
+    with pytest.raises(Trap) as stopped:
+        spend(store, lambda caller: caller.set_fuel(10))
+    assert stopped.value.trap_code is TrapCode.OUT_OF_FUEL
+
+    for use in (kept[0].get_fuel, lambda: kept[0].set_fuel(1)):
+        with pytest.raises(ValueError, match="no longer valid"):
+            use()
+
+
+def test_the_caller_moves_the_deadline_of_its_store() -> None:
+    engine = Engine(Config(epoch_interruption=True))
+    store = Store(engine)
+
+    def at_once(caller: Caller) -> None:
+        caller.set_epoch_deadline(1)
+        engine.increment_epoch()
+
+    store.set_epoch_deadline(100)
+    with pytest.raises(Trap) as stopped:
+        spend(store, at_once)
+    assert stopped.value.trap_code is TrapCode.INTERRUPT
+
+    def prolong(caller: Caller) -> None:
+        caller.set_epoch_deadline(100)
+        engine.increment_epoch()
+
+    store.set_epoch_deadline(1)
+    assert spend(store, prolong) == 10_000
 
 
 def test_the_caller_expires(store: Store) -> None:

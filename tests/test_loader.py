@@ -388,3 +388,20 @@ def test_host_exceptions_pass_unchanged(run: Run) -> None:
         """,
     )
     assert output == "True\n"
+
+
+def test_runpy_is_told_that_there_is_no_python_code(run: Run) -> None:
+    program = """
+        import runpy
+        import wasmtime.loader
+        try:
+            runpy.run_module("adder")
+        except ImportError as error:
+            print(error)
+        import adder
+        print(adder.add(1, 2))
+    """
+    told = run(program, adder__dot__wat=ADD)
+    assert "'adder' is WebAssembly, which has no Python code to run" in told
+    assert "python -m wasmtime run" in told
+    assert told.endswith("3\n")

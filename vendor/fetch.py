@@ -140,8 +140,10 @@ def host_platform() -> str:
             tag = {"x86_64": "android_26_x86_64", "aarch64": "android_26_arm64_v8a"}.get(arch)
         elif sys.platform == "linux":
             # A 64-bit kernel under a 32-bit interpreter is excluded above; trust `build` for the
-            # rest, because `machine` tells the kernel's architecture.
+            # rest, because `machine` tells the kernel's architecture. A kernel with a 32-bit
+            # personality (setarch) says that to a 64-bit interpreter too.
             arch = build.partition("-")[2]
+            arch = {"i686": "x86_64", "armv8l": "aarch64"}.get(arch, arch)
             names = {
                 "x86_64": ("manylinux1_x86_64", "musllinux_1_2_x86_64"),
                 "aarch64": ("manylinux2014_aarch64", "musllinux_1_2_aarch64"),

@@ -19,13 +19,20 @@ from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Optional
 
-__all__ = ["examine", "explain", "native_files", "problem"]
+__all__ = ["examine", "explain", "machine", "native_files", "problem", "remedy"]
 
 _ELF_MACHINES = {3: "i686", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _MACHO_MACHINES = {0x01000007: "x86_64", 0x0100000C: "aarch64"}
 _PE_MACHINES = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64"}
 _SYSTEMS = {"ELF": "Linux", "Mach-O": "macOS", "PE": "Windows"}
-_SAME_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
+#: Other names of the machines. A kernel with the personality of a 32-bit machine (setarch, linux32)
+#: says its name to 64-bit programs too, and this package is for these alone.
+_SAME_MACHINE = {
+    "amd64": "x86_64",
+    **dict.fromkeys(("i386", "i486", "i586", "i686"), "x86_64"),
+    "arm64": "aarch64",
+    **dict.fromkeys(("armv7l", "armv8b", "armv8l"), "aarch64"),
+}
 _VERSIONED = rb"set_vmctx_memory_(\d+)_(\d+)_(\d+)\0"
 
 
@@ -69,9 +76,9 @@ def _format() -> str:
     return {"win32": "PE", "darwin": "Mach-O"}.get(sys.platform, "ELF")
 
 
-def _machine() -> str:
+def machine() -> str:
     """
-    The architecture that this interpreter is built for.
+    The architecture that this interpreter, a 64-bit one, is built for: "x86_64" or "aarch64".
     """
     if sys.platform == "win32":
         # The machine may be another than the interpreter, which it then emulates.
@@ -157,15 +164,15 @@ def examine(path: str) -> Optional[str]:
     else:
         return f"is damaged: it is no shared library (it begins with {head[:8]!r})"
     try:
-        machine = read(head, size)
+        built_for = read(head, size)
     except _CutOff as cut:
         return f"is cut off: it has {size} bytes of at least {cut.promised}"
     except struct.error:
         return "is damaged: its header makes no sense"
     if kind != _format():
         return f"is for {_SYSTEMS[kind]}, and this Python runs on {sys.platform}"
-    if machine != _machine():
-        return f"is for {machine}, and this Python runs on {_machine()}"
+    if built_for != machine():
+        return f"is for {built_for}, and this Python runs on {machine()}"
     return None
 
 
@@ -288,15 +295,21 @@ def explain(error: ImportError, directory: str) -> str:
         One or more sentences for the user.
     """
     text = str(error)
-    if error.name in ("cffi", "_cffi_backend"):
+    archive = _archive(directory)
+    if archive is not None:
         return (
-            f"it needs the package cffi, which this Python cannot import ({text}). Install it: "
-            f"{_pip()} install cffi"
+            f"it lies in the archive {archive}, and native modules cannot be loaded from there. "
+            "Install it into a directory, or use a tool that unpacks the archive before it runs"
         )
     if "interpreter" in text:
         return (
             f"{text}. It works in one interpreter of a process only: use threads or processes "
             "instead of subinterpreters"
+        )
+    if error.name in ("cffi", "_cffi_backend"):
+        return (
+            f"it needs the package cffi, which this Python cannot import ({text}). Install it: "
+            f"{_pip()} install cffi"
         )
     found = [said for said in (problem(directory),) if said]
     found += _missing_modules(directory)
@@ -311,10 +324,56 @@ def explain(error: ImportError, directory: str) -> str:
         found += _changed_files(directory)
     if not found:
         found.append(f"the files in {directory} do not fit this system or each other")
+    return f"{'; '.join(found)}. {remedy(directory)} (the loader said: {text})"
+
+
+def _archive(directory: str) -> Optional[str]:
+    """
+    The file that a directory lies in, if it exists in an archive only.
+    """
+    path = directory
+    while not os.path.exists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path if os.path.isfile(path) else None
+
+
+def remedy(directory: str) -> str:
+    """
+    What to do where the native files do not fit.
+
+    Args:
+        directory: The directory of the package.
+
+    Returns:
+        A sentence without its full stop.
+    """
+    root = os.path.dirname(directory)
+    if os.path.isfile(os.path.join(root, "csrc", "core", "_core.c")):
+        return (
+            f'This is a checkout: to work on it, build it with {_pip()} install -e "{root}"; to '
+            "use the wasmtime that is installed, start Python in another directory"
+        )
     return (
-        f"{'; '.join(found)}. Install it again with this Python: {_pip()} install "
-        f"--force-reinstall --no-cache-dir wasmtime (the loader said: {text})"
+        f"Install it again with this Python: {_pip()} install --force-reinstall --no-cache-dir "
+        f"{_installed_from(directory)}"
     )
+
+
+def _installed_from(directory: str) -> str:
+    """
+    What to name to pip: the file or address that the package was installed from, or its name.
+    """
+    import json
+    from importlib import metadata
+
+    try:
+        found = metadata.distribution("wasmtime")
+        if os.path.realpath(str(found.locate_file("wasmtime"))) == os.path.realpath(directory):
+            # The index may have another package of this name.
+            return str(json.loads(found.read_text("direct_url.json") or "{}")["url"])
+    except (metadata.PackageNotFoundError, ValueError, KeyError):
+        pass
+    return "wasmtime"
 
 
 def _pip() -> str:

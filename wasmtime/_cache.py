@@ -8,22 +8,24 @@ and the library refuses one that was compiled for a processor with features that
 which is compiled again too.
 
 What lies in the directory is machine code that runs in the process, so it must belong to the user
-alone.
+alone, and so must every directory above it that another user could exchange something in: see
+`_private_directory`. Where that is not so, the directory that a program names is refused with an
+error; the user's own, which ``cache=True`` asks for, goes unused with a warning.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import sys
-import tempfile
+import time
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
+from ._binaries import machine
 from ._error import WasmtimeError
 from ._native import VERSION
+from ._private_directory import PrivateDirectory
 
 if TYPE_CHECKING:
     from ._engine import Engine
@@ -38,18 +40,28 @@ CacheOption = Union[bool, str, os.PathLike[str]]
 #: When the entries exceed this many bytes, those unused for longest go.
 _CAPACITY = 2 << 30
 
+#: A temporary file this many seconds old was left by a process that was killed.
+_ABANDONED = 3600
 
-def _default_directory() -> Path:
+
+def _default_directory() -> str:
     """
     Where this user's caches are kept.
+
+    Raises:
+        OSError: This user has no home directory.
     """
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
     elif sys.platform == "darwin":
         base = os.path.expanduser("~/Library/Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "wasmtime-python" / "compiled"
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        if not os.path.isabs(base):  # to be ignored then, says the specification
+            base = os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        raise FileNotFoundError("this user has no home directory to keep a cache in")
+    return os.path.join(base, "wasmtime-python", "compiled")
 
 
 class Cache:
@@ -57,23 +69,26 @@ class Cache:
     One directory of compiled artifacts.
 
     Args:
-        directory: The directory; it is made, for this user alone, if it does not exist.
-
-    Raises:
-        OSError: It cannot be made.
-        WasmtimeError: Others can write to it.
+        directory: The directory, or None for this user's own. It is made, for this user alone, if
+            it does not exist.
     """
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.name == "posix":
-            status = directory.stat()
-            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-                raise WasmtimeError(
-                    f"the cache directory {str(directory)!r} is not safe: it holds machine code, "
-                    "so it must belong to this user and be writable by nobody else (chmod 700)"
-                )
-        self.directory = directory
+    def __init__(self, directory: Optional[str] = None) -> None:
+        self._path = directory
+
+    def _open(self) -> PrivateDirectory:
+        path = _default_directory() if self._path is None else self._path
+        return PrivateDirectory(path, "the cache directory")
+
+    def is_usable(self) -> bool:
+        """
+        Whether the directory can be opened and is safe.
+        """
+        try:
+            with self._open():
+                return True
+        except (OSError, WasmtimeError):
+            return False
 
     def load(
         self,
@@ -94,70 +109,74 @@ class Cache:
             deserialize: Makes it of an entry's bytes; WasmtimeError means that they are of no use.
             compile: Compiles.
             serialize: The sealed artifact of what was compiled.
+
+        Raises:
+            OSError: The directory was named and cannot be made or opened.
+            WasmtimeError: It was named and others could exchange what is in it; or what `compile`
+                raises.
         """
-        entry = self.directory / f"{self._key(engine, kind, wasm)}.cwasm"
         try:
-            # Read, not mapped: what is checked is what is loaded, and nobody can cut it short
-            # under a running module.
-            loaded = deserialize(entry.read_bytes())
-        except (WasmtimeError, OSError):
-            pass
-        else:
-            self._touch(entry)
-            return loaded
-        compiled = compile()
-        try:
-            self._write(entry, serialize(compiled))
-        except OSError as error:
-            warnings.warn(
-                f"the compiled {kind} could not be entered in the cache: {error}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-        return compiled
+            directory = self._open()
+        except (OSError, WasmtimeError) as error:
+            if self._path is not None:
+                raise
+            _warn(f"the {kind} is compiled without the cache: {error}")
+            return compile()
+        with directory:
+            entry = f"{self._key(engine, kind, wasm)}.cwasm"
+            try:
+                # Read, not mapped: what is checked is what is loaded, and nobody can cut it short
+                # under a running module.
+                loaded = deserialize(directory.read(entry))
+            except (WasmtimeError, OSError):
+                pass
+            else:
+                _touch(directory, entry)
+                return loaded
+            compiled = compile()
+            try:
+                directory.write(entry, serialize(compiled))
+                _trim(directory, entry)
+            except OSError as error:
+                _warn(f"the compiled {kind} could not be entered in the cache: {error}")
+            return compiled
 
     @staticmethod
     def _key(engine: Engine, kind: str, wasm: bytes) -> str:
         key = hashlib.sha256()
-        for part in (VERSION, sys.platform, platform.machine(), kind, repr(engine._config)):
+        for part in (VERSION, sys.platform, machine(), kind, repr(engine._config)):
             key.update(part.encode())
             key.update(b"\0")
         key.update(wasm)
         return key.hexdigest()
 
-    @staticmethod
-    def _touch(entry: Path) -> None:
-        try:
-            os.utime(entry)
-        except OSError:
-            pass  # another process removed it, which does not concern what is mapped already
 
-    def _write(self, entry: Path, artifact: Any) -> None:
-        descriptor, name = tempfile.mkstemp(dir=self.directory, suffix=".tmp")
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(artifact)
-            os.replace(name, entry)
-        except BaseException:
-            os.unlink(name)
-            raise
-        self._trim(entry)
+def _touch(directory: PrivateDirectory, entry: str) -> None:
+    try:
+        directory.touch(entry)
+    except OSError:
+        pass  # another process removed it, which does not concern what was read already
 
-    def _trim(self, newest: Path) -> None:
-        entries = []
-        for path in self.directory.glob("*.cwasm"):
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            entries.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in entries)
-        for _, size, path in sorted(entries):
-            if total <= _CAPACITY:
-                break
-            if path != newest:
-                path.unlink(missing_ok=True)
-                total -= size
+
+def _trim(directory: PrivateDirectory, newest: str) -> None:
+    """
+    Remove what is too much, and what killed processes left.
+    """
+    files = sorted(directory.files())
+    total = sum(size for _, size, _ in files)
+    for changed, size, name in files:
+        if name.endswith(".tmp"):
+            superfluous = changed < time.time() - _ABANDONED
+        else:
+            superfluous = name.endswith(".cwasm") and name != newest and total > _CAPACITY
+        if superfluous:
+            directory.remove(name)
+            total -= size
+
+
+def _warn(message: str) -> None:
+    # The stack above: load, what was called with the `cache` argument, and who called that.
+    warnings.warn(message, RuntimeWarning, stacklevel=4)
 
 
 def open_cache(option: CacheOption) -> Cache:
@@ -168,10 +187,11 @@ def open_cache(option: CacheOption) -> Cache:
         TypeError: It is neither.
     """
     if option is True:
-        return Cache(_default_directory())
+        return Cache()
     try:
-        return Cache(Path(os.fspath(option)))  # type: ignore[arg-type]
-    except TypeError as error:
-        raise TypeError(
-            f"cache must be a bool or the path of a directory, not {type(option).__name__}"
-        ) from error
+        path = os.fspath(option)  # type: ignore[arg-type]
+        if isinstance(path, str):
+            return Cache(path)
+    except TypeError:
+        pass
+    raise TypeError(f"cache must be a bool or the path of a directory, not {type(option).__name__}")

@@ -130,12 +130,15 @@ class Compiled(Managed):
             validate: Kept for programs of older versions; everything is always validated.
             cache: Where to keep the compiled code, so that the next process starts in
                 milliseconds: True for a directory of this user's own, or a directory that belongs
-                to this user alone. Entries depend on the contents of the file and on the engine's
-                configuration; damaged ones are compiled again, old ones removed beyond 2 GiB.
+                to this user alone, below ones in which others cannot exchange it. Where True
+                finds no such place, there is a RuntimeWarning, and no cache. Entries depend on
+                the contents of the file and on the engine's configuration; damaged ones are
+                compiled again, old ones removed beyond 2 GiB.
 
         Raises:
-            OSError: The file cannot be read, or the cache directory not be made.
-            WasmtimeError: What it holds is not valid, or others can write to the cache directory.
+            OSError: The file cannot be read, or the cache directory that was named not be made.
+            WasmtimeError: What it holds is not valid, or others could exchange what is in the
+                cache directory that was named.
         """
         engine_handle(engine)
         with open(path, "rb") as file:

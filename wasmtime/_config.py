@@ -13,8 +13,10 @@ that the library has for that are therefore checked here first, each with what t
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
@@ -30,6 +32,7 @@ from ._platform import (
     is_android,
     reserve,
 )
+from ._private_directory import check_tree, danger_of_file
 from ._settings import Record, Setting, choice, size, switch
 
 __all__ = ["Config", "PoolingAllocationConfig", "default_max_wasm_stack"]
@@ -487,8 +490,75 @@ def _check_cache_file(path: str) -> None:
 
 
 def _apply_cache(config: Any, value: Union[bool, str]) -> Any:
+    if sys.platform != "win32":
+        _check_cache_directory(value if isinstance(value, str) else _default_cache_file())
     path = encode_path(value, "cache") if isinstance(value, str) else ffi.NULL
     return lib.wasmtime_config_cache_config_load(config, path)
+
+
+#: Where the file of the cache names the directory, and the value if it is a string in one line.
+_CACHE_DIRECTORY = re.compile(
+    r"""^[^#\n]*?\bdirectory["']?[ \t]*=[ \t]*
+        (?:(?:("(?:[^"\\\n]|\\.)*")|'([^'\n]*)')[ \t]*[,}#\n])?""",
+    re.MULTILINE | re.VERBOSE,
+)
+
+
+def _check_cache_directory(file: str) -> None:
+    """
+    Refuses a directory of the library's cache in which others could exchange the machine code.
+
+    The library checks no owners. What is missing is made here, for this user alone.
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            contents = stream.read()
+    except (OSError, UnicodeDecodeError):
+        contents = ""  # the library says what is wrong with it
+    directory = _cache_directory_in(contents, file) or _default_cache_directory()
+    if not os.path.isabs(directory):
+        return  # which the library refuses
+    try:
+        check_tree(directory, "the cache directory")
+    except OSError as error:
+        raise WasmtimeError(f"the cache directory cannot be used: {error}") from error
+
+
+def _cache_directory_in(contents: str, file: str) -> Optional[str]:
+    """What the contents of the file of the cache say about the directory, None if nothing."""
+    named = _CACHE_DIRECTORY.search(contents + "\n")
+    if named is None:
+        return None
+    escaped, plain = named.groups()
+    if plain is not None:
+        return str(plain)
+    try:
+        return str(json.loads(escaped or ""))  # whose escapes mean the same
+    except ValueError:
+        raise WasmtimeError(
+            f"the cache file {file!r} must name its directory in single quotes, on one line"
+        ) from None
+
+
+def _default_cache_file() -> str:
+    """Where the library looks for the file of its cache when none is named."""
+    if sys.platform == "darwin":
+        base = "~/Library/Application Support/BytecodeAlliance.wasmtime"
+    else:
+        base = os.path.join(_xdg("XDG_CONFIG_HOME", "~/.config"), "wasmtime")
+    return os.path.expanduser(os.path.join(base, "config.toml"))
+
+
+def _default_cache_directory() -> str:
+    """Where the library keeps its cache when the file does not say it."""
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches/BytecodeAlliance.wasmtime")
+    return os.path.expanduser(os.path.join(_xdg("XDG_CACHE_HOME", "~/.cache"), "wasmtime"))
+
+
+def _xdg(variable: str, default: str) -> str:
+    value = os.environ.get(variable, "")
+    return value if os.path.isabs(value) else default
 
 
 def _try_on_scratch(apply: Callable[[Any], Any]) -> None:
@@ -1085,6 +1155,11 @@ class Config(Record):
         "jitdump" writes `jit-PID.dump` into the current directory (Linux), "perfmap" writes
         `/tmp/perf-PID.map` (Unix), both for perf; "vtune" is for Intel VTune (x86-64).
         Default: "none".
+
+        The names of these files can be foreseen, and the library follows links. So a file that is
+        there already is used only if it is a regular file of this user's with no other name, and
+        the engine is refused otherwise, or where everybody may rename files in the directory. In a
+        directory of somebody else's, its owner can still exchange the file in between.
         Stands on ``wasmtime_config_profiler_set``.
         """
         raise NotImplementedError
@@ -1196,12 +1271,13 @@ class Config(Record):
         Whether compiled modules are kept on disk: True, or the path of a TOML file that says how.
 
         True takes the default file and place. It reads False until it is set, and cannot be set
-        to False, only deleted.
+        to False, only deleted. The directory has to belong to this user alone, below ones in
+        which others cannot exchange it; what is missing is made so (not checked on Windows).
         Stands on ``wasmtime_config_cache_config_load``.
 
         Raises:
-            WasmtimeError: the file or the directory of the cache cannot be used, or the value is
-                False.
+            WasmtimeError: the file or the directory of the cache cannot be used, or others could
+                exchange what is in it, or the value is False.
         """
         raise NotImplementedError
 
@@ -1500,8 +1576,13 @@ def _problem_of_profiler(profiler: str) -> Optional[str]:
 
 def _problem_of_file(path: str, profiler: str, executable: bool) -> Optional[str]:
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        # Another user may have prepared a link under this name; ours stays where it is from here on
+        # (in a sticky directory, or one that others cannot write to).
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _NOT_A_TRAP, 0o600)
         try:
+            danger = danger_of_file(os.fstat(file)) or _danger_beside(path)
+            if danger is not None:
+                raise OSError(errno.EPERM, f"it {danger}")
             if executable and os.fstatvfs(file).f_flag & os.ST_NOEXEC:
                 raise OSError(errno.EACCES, "its file system does not allow code to be mapped")
             if os.fstat(file).st_size == 0:
@@ -1511,7 +1592,19 @@ def _problem_of_file(path: str, profiler: str, executable: bool) -> Optional[str
         finally:
             os.close(file)
     except OSError as error:
-        return f"profiler {profiler!r} cannot write {path}: {error.strerror or error}"
+        reason = "it is a link" if os.path.islink(path) else error.strerror or error
+        return f"profiler {profiler!r} cannot write {path}: {reason}"
+    return None
+
+
+#: Not to follow a link, nor to wait for the reader of a FIFO.
+_NOT_A_TRAP = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def _danger_beside(path: str) -> Optional[str]:
+    mode = os.stat(os.path.dirname(path)).st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        return "lies in a directory where everybody may exchange it"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._error import ArgumentTypeError
 from ._native import address_of, core, ffi, lib
-from ._store import Store, Storelike, door
+from ._store import BorrowedStore, Store, Storelike, door
 from ._types import FuncType
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Func(core.Func):
 core.inherit_vectorcall(Func)
 
 
-class Caller(core.Caller):
+class Caller(BorrowedStore):
     """
     The instance that called a host function, and its store.
 
@@ -192,15 +192,6 @@ class Caller(core.Caller):
 
     #: The same as `get`.
     get_export = get
-
-    def data(self) -> Any:
-        """
-        The data of the store, as `Store.data`.
-
-        Raises:
-            ValueError: The caller has expired.
-        """
-        return self._store.data()
 
 
 def _engine_of(store: Storelike) -> Any:

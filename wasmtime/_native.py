@@ -25,8 +25,7 @@ _problem = _binaries.problem(_directory)
 if _problem is not None:
     # Before the loader sees the files: it may not survive one that is cut off.
     raise ImportError(
-        f"wasmtime {VERSION} cannot be imported: {_problem}. Install it again with this Python: "
-        "python -m pip install --force-reinstall --no-cache-dir wasmtime"
+        f"wasmtime {VERSION} cannot be imported: {_problem}. {_binaries.remedy(_directory)}"
     )
 
 if sys.platform == "win32" and os.path.isdir(os.path.join(_directory, "_lib")):
@@ -35,6 +34,9 @@ if sys.platform == "win32" and os.path.isdir(os.path.join(_directory, "_lib")):
     _library_directory = os.add_dll_directory(os.path.join(_directory, "_lib"))
 
 try:
+    # _ffi needs it. Tools that pack programs cannot see that, but they see this.
+    import _cffi_backend  # type: ignore[import-untyped,unused-ignore]  # noqa: F401
+
     from . import _core as core
     from ._ffi import ffi, lib
 except ImportError as error:
@@ -45,7 +47,7 @@ except ImportError as error:
 if core.__version__ != VERSION:
     raise ImportError(
         f"the binary half of wasmtime is of version {core.__version__}, the Python half of "
-        f"{VERSION}; install the package again: pip install --force-reinstall wasmtime"
+        f"{VERSION}; install the package again. {_binaries.remedy(_directory)}"
     )
 
 __all__ = [

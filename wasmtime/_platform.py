@@ -8,6 +8,8 @@ import mmap
 import os
 import sys
 
+from ._binaries import machine
+
 __all__ = [
     "PAGE_SIZE",
     "default_max_wasm_stack",
@@ -36,19 +38,7 @@ def host_machine() -> str:
 
     On Windows this is the machine of this process, which an emulator may run on another one.
     """
-    # Imported where they are needed: together they cost as much as this package.
-    import platform
-    import sysconfig
-
-    if sys.platform == "win32":
-        name = sysconfig.get_platform().rpartition("-")[2]
-    else:
-        # platform.machine() can be empty where there is no uname to run.
-        name = platform.machine() or sysconfig.get_platform().rpartition("-")[2]
-    name = name.lower()
-    if name in ("arm64", "aarch64"):
-        return "aarch64"
-    return "x86_64"
+    return "aarch64" if machine() == "aarch64" else "x86_64"
 
 
 def host_triple_hint() -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._func import Caller
     from ._wasi import WasiConfig
 
-__all__ = ["Store", "StoreContext", "Storelike", "door"]
+__all__ = ["BorrowedStore", "Store", "StoreContext", "Storelike", "door"]
 
 _MAX_U64 = 2**64 - 1
 _MAX_I64 = 2**63 - 1
@@ -246,7 +246,9 @@ class Store(core.Store, Managed):
         Bound what the code in this store can allocate from now on.
 
         What would exceed a bound fails: instantiation raises, ``memory.grow`` and ``table.grow``
-        return -1 to WebAssembly. A call replaces all bounds of the call before.
+        return -1 to WebAssembly. A call replaces all bounds of the call before. What is not given
+        is not bounded, and the growth of a shared memory never is: `Config.shared_memory` is off by
+        default.
 
         Args:
             memory_size: Bytes of each linear memory.
@@ -278,7 +280,67 @@ class Store(core.Store, Managed):
             lib.wasmtime_store_limiter(ffi.cast("wasmtime_store_t *", self._address), *limits)
 
 
-class StoreContext(core.Caller):
+class BorrowedStore(core.Caller):
+    """
+    Base of `Caller` and `StoreContext`: a store, for the length of a host call. Not public.
+
+    All that it does raises ValueError when the host call has ended.
+    """
+
+    def data(self) -> Any:
+        """
+        The data of the store, as `Store.data`.
+
+        Raises:
+            ValueError: The host call has ended.
+        """
+        return self._store.data()
+
+    def set_fuel(self, fuel: int) -> None:
+        """
+        Set how much fuel is left to the code that called, as `Store.set_fuel`.
+
+        Args:
+            fuel: Units, 0 ... 2**64-1.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            OverflowError: `fuel` is out of range.
+            ValueError: The host call has ended.
+        """
+        self._store.set_fuel(fuel)
+
+    def get_fuel(self) -> int:
+        """
+        How much fuel is left, as `Store.get_fuel`.
+
+        Raises:
+            WasmtimeError: The engine was not configured with `Config.consume_fuel`.
+            ValueError: The host call has ended.
+        """
+        return self._store.get_fuel()
+
+    def set_epoch_deadline(self, ticks_after_current: int) -> None:
+        """
+        Move the deadline of the code that called, as `Store.set_epoch_deadline`.
+
+        Args:
+            ticks_after_current: How many calls of `Engine.increment_epoch` from now, 0 ... 2**64-1.
+
+        Raises:
+            OverflowError: Out of range.
+            WasmtimeError: The engine was made with `Config.epoch_interruption` False.
+            ValueError: The host call has ended.
+        """
+        self._store.set_epoch_deadline(ticks_after_current)
+
+    if TYPE_CHECKING:
+
+        @property
+        def _store(self) -> Store: ...
+
+
+class StoreContext(BorrowedStore):
     """
     A store, for the length of a host call of a component.
 

@@ -17,6 +17,7 @@ import errno
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
@@ -86,9 +87,10 @@ class Output:
     it is freed with this object.
 
     Args:
-        limit: The greatest number of bytes held at a time, or None for no limit. A write that does
-            not fit is refused: the guest's write fails, and `truncated` is true from then on. Room
-            is made by `read`.
+        limit: The greatest number of bytes held at a time, or None for no limit, with which a guest
+            that prints without end fills the memory of this process. A write that does not fit is
+            refused: the guest's write fails, and `truncated` is true from then on. Room is made by
+            `read`.
 
     Example:
         >>> wasi = WasiConfig()
@@ -674,7 +676,7 @@ class WasiConfig:
         >>> wasi.argv = ["prog", "--verbose"]
         >>> wasi.env = {"LANG": "C"}
         >>> wasi.stdin_bytes = b"input"
-        >>> output = wasi.capture_stdout()
+        >>> output = wasi.capture_stdout(limit=1 << 20)
         >>> wasi.preopen_dir(".", "/data", DirPerms.READ_ONLY)
     """
 
@@ -723,19 +725,23 @@ class WasiConfig:
         """
         Give the guest the environment variables of this process (`os.environ`), as they are now.
 
-        Variables that were set with `env`, before or after, win over inherited ones.
-
-        Raises:
-            ValueError: If a variable of this process is not valid Unicode.
+        Variables that were set with `env`, before or after, win over inherited ones. A variable
+        that is not valid UTF-8, which WASI demands, is left out, with a RuntimeWarning.
         """
         self._check_open()
         inherited: list[tuple[str, str]] = []
         for name, value in os.environ.items():
             if not name or "=" in name:
                 continue  # Windows keeps its current directories in such names
-            _check_text(name, f"the name of the environment variable {name!r}")
-            _check_text(value, f"the environment variable {name}")
-            inherited.append((name, value))
+            if _is_text(name) and _is_text(value):
+                inherited.append((name, value))
+            else:
+                warnings.warn(
+                    f"the environment variable {name!r} is not valid UTF-8: the guest does not get "
+                    "it",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
         self._inherited_env = inherited
 
     # -- streams
@@ -776,7 +782,8 @@ class WasiConfig:
         Collect what the guest writes to its standard output in memory.
 
         Args:
-            limit: The greatest number of bytes held at a time; see `Output`.
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
 
         Returns:
             The object that the output is read from, during the run or after it.
@@ -795,7 +802,8 @@ class WasiConfig:
         Collect what the guest writes to its standard error in memory.
 
         Args:
-            limit: The greatest number of bytes held at a time; see `Output`.
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
 
         Returns:
             The object that the output is read from, during the run or after it.
@@ -814,7 +822,8 @@ class WasiConfig:
         Collect standard output and standard error together, in the order of the writes.
 
         Args:
-            limit: The greatest number of bytes held at a time; see `Output`.
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
 
         Returns:
             The object that both are read from, during the run or after it.
@@ -1161,6 +1170,14 @@ def _check_text(value: object, what: str) -> None:
     Refuse what a NUL-terminated UTF-8 string cannot carry.
     """
     encode_cstring(value, what)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        _check_text(value, "")
+    except ValueError:
+        return False
+    return True
 
 
 def _check_limit(limit: object) -> int:

@@ -152,11 +152,7 @@ def _cache_option() -> CacheOption:
         return False
     from ._cache import open_cache
 
-    try:
-        open_cache(True)
-    except (OSError, WasmtimeError):
-        return False
-    return True
+    return open_cache(True).is_usable()
 
 
 class _Source:
@@ -218,6 +214,16 @@ class _CoreLoader(importlib.abc.Loader):
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
+
+    def get_code(self, fullname: str) -> None:
+        """
+        Always refused: for `runpy` and ``python -m``, which run Python code.
+        """
+        raise ImportError(
+            f"{fullname!r} is WebAssembly, which has no Python code to run: import it, or run the "
+            "file with 'python -m wasmtime run'",
+            name=fullname,
+        )
 
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__

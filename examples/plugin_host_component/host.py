@@ -8,6 +8,8 @@ plug-ins' world.
 It serves every component of this world, whatever language that was written in: `build.py` makes
 two, of Python and of JavaScript. Type checkers follow the values from here to the plug-ins: try
 ``level.WARNIG``, or forget a case of `Problem`.
+
+Plug-ins that are not trusted need limits and a deadline too: ``plugin_host.py`` has them.
 """
 
 from __future__ import annotations
@@ -36,7 +38,14 @@ class Console(imports.HostConsole):
         Print a message with the name of the plug-in that it is from.
         """
         mark = "!" if level is Level.WARNING else " "
-        print(f"{mark} {self.plugin}: {text}")
+        print(f"{mark} {self.plugin}: {printable(text)}")
+
+
+def printable(text: str) -> str:
+    """
+    What a plug-in says without what would command the terminal.
+    """
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def explain(problem: filter.Problem) -> str:
@@ -59,8 +68,8 @@ def run(path: Path, engine: Engine) -> None:
     console = Console(path.stem)
     plugin = Root(store, RootImports(console), component=component).filter()
     about = plugin.about(store)
-    console.plugin = about.name
-    print(f"{about.name} ({', '.join(about.languages)})")
+    console.plugin = printable(about.name)
+    print(f"{console.plugin} ({printable(', '.join(about.languages))})")
     for text, language in (("hello world", None), ("hello", "tlh"), ("", None)):
         result = plugin.apply(store, text, language)
         if isinstance(result, Ok):

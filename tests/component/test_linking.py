@@ -99,6 +99,25 @@ def test_a_host_function_is_given_a_store_until_it_returns(store: Store) -> None
         inner.x(seen[0], 1)
 
 
+def test_a_host_function_governs_the_fuel_and_the_deadline_of_its_store() -> None:
+    store = Store(Engine(Config(consume_fuel=True)), "data")
+    kept: list[StoreContext] = []
+
+    def host(context: StoreContext, value: int) -> int:
+        kept.append(context)
+        assert context.data() == "data"
+        assert 0 < context.get_fuel() <= 1000
+        context.set_epoch_deadline(10)
+        context.set_fuel(5000)
+        return value
+
+    store.set_fuel(1000)
+    assert host_instance(store, host).x(store, 4) == 4
+    assert 4900 < store.get_fuel() <= 5000
+    with pytest.raises(ValueError, match="no longer valid"):
+        kept[0].get_fuel()
+
+
 def test_a_result_where_there_is_none_is_refused(engine: Engine, store: Store) -> None:
     component = Component(
         engine,

@@ -232,6 +232,48 @@ def test_a_module_of_another_release(copy: Copy) -> None:
     assert "install the package again" in said
 
 
+def test_what_was_installed_from_a_file_is_to_be_installed_from_there_again(copy: Copy) -> None:
+    # The index may have another package of this name, which would take the place of this one.
+    information = copy.package.parent / "wasmtime-0.dist-info"
+    information.mkdir()
+    information.joinpath("METADATA").write_text(
+        "Metadata-Version: 2.1\nName: wasmtime\nVersion: 0\n"
+    )
+    information.joinpath("direct_url.json").write_text(
+        '{"url": "file:///wheels/wasmtime-0.whl", "archive_info": {}}'
+    )
+    assert "--no-cache-dir file:///wheels/wasmtime-0.whl (" in copy.refused()
+
+
+def test_a_checkout_that_is_not_built_says_how_to_build_it_or_not_to_use_it(copy: Copy) -> None:
+    root = copy.package.parent
+    (root / "csrc" / "core").mkdir(parents=True)
+    (root / "csrc" / "core" / "_core.c").write_text("")
+    for spoil in (lambda: None, lambda: copy.module("_core").unlink()):
+        spoil()
+        said = copy.refused()
+        assert f'-m pip install -e "{root}"' in said
+        assert "start Python in another directory" in said
+        assert "--force-reinstall" not in said
+
+
+@pytest.mark.skipif(not LINUX, reason="kernels elsewhere have no personalities")
+@pytest.mark.parametrize("personality", ["i686", "armv8l"])
+def test_a_kernel_that_says_the_name_of_a_32_bit_machine_is_no_obstacle(
+    copy: Copy, personality: str
+) -> None:
+    machine = {"i686": "x86_64", "armv8l": "aarch64"}[personality]
+    if os.uname().machine != machine:
+        pytest.skip(f"this machine is no {machine}")
+    copy.with_library()
+    told = (
+        "import os\n"
+        "told = os.uname()\n"
+        f"os.uname = lambda: os.uname_result((*told[:4], {personality!r}))\n"
+    )
+    assert copy.run(f"{told}import wasmtime; wasmtime.Engine()") == ""
+
+
 def test_without_cffi(copy: Copy) -> None:
     copy.with_library()
     said = copy.refused("sys.modules['_cffi_backend'] = None\nimport wasmtime")

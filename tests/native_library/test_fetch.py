@@ -252,6 +252,8 @@ class TestRefusals:
         ("linux", "linux-x86_64", "x86_64", True, "musllinux_1_2_x86_64"),
         ("linux", "linux-aarch64", "aarch64", False, "manylinux2014_aarch64"),
         ("linux", "linux-aarch64", "aarch64", True, "musllinux_1_2_aarch64"),
+        ("linux", "linux-i686", "i686", False, "manylinux1_x86_64"),
+        ("linux", "linux-armv8l", "armv8l", False, "manylinux2014_aarch64"),
         ("darwin", "macosx-10.13-x86_64", "x86_64", False, "macosx_10_13_x86_64"),
         ("darwin", "macosx-11.0-arm64", "arm64", False, "macosx_11_0_arm64"),
         ("darwin", "macosx-10.9-universal2", "arm64", False, "macosx_11_0_arm64"),

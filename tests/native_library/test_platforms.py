@@ -111,13 +111,13 @@ def test_the_import_check_reads_it(
     path = tmp_path_factory.mktemp("library") / "library"
     path.write_bytes(contents(platform))
     monkeypatch.setattr(_binaries, "_format", lambda: binary(platform).format)
-    monkeypatch.setattr(_binaries, "_machine", lambda: binary(platform).machine)
+    monkeypatch.setattr(_binaries, "machine", lambda: binary(platform).machine)
     assert _binaries.examine(str(path)) is None
     if binary(platform).format != "PE":
         path.write_bytes(contents(platform)[:-4096])
         assert "is cut off" in str(_binaries.examine(str(path)))
     other = "x86_64" if binary(platform).machine == "aarch64" else "aarch64"
-    monkeypatch.setattr(_binaries, "_machine", lambda: other)
+    monkeypatch.setattr(_binaries, "machine", lambda: other)
     path.write_bytes(contents(platform))
     assert f"is for {binary(platform).machine}" in str(_binaries.examine(str(path)))
 
