@@ -42,6 +42,12 @@ __version__: Final[str]
 library_origin: Final[str]
 library_version: Final[str]
 
+FAULTS_PREPARE: Final[int]
+FAULTS_SETTLE: Final[int]
+FAULTS_COVERED: Final[int]
+FAULTS_REPLACED: Final[int]
+FAULTS_UNCOVERED: Final[int]
+
 def setup(**classes: Any) -> None: ...
 def setup_component(**classes: Any) -> None: ...
 def leave() -> None: ...
