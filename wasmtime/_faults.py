@@ -22,6 +22,8 @@ import _signal
 import faulthandler
 import functools
 import os
+import sys
+import time
 from _thread import RLock
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -81,10 +83,42 @@ def watch_faults() -> None:
 def _enable(original: Any) -> Any:
     @functools.wraps(original)
     def enable(*args: Any, **kwargs: Any) -> None:
-        with _change(core.FAULTS_COVERED):
-            original(*args, **kwargs)
+        with _changing:
+            if core.faults(core.FAULTS_COVERED) and not faulthandler.is_enabled():
+                _enable_unseen(original)
+                try:
+                    original(*args, **kwargs)  # only where and what to report, from here on
+                except BaseException:
+                    faulthandler.disable()
+                    raise
+            else:
+                original(*args, **kwargs)
 
     return enable
+
+
+def _enable_unseen(original: Any) -> None:
+    """
+    Let faulthandler come on top, and the library above it again, while other threads may trap.
+
+    Between the two, a trap goes to faulthandler. The library gets it in the end, but not before
+    faulthandler has reported. So it reports to nobody at first, and of the one thread that waits
+    for it: to walk through the frames of a thread that runs may fault.
+    """
+    options = {"all_threads": False}
+    if sys.version_info >= (3, 14):
+        options["c_stack"] = False
+    with _change(core.FAULTS_COVERED):
+        original(_nowhere(), **options)
+    time.sleep(0.01)  # for reports that have begun
+
+
+@functools.lru_cache(None)
+def _nowhere() -> int:
+    """
+    A descriptor to write to in vain, open as long as the process lives.
+    """
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def _disable(original: Any) -> Any:

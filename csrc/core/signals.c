@@ -217,11 +217,15 @@ static void faults_prepare(void) {}
 static void faults_settle(void) {}
 static void faults_restore(FaultsStep change) { (void)change; }
 static void faults_unblock(void) {}
+static struct {
+    bool settled;
+} faults;
 #endif
 
 PyDoc_STRVAR(faults_doc,
              "faults($module, step, /)\n--\n\n"
-             "Keep the library's handlers of faults above the program's, at one of FAULTS_*.");
+             "Keep the library's handlers of faults above the program's, at one of FAULTS_*.\n"
+             "Whether there are any.");
 
 static PyObject *
 core_faults(PyObject *Py_UNUSED(module), PyObject *step)
@@ -240,7 +244,7 @@ core_faults(PyObject *Py_UNUSED(module), PyObject *step)
     default:
         faults_restore((FaultsStep)number);
     }
-    Py_RETURN_NONE;
+    return PyBool_FromLong(faults.settled);
 }
 
 static int

@@ -98,7 +98,7 @@ thread_is_main(void)
     PyObject *in_flight = PyErr_GetRaisedException();
     PyObject *answer = PyObject_CallFunction(state.signal, "iO", SIGINT, Py_None);
     Py_XDECREF(answer);
-    bool is_main = PyErr_ExceptionMatches(PyExc_TypeError);
+    bool is_main = !PyErr_ExceptionMatches(PyExc_ValueError);
     PyErr_Clear();
     if (in_flight != NULL) {
         PyErr_SetRaisedException(in_flight);
