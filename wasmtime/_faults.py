@@ -18,7 +18,7 @@ difference how, or how early, the program has imported them.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import faulthandler
 import functools
 import os

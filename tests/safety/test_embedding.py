@@ -186,7 +186,9 @@ def load():
     import wasmtime
 thread = threading.Thread(target=load)
 thread.start(); thread.join()
-""" + PREAMBLE + """
+"""
+        + PREAMBLE
+        + """
 threading.Thread(target=interrupt).start()
 try: exports["spin"](store)
 except KeyboardInterrupt: say("interrupted")
