@@ -149,7 +149,8 @@ thread = threading.Thread(target=work)
 thread.start(); thread.join()
 try: exports["trap"](store)
 except Trap: say("trap")
-import wasmtime.component
+if sys.version_info[:2] != (3, 12):  # whose hashlib dies of being initialized again
+    import wasmtime.component
 atexit.register(lambda: (host(store), say("exit")))
 """
     assert run(host, program, program, program) == ["interrupted", "worker", "trap", "exit"] * 3
