@@ -54,6 +54,7 @@ __all__ = [
     "byte_vec",
     "check",
     "core",
+    "decode_path",
     "encode_cstring",
     "encode_name",
     "encode_path",
@@ -150,7 +151,9 @@ def encode_path(value: Any, what: str) -> bytes:
         ValueError: It holds a NUL character, or is not valid UTF-8, which the library asks for.
     """
     try:
-        encoded = os.fsencode(value)
+        # On Windows, os.fsencode() is not UTF-8 where PYTHONLEGACYWINDOWSFSENCODING is set.
+        windows = sys.platform == "win32"
+        encoded = os.fsdecode(value).encode("utf-8") if windows else os.fsencode(value)
     except TypeError as error:
         raise TypeError(
             f"{what} must be str, bytes or os.PathLike, not {type(value).__name__}"
@@ -164,3 +167,10 @@ def encode_path(value: Any, what: str) -> bytes:
     except UnicodeDecodeError as error:
         raise ValueError(f"{what} must be a path of valid UTF-8: {value!r}") from error
     return encoded
+
+
+def decode_path(encoded: bytes) -> str:
+    """
+    What `encode_path` returned, as Python opens it.
+    """
+    return encoded.decode("utf-8") if sys.platform == "win32" else os.fsdecode(encoded)

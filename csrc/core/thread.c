@@ -200,12 +200,12 @@ callback_take_gil(PyThreadState *released)
 }
 
 static void
-sleep_a_millisecond(void)
+thread_pause(unsigned microseconds)
 {
 #if defined(_WIN32)
-    Sleep(1);
+    Sleep((microseconds + 999) / 1000); /* less than one millisecond would be none at all */
 #else
-    struct timespec pause_time = {0, 1000000};
+    struct timespec pause_time = {0, (long)microseconds * 1000};
     nanosleep(&pause_time, NULL);
 #endif
 }
@@ -222,7 +222,7 @@ core_leave(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     /* Those that already wait get the GIL now and give it back when they return to
      * WebAssembly or end; one that runs Python code for long is not waited for. */
     for (int i = 0; i < 200 && atomic_load(&acquiring) != 0; i++) {
-        sleep_a_millisecond();
+        thread_pause(1000);
     }
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
@@ -273,7 +273,7 @@ watchdog_run(void *Py_UNUSED(ignored))
             /* Nothing came in for a whole tick. Park, look once more, wait. */
             atomic_store(&watchdog.parked, 1);
             /* The caller's side has no fence; a millisecond drains any store buffer. */
-            sleep_a_millisecond();
+            thread_pause(1000);
             if (atomic_load(&watchdog.serial) == seen && atomic_load(&watchdog.engine) == 0) {
                 PyThread_acquire_lock(watchdog.wake, WAIT_LOCK);
             }
