@@ -44,6 +44,7 @@ library_version: Final[str]
 
 FAULTS_PREPARE: Final[int]
 FAULTS_SETTLE: Final[int]
+FAULTS_COVERING: Final[int]
 FAULTS_COVERED: Final[int]
 FAULTS_REPLACED: Final[int]
 FAULTS_UNCOVERED: Final[int]

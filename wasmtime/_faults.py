@@ -71,13 +71,12 @@ def watch_faults() -> None:
     """
     See the changes that the program makes from here on. Called once, at import.
     """
-    if os.name != "posix":
-        return  # structured exceptions of Windows cannot be blocked
-    os.register_at_fork(after_in_child=_after_fork)
     faulthandler.enable = _enable(faulthandler.enable)
     faulthandler.disable = _disable(faulthandler.disable)
-    _signal.signal = _set_handler(_signal.signal)
-    _signal.pthread_sigmask = _set_mask(_signal.pthread_sigmask)
+    if os.name == "posix":  # what Windows has instead, nobody can block or take away
+        os.register_at_fork(after_in_child=_after_fork)
+        _signal.signal = _set_handler(_signal.signal)
+        _signal.pthread_sigmask = _set_mask(_signal.pthread_sigmask)
 
 
 def _enable(original: Any) -> Any:
@@ -108,6 +107,7 @@ def _enable_unseen(original: Any) -> None:
     options = {"all_threads": False}
     if sys.version_info >= (3, 14):
         options["c_stack"] = False
+    core.faults(core.FAULTS_COVERING)
     with _change(core.FAULTS_COVERED):
         original(_nowhere(), **options)
     time.sleep(0.01)  # for reports that have begun

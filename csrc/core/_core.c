@@ -28,7 +28,7 @@
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
 /* The library's file name has no version, the name of this function of its debugger support has.
  * Because of this reference the loader refuses a library of any other version, whose structs may
- * have another layout. */
+ * have another layout. (MSVC's linker makes the reference itself, as setup.py tells it.) */
 extern void WASMTIME_VERSIONED_SYMBOL(void);
 __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_VERSIONED_SYMBOL;
 #endif

@@ -12,6 +12,7 @@
 typedef enum {
     FAULTS_PREPARE,   /* an engine will be made */
     FAULTS_SETTLE,    /* it was, or could not be */
+    FAULTS_COVERING,  /* faulthandler will come on top */
     FAULTS_COVERED,   /* somebody may have come on top, who hands down what is not for it */
     FAULTS_REPLACED,  /* the program may have put another handler in the place of its former one */
     FAULTS_UNCOVERED, /* who came on top has gone, or who was there before the library */
@@ -212,14 +213,98 @@ faults_unblock(void)
     }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
-#else /* Structured exceptions, which nobody can block or take away. */
-static void faults_prepare(void) {}
-static void faults_settle(void) {}
-static void faults_restore(FaultsStep change) { (void)change; }
-static void faults_unblock(void) {}
+/* The chain of handlers here leads on: see faults_restore(). */
+static void faults_make_way(void) {}
+#else
+#include <windows.h>
+
+/* Nobody can block exceptions or take them away from the library: its handler and faulthandler's
+ * stand in one list, and faulthandler, when it comes later, stands in front, reports each trap, and
+ * lets it go on to the library. So a handler of ours in front of it disguises what may be a trap
+ * as a matter that faulthandler ignores, and one behind it takes the disguise off. */
 static struct {
-    bool settled;
+    bool settled;   /* an engine was made */
+    bool made_way;  /* faulthandler is about to come on top */
+    PVOID disguise; /* our two handlers */
+    PVOID undisguise;
 } faults;
+
+#define FAULT_SEVERITY 0x80000000u /* of an exception that is an error; others are ignored */
+
+/* What the library makes traps of. */
+static bool
+fault_may_be_trap(const EXCEPTION_RECORD *record)
+{
+    switch (record->ExceptionCode | FAULT_SEVERITY) {
+    case EXCEPTION_ACCESS_VIOLATION:
+    case EXCEPTION_ILLEGAL_INSTRUCTION:
+    case EXCEPTION_INT_DIVIDE_BY_ZERO:
+    case EXCEPTION_INT_OVERFLOW:
+        break;
+    default:
+        return false;
+    }
+    /* In no program file, hence in code that was compiled while the process runs. */
+    PVOID image;
+    return RtlPcToFileHeader(record->ExceptionAddress, &image) == NULL;
+}
+
+static LONG CALLBACK
+fault_disguise(EXCEPTION_POINTERS *exception)
+{
+    if (fault_may_be_trap(exception->ExceptionRecord)) {
+        exception->ExceptionRecord->ExceptionCode &= ~FAULT_SEVERITY;
+    }
+    return EXCEPTION_CONTINUE_SEARCH;
+}
+
+static LONG CALLBACK
+fault_undisguise(EXCEPTION_POINTERS *exception)
+{
+    if (fault_may_be_trap(exception->ExceptionRecord)) {
+        exception->ExceptionRecord->ExceptionCode |= FAULT_SEVERITY;
+    }
+    return EXCEPTION_CONTINUE_SEARCH;
+}
+
+/* Put a handler in front of all others; it may stand elsewhere. */
+static void
+fault_to_front(PVOID *place, PVECTORED_EXCEPTION_HANDLER handler)
+{
+    if (*place != NULL) {
+        RemoveVectoredExceptionHandler(*place);
+    }
+    *place = AddVectoredExceptionHandler(1, handler);
+}
+
+static void faults_prepare(void) {}
+static void faults_unblock(void) {}
+
+static void
+faults_settle(void)
+{
+    faults.settled = true;
+}
+
+static void
+faults_make_way(void)
+{
+    if (faults.disguise != NULL) {
+        RemoveVectoredExceptionHandler(faults.disguise);
+        faults.disguise = NULL;
+    }
+    fault_to_front(&faults.undisguise, fault_undisguise);
+    faults.made_way = faults.undisguise != NULL;
+}
+
+static void
+faults_restore(FaultsStep change)
+{
+    if (change == FAULTS_COVERED && faults.made_way) {
+        fault_to_front(&faults.disguise, fault_disguise);
+        faults.made_way = false;
+    }
+}
 #endif
 
 PyDoc_STRVAR(faults_doc,
@@ -241,6 +326,9 @@ core_faults(PyObject *Py_UNUSED(module), PyObject *step)
     case FAULTS_SETTLE:
         faults_settle();
         break;
+    case FAULTS_COVERING:
+        faults_make_way();
+        break;
     default:
         faults_restore((FaultsStep)number);
     }
@@ -252,6 +340,7 @@ faults_exec(PyObject *module)
 {
     if (PyModule_AddIntConstant(module, "FAULTS_PREPARE", FAULTS_PREPARE) < 0
         || PyModule_AddIntConstant(module, "FAULTS_SETTLE", FAULTS_SETTLE) < 0
+        || PyModule_AddIntConstant(module, "FAULTS_COVERING", FAULTS_COVERING) < 0
         || PyModule_AddIntConstant(module, "FAULTS_COVERED", FAULTS_COVERED) < 0
         || PyModule_AddIntConstant(module, "FAULTS_REPLACED", FAULTS_REPLACED) < 0) {
         return -1;
