@@ -179,6 +179,10 @@ class build_ext(_build_ext):
             ext.library_dirs.append(self._import_library())
             ext.extra_compile_args += MSVC
             ext.extra_link_args.append("/Brepro")
+            if not cold:
+                # A reference that nothing else makes: see core_version_anchor in _core.c.
+                symbol = system.versioned_symbol(self.library_version)
+                ext.extra_link_args.append(f"/INCLUDE:{symbol}")
         else:
             ext.library_dirs.insert(0, str(self.library_directory))
             # Every function of _ffi calls one of the library's: optimising it is wasted time.
@@ -209,14 +213,17 @@ class build_ext(_build_ext):
         """Make the import library that the Windows linker wants, and return its directory.
 
         The wheels carry the DLL alone; the list of its functions is known from the declarations.
+        The DLL is looked for by the name that the list gives.
         """
         directory = Path(self.build_temp).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         library = directory / "wasmtime.lib"
-        if not library.exists():
-            definition = directory / "wasmtime.def"
-            functions = "\n".join(f"    {name}" for name in function_names())
-            definition.write_text(f"LIBRARY wasmtime.dll\nEXPORTS\n{functions}\n", encoding="ascii")
+        definition = directory / "wasmtime.def"
+        names = [*function_names(), system.versioned_symbol(self.library_version)]
+        exports = "".join(f"    {name}\n" for name in names)
+        text = f"LIBRARY {fetch.entry_for().library}\nEXPORTS\n{exports}"
+        if not library.exists() or definition.read_text(encoding="ascii") != text:
+            definition.write_text(text, encoding="ascii")
             machine = "ARM64" if sysconfig.get_platform() == "win-arm64" else "X64"
             if not getattr(self.compiler, "initialized", True):
                 self.compiler.initialize()

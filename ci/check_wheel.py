@@ -40,7 +40,9 @@ SYSTEM = re.compile(
     r"|(kernel32|vcruntime140|python3|python3\d+t?|api-ms-win-crt-[\w-]+)\.dll",
     re.IGNORECASE,
 )
-LIBRARY = re.compile(r"(@loader_path/_lib/|@rpath/)?(libwasmtime\.(so|dylib)|wasmtime\.dll)")
+LIBRARY = re.compile(
+    r"(@loader_path/_lib/|@rpath/)?(libwasmtime\.(so|dylib)|wasmtime_\d+_\d+_\d+\.dll)"
+)
 #: Directories of a machine that builds. Nothing of them belongs in a module.
 BUILD_PATH = re.compile(
     rb"(?:/(?:root|home|Users|tmp|private|project|build|work|opt|var|__w|host)/|[A-Za-z]:\\)"

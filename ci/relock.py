@@ -40,11 +40,12 @@ PLATFORMS = (
 SUFFIXES = (".so", ".dylib", ".dll")
 
 
-def entry(wheel: Path) -> dict[str, str]:
+def entry(wheel: Path, version: str) -> dict[str, str]:
     """Return the lock's entry for one wheel.
 
     Args:
         wheel: The wheel; it must hold exactly one shared library.
+        version: The version of the package.
 
     Returns:
         The fields of the entry.
@@ -62,9 +63,24 @@ def entry(wheel: Path) -> dict[str, str]:
         "wheel_sha256": fetch.sha256_of(wheel),
         "member": members[0],
         "library_sha256": hashlib.sha256(library).hexdigest(),
-        # The linkers look for this name; the leading underscore of the original is dropped.
-        "library": members[0].rpartition("/")[2].lstrip("_"),
+        "library": bundled_name(members[0], version),
     }
+
+
+def bundled_name(member: str, version: str) -> str:
+    """Return the file name under which the package bundles a library.
+
+    The leading underscore of the original is dropped: linkers look for that name. Windows takes a
+    DLL that the process has loaded already for any other of the same name, so there it must be a
+    name that no other package uses.
+
+    Args:
+        member: The library's path in its wheel.
+        version: The version of the package.
+    """
+    name = member.rpartition("/")[2].lstrip("_")
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}_{version.replace('.', '_')}.dll" if suffix == "dll" else name
 
 
 def main() -> None:
@@ -82,7 +98,7 @@ def main() -> None:
                 command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
                 command += ["--only-binary=:all:", "--platform", tag, "--dest", str(directory)]
                 subprocess.run([*command, f"{PROJECT}=={options.version}"], check=True)
-            platforms[tag] = entry(wheel)
+            platforms[tag] = entry(wheel, options.version)
             print(tag, platforms[tag]["wheel_sha256"])
     lock = {"project": PROJECT, "version": options.version, "platforms": platforms}
     fetch.LOCK_FILE.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")

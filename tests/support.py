@@ -5,13 +5,17 @@ What several test files share: running Python in a process of its own, where it 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Optional
+
+import pytest
 
 PREAMBLE = """
 import faulthandler, gc, os, signal, sys, threading, time, weakref
@@ -123,3 +127,23 @@ def run_in_subprocess(
     if done.returncode < 0:
         return Ended(None, signal.Signals(-done.returncode).name, done.stdout, done.stderr)
     return Ended(done.returncode, None, done.stdout, done.stderr)
+
+
+def compile_c(source: str, output: Path, *options: str) -> Path:
+    """
+    Compile a C program or library for a test; the test is skipped where there is no compiler.
+
+    Args:
+        source: The program.
+        output: The file to make.
+        options: What else the compiler is told.
+    """
+    compiler = shutil.which(os.environ.get("CC", "cc").split()[0])
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    file = output.with_suffix(".c")
+    file.write_text(textwrap.dedent(source), encoding="utf-8")
+    command = [compiler, "-o", str(output), str(file), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return output

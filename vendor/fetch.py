@@ -260,7 +260,8 @@ def _named_directory() -> Optional[Path]:
 
 def _library_names(entry: Locked) -> tuple[str, ...]:
     """File names under which a directory may hold the bare library."""
-    return (entry.library, entry.member.rpartition("/")[2])
+    original = entry.member.rpartition("/")[2]
+    return tuple(dict.fromkeys((entry.library, original, original.lstrip("_"))))
 
 
 def _pip_commands() -> Iterator[tuple[list[str], dict[str, str]]]:

@@ -19,7 +19,10 @@ from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Optional
 
-__all__ = ["examine", "explain", "machine", "native_files", "problem", "remedy"]
+__all__ = ["VERSION", "examine", "explain", "machine", "native_files", "problem", "remedy"]
+
+#: The version of this package and of the libwasmtime that it is built against.
+VERSION = "50.0.1"
 
 _ELF_MACHINES = {3: "i686", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _MACHO_MACHINES = {0x01000007: "x86_64", 0x0100000C: "aarch64"}
@@ -48,10 +51,12 @@ class _CutOff(Exception):
 def library_name() -> str:
     """
     The file name of the bundled library on this platform.
+
+    On Windows it has the version in it: of two DLLs of one name, a process loads the first only,
+    whichever package that is of.
     """
-    return {"win32": "wasmtime.dll", "darwin": "libwasmtime.dylib"}.get(
-        sys.platform, "libwasmtime.so"
-    )
+    windows = f"wasmtime_{VERSION.replace('.', '_')}.dll"
+    return {"win32": windows, "darwin": "libwasmtime.dylib"}.get(sys.platform, "libwasmtime.so")
 
 
 def native_files(directory: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, ClassVar, TypeVar, Union
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
-from ._native import check, core, encode_path, ffi, take_bytes
+from ._native import check, core, decode_path, encode_path, ffi, take_bytes
 
 if TYPE_CHECKING:
     from ._cache import CacheOption
@@ -237,7 +237,8 @@ class Compiled(Managed):
 
         handle = engine_handle(engine)
         native_path = encode_path(path, "path")
-        check_artifact_file(native_path, f"the file {os.fsdecode(native_path)!r}")
+        opened = decode_path(native_path)
+        check_artifact_file(opened, f"the file {opened!r}")
         return cls._load(engine, cls._functions.deserialize_file, handle.pointer, native_path)
 
     def __reduce_ex__(self, protocol: Any) -> Any:

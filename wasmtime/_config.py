@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from ._error import WasmtimeError
-from ._native import check, encode_cstring, encode_path, ffi, lib
+from ._native import check, decode_path, encode_cstring, encode_path, ffi, lib
 from ._platform import (
     PAGE_SIZE,
     default_max_wasm_stack,
@@ -445,7 +445,7 @@ def _cache(
                 )
             result = True
         elif isinstance(value, (str, bytes, os.PathLike)):
-            result = os.fsdecode(encode_path(value, name))
+            result = decode_path(encode_path(value, name))
             _check_cache_file(result)
         else:
             raise TypeError(f"expected string or bool for {name}, not {type(value).__name__}")

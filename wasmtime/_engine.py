@@ -4,15 +4,13 @@ Engines: the compiler and its configuration.
 
 from __future__ import annotations
 
-import faulthandler
-import functools
 import os
 from _thread import RLock
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._error import ArgumentTypeError, WasmtimeError
+from ._faults import fault_handlers, watch_faults
 from ._managed import Managed
 from ._native import address_of, core, ffi, lib
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine"]
 
-_faulthandler_enable = faulthandler.enable
 _making_engines = RLock()
 
 
@@ -33,31 +30,7 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-
-@contextmanager
-def _fault_handlers() -> Iterator[None]:
-    """
-    Around the making of an engine, which may install the library's handlers of faults.
-
-    From then on, enabling `faulthandler` must leave them on top: WebAssembly traps by faulting,
-    and faulthandler would take that for the end of the process. It is told of all other faults.
-    """
-    with _making_engines:
-        core.faults(0)
-        try:
-            yield
-        finally:
-            core.faults(1)
-            core.faults(2)
-            if faulthandler.enable is _faulthandler_enable:
-                faulthandler.enable = _enable_faulthandler
-
-
-@functools.wraps(_faulthandler_enable)
-def _enable_faulthandler(*args: Any, **kwargs: Any) -> None:
-    _faulthandler_enable(*args, **kwargs)
-    with _making_engines:
-        core.faults(2)
+watch_faults()
 
 
 class Engine(core.Engine, Managed):
@@ -90,7 +63,7 @@ class Engine(core.Engine, Managed):
         elif not isinstance(config, Config):
             raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
         native = config._build()
-        with _fault_handlers():
+        with fault_handlers():
             pointer = lib.wasm_engine_new_with_config(native)
         if pointer == ffi.NULL:
             raise WasmtimeError("the engine could not be made with this configuration")

@@ -13,9 +13,7 @@ import sys
 from typing import Any, Union
 
 from . import _binaries
-
-#: The version of this package and of the libwasmtime that it is built against.
-VERSION = "50.0.1"
+from ._binaries import VERSION
 
 if sys.maxsize <= 2**32:
     raise ImportError("wasmtime needs a 64-bit Python")
@@ -56,6 +54,7 @@ __all__ = [
     "byte_vec",
     "check",
     "core",
+    "decode_path",
     "encode_cstring",
     "encode_name",
     "encode_path",
@@ -152,7 +151,9 @@ def encode_path(value: Any, what: str) -> bytes:
         ValueError: It holds a NUL character, or is not valid UTF-8, which the library asks for.
     """
     try:
-        encoded = os.fsencode(value)
+        # On Windows, os.fsencode() is not UTF-8 where PYTHONLEGACYWINDOWSFSENCODING is set.
+        windows = sys.platform == "win32"
+        encoded = os.fsdecode(value).encode("utf-8") if windows else os.fsencode(value)
     except TypeError as error:
         raise TypeError(
             f"{what} must be str, bytes or os.PathLike, not {type(value).__name__}"
@@ -166,3 +167,10 @@ def encode_path(value: Any, what: str) -> bytes:
     except UnicodeDecodeError as error:
         raise ValueError(f"{what} must be a path of valid UTF-8: {value!r}") from error
     return encoded
+
+
+def decode_path(encoded: bytes) -> str:
+    """
+    What `encode_path` returned, as Python opens it.
+    """
+    return encoded.decode("utf-8") if sys.platform == "win32" else os.fsdecode(encoded)

@@ -33,7 +33,7 @@ from typing import (
 )
 
 from ._error import WasmtimeError
-from ._native import byte_vec, core, encode_cstring, encode_path, ffi, lib
+from ._native import byte_vec, core, decode_path, encode_cstring, encode_path, ffi, lib
 
 __all__ = ["CustomOutput", "DirPerms", "FilePerms", "Output", "WasiConfig"]
 
@@ -900,7 +900,7 @@ class WasiConfig:
                 raise ValueError(f"guest_path must be valid UTF-8, not {guest_name!r}") from None
         guest = encode_cstring(guest_name, "guest_path")
         try:
-            with os.scandir(os.fsdecode(native)):
+            with os.scandir(decode_path(native)):
                 pass
         except OSError as error:
             raise WasmtimeError(
@@ -1072,7 +1072,7 @@ class WasiConfig:
                 config, preopen.host, preopen.guest, preopen.mutable
             ):
                 raise WasmtimeError(
-                    f"failed to add preopen dir: {os.fsdecode(preopen.host)!r} was a directory "
+                    f"failed to add preopen dir: {decode_path(preopen.host)!r} was a directory "
                     "when it was set, but it cannot be opened any more"
                 )
         if self._network:
@@ -1206,7 +1206,7 @@ def _try_reading(shown: str, native: bytes) -> None:
     A pipe or a device is only asked for its permission: opening it once too often would be felt at
     its other end.
     """
-    path = os.fsdecode(native)
+    path = decode_path(native)
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
@@ -1227,7 +1227,7 @@ def _try_writing(shown: str, native: bytes, stream: str) -> None:
 
     A pipe or a device is only asked for its permission, as in `_try_reading`.
     """
-    path = os.fsdecode(native)
+    path = decode_path(native)
     try:
         try:
             regular = stat.S_ISREG(os.stat(path).st_mode)

@@ -7,8 +7,8 @@
 
 #include "state.c"
 #include "arguments.c"
-#include "thread.c"
 #include "signals.c"
+#include "thread.c"
 #include "handle.c"
 #include "store.c"
 #include "signature.c"
@@ -28,7 +28,7 @@
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
 /* The library's file name has no version, the name of this function of its debugger support has.
  * Because of this reference the loader refuses a library of any other version, whose structs may
- * have another layout. */
+ * have another layout. (MSVC's linker makes the reference itself, as setup.py tells it.) */
 extern void WASMTIME_VERSIONED_SYMBOL(void);
 __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_VERSIONED_SYMBOL;
 #endif
@@ -122,20 +122,45 @@ item_native_size(ItemObject *self)
     return 0;
 }
 
+/* Whose the core is, and what it has made. Python may be finalized and initialized again. */
+static PyInterpreterState *home;
+
+static void
+core_forget(void)
+{
+    home = NULL;
+    memset(&state, 0, sizeof(state));
+    memset(&component, 0, sizeof(component));
+}
+
+/* The first import since Python was initialized. */
+static bool
+core_begin(void)
+{
+    if (Py_AtExit(core_forget) < 0) {
+        PyErr_SetString(PyExc_ImportError,
+                        "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
+        return false;
+    }
+    if (!state_begin() || !thread_begin()) {
+        return false;
+    }
+    home = PyInterpreterState_Get();
+    return true;
+}
+
 static int
 core_exec(PyObject *module)
 {
-    static PyInterpreterState *home;
     if (home != NULL && home != PyInterpreterState_Get()) {
         PyErr_SetString(PyExc_ImportError,
                         "wasmtime is loaded already, by another interpreter of this process: it "
                         "works in one interpreter only");
         return -1;
     }
-    if (home == NULL && (!state_intern_names() || !thread_setup())) {
+    if (home == NULL && !core_begin()) {
         return -1;
     }
-    home = PyInterpreterState_Get();
     for (size_t i = 0; i < sizeof(core_types) / sizeof(core_types[0]); i++) {
         PyObject *bases = NULL;
         if (*core_types[i].slot != NULL) { /* imported a second time */
@@ -159,7 +184,7 @@ core_exec(PyObject *module)
             return -1;
         }
     }
-    if (component_exec(module) < 0) {
+    if (faults_exec(module) < 0 || component_exec(module) < 0) {
         return -1;
     }
     if (PyModule_AddStringConstant(module, "__version__", WASMTIME_PYTHON_VERSION) < 0

@@ -83,6 +83,9 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #define LOCK(object) Py_BEGIN_CRITICAL_SECTION(object)
 #define UNLOCK() Py_END_CRITICAL_SECTION()
 #if defined(_MSC_VER)
+#if _MSC_VER < 1939
+#error "free-threaded builds need __typeof__: Visual Studio 2022 17.9 or newer"
+#endif
 #define published(field) (*(__typeof__(field) volatile *)&(field))
 #define publish(field, value) ((void)(*(__typeof__(field) volatile *)&(field) = (value)))
 #define glimpse(field) published(field)

@@ -462,17 +462,6 @@ refuse_unsupported(ProgramObject *program)
     return NULL;
 }
 
-static void
-pause_thread(unsigned microseconds)
-{
-#if defined(_WIN32)
-    Sleep(microseconds / 1000);
-#else
-    struct timespec pause_time = {0, (long)microseconds * 1000};
-    nanosleep(&pause_time, NULL);
-#endif
-}
-
 /* Poll what may wait until it is done, and delete it. Nothing wakes the caller, so the pauses
  * grow; what is under way is given up when a signal's handler raises. The place where an event
  * loop would come in. */
@@ -489,7 +478,7 @@ future_wait(StoreObject *store, wasmtime_call_future_t *future)
             fine = false;
         }
         host_end(store, &entry);
-        pause_thread(pause);
+        thread_pause(pause);
         pause = pause < 1000 ? pause * 2 + 20 : 1000;
     }
     wasmtime_call_future_delete(future);

@@ -39,12 +39,12 @@ enum {
 static void
 drop_engine(void *engine)
 {
-    PyThread_acquire_lock(watchdog.engines, WAIT_LOCK);
+    watchdog_hold();
     if (atomic_load(&watchdog.engine) == (uintptr_t)engine) {
         atomic_store(&watchdog.engine, 0); /* entered and never left: a Door that was lost */
     }
     wasm_engine_delete(engine);
-    PyThread_release_lock(watchdog.engines);
+    watchdog_go_on();
 }
 
 #define DROP(function) ((drop_function)(void (*)(void))(function))

@@ -568,7 +568,7 @@ static void
 linker_wait(void)
 {
     Py_BEGIN_ALLOW_THREADS;
-    sleep_a_millisecond();
+    thread_pause(1000);
     Py_END_ALLOW_THREADS;
 }
 

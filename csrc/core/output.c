@@ -36,9 +36,16 @@ sink_buffer_release(SinkBuffer *buffer)
     }
 }
 
-/* On a worker thread of the library, without the GIL. Claims all or refuses all. */
+/* The system's own codes, which the library makes its errors from. */
+#if defined(_WIN32)
+#define SINK_FULL 112 /* ERROR_DISK_FULL */
+#define SINK_NO_MEMORY 8 /* ERROR_NOT_ENOUGH_MEMORY */
+#else
 #define SINK_FULL 28 /* ENOSPC */
 #define SINK_NO_MEMORY 12 /* ENOMEM */
+#endif
+
+/* On a worker thread of the library, without the GIL. Claims all or refuses all. */
 
 static ptrdiff_t
 sink_write(void *data, unsigned char *bytes, size_t size)

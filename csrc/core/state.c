@@ -2,7 +2,7 @@
  *
  * Process-wide on purpose: the module refuses to be imported by a second interpreter
  * (cffi does too), so there is never more than one. It is written once, at import, by
- * `setup()`, and only read afterwards. */
+ * `setup()`, and only read afterwards, until Python is finalized. */
 
 typedef struct {
     /* Made by the core: bases of the public classes. */
@@ -53,6 +53,8 @@ typedef struct {
     PyObject *WasmException;
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
+
+    PyObject *signal; /* _signal.signal */
 
     /* Interned names. */
     PyObject *str_handle;
@@ -123,8 +125,14 @@ static const struct {
 };
 
 static bool
-state_intern_names(void)
+state_begin(void)
 {
+    PyObject *module = PyImport_ImportModule("_signal");
+    state.signal = module != NULL ? PyObject_GetAttrString(module, "signal") : NULL;
+    Py_XDECREF(module);
+    if (state.signal == NULL) {
+        return false;
+    }
     for (int i = 0; state_names[i].text != NULL; i++) {
         *state_names[i].slot = PyUnicode_InternFromString(state_names[i].text);
         if (*state_names[i].slot == NULL) {

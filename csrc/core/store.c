@@ -265,7 +265,7 @@ host_begin(StoreObject *self, HostEntry *entry)
     entry->gil = PyGILState_UNLOCKED;
     if (LIKELY(entry->released != NULL)) {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
-            if (UNLIKELY(atomic_load(&leaving) && !this_thread.is_main)) {
+            if (UNLIKELY(!this_thread.is_main && thread_is_left_behind())) {
                 sleep_for_ever();
             }
             entry->gil = PyGILState_Ensure();

@@ -7,40 +7,60 @@
 #include <windows.h>
 #else
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
-#include <sys/syscall.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
 #endif
 #endif
+#include <signal.h>
 
 /* One per native thread; its address is the thread's identity in a store's `owner`. */
 typedef struct {
-    uintptr_t stack_low; /* lowest usable address of the stack, 0 until the thread is known */
+    uintptr_t era;       /* when the rest was found out; 0: not yet */
+    uintptr_t stack_low; /* lowest usable address of the stack */
     bool is_main;        /* Python runs signal handlers on this one */
 } Thread;
 
 static THREAD_LOCAL Thread this_thread;
 
+/* Counts how often Python was initialized in this process: another thread may be the main one
+ * every time. */
+static uintptr_t era;
+
 /* Room that host code (Python, the C API, signal handlers) needs below WebAssembly's own. */
 #define STACK_MARGIN ((uintptr_t)(192 * 1024))
 
-#if !defined(__linux__) && !defined(__APPLE__)
-static uintptr_t importing_thread; /* no question to ask there: the importing one must do */
-#endif
-
-static NOINLINE void
-thread_find_out(Thread *thread)
-{
 #if defined(__linux__)
-    thread->is_main = syscall(SYS_gettid) == (long)getpid();
-#elif defined(__APPLE__)
-    thread->is_main = pthread_main_np() != 0;
-#else
-    thread->is_main = (uintptr_t)PyThread_get_thread_ident() == importing_thread;
+#define MIB ((uintptr_t)1 << 20)
+
+/* The lowest address that the stack of the process's first thread may grow down to, if that is the
+ * stack that we are on, or else `reported`. The kernel lets it grow to RLIMIT_STACK; some C
+ * libraries, musl among them, report no more than what is mapped so far. */
+static uintptr_t
+first_stack_low(uintptr_t reported)
+{
+    const char *last = (const char *)getauxval(AT_EXECFN); /* lies at the top of that stack */
+    struct rlimit limit;
+    if (last == NULL || getrlimit(RLIMIT_STACK, &limit) != 0) {
+        return reported;
+    }
+    uintptr_t top = ((uintptr_t)last + strlen(last) + 4095) & ~(uintptr_t)4095;
+    /* Without a limit, what is usual. More than 64 MiB are not sure to be free below: the kernel
+     * arranges for the limit with which the program was started. */
+    uintptr_t size = limit.rlim_cur == RLIM_INFINITY ? 8 * MIB
+                     : limit.rlim_cur > 64 * MIB     ? 64 * MIB
+                                                     : (uintptr_t)limit.rlim_cur;
+    uintptr_t here = (uintptr_t)&limit;
+    bool on_it = here < top && top - here < size;
+    return on_it && top - size < reported ? top - size : reported;
+}
 #endif
 
+static uintptr_t
+thread_stack_low(void)
+{
     uintptr_t low = 1; /* unknown: nothing is refused */
 #if defined(_WIN32)
     ULONG_PTR lowest, highest;
@@ -62,8 +82,38 @@ thread_find_out(Thread *thread)
         }
         pthread_attr_destroy(&attributes);
     }
+#if defined(__linux__)
+    low = first_stack_low(low);
 #endif
-    thread->stack_low = low;
+#endif
+    return low;
+}
+
+/* Whether Python runs signal handlers on this thread, which need not be the process's first.
+ * CPython has its own record of it and tells it in one way on all versions: signal() refuses
+ * another thread with a ValueError, before it looks at the handler. */
+static bool
+thread_is_main(void)
+{
+    PyObject *in_flight = PyErr_GetRaisedException();
+    PyObject *answer = PyObject_CallFunction(state.signal, "iO", SIGINT, Py_None);
+    Py_XDECREF(answer);
+    bool is_main = !PyErr_ExceptionMatches(PyExc_ValueError);
+    PyErr_Clear();
+    if (in_flight != NULL) {
+        PyErr_SetRaisedException(in_flight);
+    }
+    return is_main;
+}
+
+/* With the GIL. */
+static NOINLINE void
+thread_find_out(Thread *thread)
+{
+    thread->is_main = thread_is_main();
+    thread->stack_low = thread_stack_low();
+    thread->era = era;
+    faults_unblock();
 }
 
 /* Bytes of native stack that this thread has left. */
@@ -72,7 +122,7 @@ thread_stack_left(Thread *thread)
 {
     char here;
     uintptr_t position = (uintptr_t)&here;
-    if (UNLIKELY(thread->stack_low == 0)) {
+    if (UNLIKELY(thread->era != era)) {
         thread_find_out(thread);
     }
     return position > thread->stack_low ? position - thread->stack_low : 0;
@@ -104,7 +154,7 @@ core_need_stack(PyObject *Py_UNUSED(module), PyObject *args)
  * hook on, no callback of another thread starts to wait any more: it sleeps until the
  * process is gone, as CPython 3.14 lets all its threads do. */
 
-static uintptr_t leaving;   /* set by the exit hook */
+static uintptr_t leaving;   /* the Thread that runs the exit hook, from then on */
 static uintptr_t acquiring; /* callbacks that are about to take the GIL */
 
 static NOINLINE void
@@ -119,6 +169,15 @@ sleep_for_ever(void)
     }
 }
 
+/* Whether this thread would be ended if it waited for the GIL: another one finalizes Python, or has
+ * done so since this one entered WebAssembly. */
+static inline bool
+thread_is_left_behind(void)
+{
+    return (atomic_load(&leaving) || interpreter_is_finalizing() || this_thread.era != era)
+           && atomic_load(&leaving) != (uintptr_t)&this_thread;
+}
+
 /* Take the GIL back inside a callback of the library. */
 static inline void
 callback_take_gil(PyThreadState *released)
@@ -131,7 +190,7 @@ callback_take_gil(PyThreadState *released)
         return;
     }
     atomic_add(&acquiring, 1);
-    if (UNLIKELY(atomic_load(&leaving) || interpreter_is_finalizing())) {
+    if (UNLIKELY(thread_is_left_behind())) {
         atomic_sub(&acquiring, 1);
         sleep_for_ever();
     }
@@ -141,12 +200,12 @@ callback_take_gil(PyThreadState *released)
 }
 
 static void
-sleep_a_millisecond(void)
+thread_pause(unsigned microseconds)
 {
 #if defined(_WIN32)
-    Sleep(1);
+    Sleep((microseconds + 999) / 1000); /* less than one millisecond would be none at all */
 #else
-    struct timespec pause_time = {0, 1000000};
+    struct timespec pause_time = {0, (long)microseconds * 1000};
     nanosleep(&pause_time, NULL);
 #endif
 }
@@ -158,12 +217,12 @@ PyDoc_STRVAR(leave_doc,
 static PyObject *
 core_leave(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    atomic_store(&leaving, 1);
+    atomic_store(&leaving, (uintptr_t)&this_thread);
     Py_BEGIN_ALLOW_THREADS;
     /* Those that already wait get the GIL now and give it back when they return to
      * WebAssembly or end; one that runs Python code for long is not waited for. */
     for (int i = 0; i < 200 && atomic_load(&acquiring) != 0; i++) {
-        sleep_a_millisecond();
+        thread_pause(1000);
     }
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
@@ -183,7 +242,8 @@ static struct {
     uintptr_t parked;  /* the watchdog sleeps and must be woken */
     uintptr_t started; /* it exists, in this process */
     PyThread_type_lock wake;
-    PyThread_type_lock engines; /* held while the epoch is moved, and while an engine dies */
+    PyThread_type_lock engines; /* held while the epoch is moved, and while an engine dies; NULL:
+                                 * there will be no watchdog */
 } watchdog;
 
 #define WATCHDOG_TICK_MICROSECONDS 20000
@@ -213,7 +273,7 @@ watchdog_run(void *Py_UNUSED(ignored))
             /* Nothing came in for a whole tick. Park, look once more, wait. */
             atomic_store(&watchdog.parked, 1);
             /* The caller's side has no fence; a millisecond drains any store buffer. */
-            sleep_a_millisecond();
+            thread_pause(1000);
             if (atomic_load(&watchdog.serial) == seen && atomic_load(&watchdog.engine) == 0) {
                 PyThread_acquire_lock(watchdog.wake, WAIT_LOCK);
             }
@@ -257,38 +317,67 @@ watchdog_exit(uintptr_t outer)
     atomic_store_relaxed(&watchdog.engine, outer);
 }
 
+/* No thread runs it yet. */
+static bool
+watchdog_prepare(void)
+{
+    watchdog.engine = 0;
+    watchdog.started = 0;
+    watchdog.parked = 0; /* nobody tries to wake it */
+    watchdog.engines = NULL;
+    watchdog.wake = PyThread_allocate_lock();
+    if (watchdog.wake == NULL || (watchdog.engines = PyThread_allocate_lock()) == NULL) {
+        return false;
+    }
+    PyThread_acquire_lock(watchdog.wake, WAIT_LOCK);
+    watchdog.parked = 1; /* not started is the same to a caller as asleep */
+    return true;
+}
+
+/* Around the end of an engine, which must not come while its epoch is moved. */
+static void
+watchdog_hold(void)
+{
+    if (watchdog.engines != NULL) {
+        PyThread_acquire_lock(watchdog.engines, WAIT_LOCK);
+    }
+}
+
+static void
+watchdog_go_on(void)
+{
+    if (watchdog.engines != NULL) {
+        PyThread_release_lock(watchdog.engines);
+    }
+}
+
 #if !defined(_WIN32)
 /* The child of a fork has neither the watchdog nor the compiler's threads. */
 static void
 thread_after_fork(void)
 {
-    watchdog.wake = PyThread_allocate_lock();
-    watchdog.engines = PyThread_allocate_lock();
-    PyThread_acquire_lock(watchdog.wake, WAIT_LOCK);
-    watchdog.started = 0;
-    watchdog.parked = 1;
-    watchdog.engine = 0;
+    (void)watchdog_prepare(); /* without it, signals wait until a call is over */
     acquiring = 0;
-    this_thread.stack_low = 0; /* the thread that forked is the child's main thread */
+    this_thread.era = 0;
+    this_thread.is_main = true; /* the thread that forked is the child's main one */
 }
 #endif
 
+/* Python was initialized, perhaps not for the first time. The watchdog is the process's. */
 static bool
-thread_setup(void)
+thread_begin(void)
 {
-    watchdog.wake = PyThread_allocate_lock();
-    watchdog.engines = PyThread_allocate_lock();
-    if (watchdog.wake == NULL || watchdog.engines == NULL) {
-        PyErr_NoMemory();
-        return false;
-    }
-    PyThread_acquire_lock(watchdog.wake, WAIT_LOCK);
-#if !defined(__linux__) && !defined(__APPLE__)
-    importing_thread = (uintptr_t)PyThread_get_thread_ident();
-#endif
-    watchdog.parked = 1; /* not started is the same to a caller as asleep */
+    if (era == 0) {
+        if (!watchdog_prepare()) {
+            PyErr_NoMemory();
+            return false;
+        }
 #if !defined(_WIN32)
-    pthread_atfork(NULL, NULL, thread_after_fork);
+        pthread_atfork(NULL, NULL, thread_after_fork);
 #endif
+    }
+    leaving = 0;
+    acquiring = 0;
+    era++;
     return true;
 }

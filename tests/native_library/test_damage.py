@@ -225,8 +225,8 @@ def test_a_module_is_for_another_python(copy: Copy) -> None:
 
 def test_a_module_of_another_release(copy: Copy) -> None:
     copy.with_library()
-    native = copy.package / "_native.py"
-    native.write_text(native.read_text().replace('VERSION = "50.', 'VERSION = "99.'))
+    python = copy.package / "_binaries.py"
+    python.write_text(python.read_text().replace('VERSION = "50.', 'VERSION = "99.'))
     said = copy.run()
     assert said.startswith("ImportError: the binary half of wasmtime is of version ")
     assert "install the package again" in said

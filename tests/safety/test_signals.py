@@ -4,10 +4,12 @@ Signals, forks and faulthandler: Python's own machinery goes on working around W
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
-from support import run_in_subprocess
+from support import compile_c, run_in_subprocess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks of POSIX")
 
@@ -420,6 +422,55 @@ def child():
     else: raise AssertionError
 for _ in range(3): assert in_child(child) == 0
 """
+    ).check()
+
+
+#: From the start of a child's fork handlers on, until those that were registered later, there is no
+#: memory.
+FAILING_MALLOC = """
+    #include <pthread.h>
+    #include <stddef.h>
+
+    extern void *__libc_malloc(size_t);
+    static int failing;
+
+    void *malloc(size_t size) { return failing ? NULL : __libc_malloc(size); }
+
+    static void fail(void) { failing++; }
+    static void work(void) { failing = 0; }
+    static void __attribute__((constructor)) begin(void) { pthread_atfork(NULL, NULL, fail); }
+    void end(void) { pthread_atfork(NULL, NULL, work); }
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "confstr") or "CS_GNU_LIBC_VERSION" not in os.confstr_names,
+    reason="replaces malloc as glibc lets one do",
+)
+def test_a_forked_child_without_memory_for_a_watchdog(tmp_path: Path) -> None:
+    library = compile_c(FAILING_MALLOC, tmp_path / "malloc.so", "-shared", "-fPIC")
+    run_in_subprocess(
+        FORK
+        + f"""
+import ctypes
+ctypes.CDLL({str(library)!r}).end()
+"""
+        + """
+store = Store(engine)
+e = Instance(store, Module(engine, '(func (export "f")) (func (export "t") unreachable)'), [])
+e = e.exports(store)
+def child():
+    global engine, store, e
+    e["f"](store)
+    try: e["t"](store)
+    except Trap: pass
+    store.close(); engine.close()
+    del engine, store, e
+    gc.collect()
+assert in_child(child) == 0
+e["f"](store)
+""",
+        env={"LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()},
     ).check()
 
 

@@ -4,10 +4,13 @@ Threads: two in one store, each with its own, small stacks, deep recursion.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
-from support import RACE, run_in_subprocess
+from support import RACE, compile_c, run_in_subprocess
 
 SPIN_AND_ADD = (
     RACE
@@ -315,6 +318,68 @@ t.start(); t.join()
 assert outcomes == [1, TrapCode.STACK_OVERFLOW], outcomes
 """
     ).check()
+
+
+#: What musl says of the stack of the process's first thread: as much as is mapped so far.
+MAPPED_SO_FAR = """
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <errno.h>
+    #include <pthread.h>
+    #include <stdint.h>
+    #include <sys/auxv.h>
+    #include <sys/mman.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
+    {
+        if (syscall(SYS_gettid) != getpid()) {
+            int (*next)(pthread_t, pthread_attr_t *) = dlsym(RTLD_NEXT, "pthread_getattr_np");
+            return next(thread, attributes);
+        }
+        char *top = (char *)(((uintptr_t)getauxval(AT_RANDOM) + 4095) & ~(uintptr_t)4095);
+        size_t size = 4096;
+        /* A page that is mapped cannot be moved to where there is no room for two. */
+        while (mremap(top - size - 4096, 4096, 8192, 0) == MAP_FAILED && errno == ENOMEM) {
+            size += 4096;
+        }
+        pthread_attr_init(attributes);
+        return pthread_attr_setstack(attributes, top - size, size);
+    }
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="musl is a C library of Linux")
+@pytest.mark.parametrize("limit", ["512 << 10", "2 << 20", "resource.RLIM_INFINITY"])
+def test_the_main_thread_where_the_c_library_knows_only_what_is_mapped(
+    tmp_path: Path, limit: str
+) -> None:
+    """
+    It may use its stack up to the system's limit, and no further.
+    """
+    library = compile_c(MAPPED_SO_FAR, tmp_path / "mapped.so", "-shared", "-fPIC", "-ldl")
+    ended = run_in_subprocess(
+        f"""
+import resource
+most = resource.getrlimit(resource.RLIMIT_STACK)[1]
+try: resource.setrlimit(resource.RLIMIT_STACK, ({limit}, most))
+except ValueError: sys.exit(99)
+config = Config()
+config.max_wasm_stack = 400 << 10
+store = Store(Engine(config))
+module = Module(store.engine, '(func $f (export "f") (call $f))')
+try: Instance(store, module, []).exports(store)["f"](store)
+except Trap as trap: print(trap.trap_code.name)
+except WasmtimeError as error: print(error)
+""",
+        env={"LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {library}".strip()},
+    )
+    if ended.status == 99:
+        pytest.skip("this system's hard limit is lower")
+    ended.check()
+    wanted = "bytes of native stack left" if limit == "512 << 10" else "STACK_OVERFLOW"
+    assert wanted in ended.output
 
 
 RECURSION = """
