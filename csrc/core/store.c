@@ -311,6 +311,42 @@ host_keep_exception(StoreObject *self)
     }
 }
 
+static wasmtime_error_t *store_epoch_tick(wasmtime_context_t *context, void *data, uint64_t *delta,
+                                          wasmtime_update_deadline_kind_t *kind);
+
+/* Have the epoch callback called at the next tick. */
+static void
+store_arm_epochs(StoreObject *self)
+{
+    wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
+    wasmtime_context_set_epoch_deadline(self->context, 1);
+}
+
+/* The deadline has come: the user's callback says how long the next one is away. */
+static bool
+store_ask_for_deadline(StoreObject *self)
+{
+    uintptr_t passed = self->deadline;
+    /* What the callback calls in this store is not late. */
+    self->deadline = DEADLINE_NEVER;
+    /* A reference of our own: the callback may replace itself. */
+    PyObject *callback = Py_NewRef(self->deadline_callback);
+    PyObject *ticks = PyObject_CallNoArgs(callback);
+    Py_DECREF(callback);
+    uint64_t more = 0;
+    bool fine = ticks != NULL
+                && argument_u64(ticks, "result of the epoch deadline callback", &more);
+    Py_XDECREF(ticks);
+    if (more == 0) {
+        self->deadline = passed;
+        self->interrupted = fine;
+        return fine;
+    }
+    uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
+    self->deadline = more > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1 : now + (uintptr_t)more;
+    return true;
+}
+
 /* The engine's epoch moved while this store runs: the user's deadline may have come, a
  * signal may wait, output may have to be delivered. Runs on the calling thread. */
 static wasmtime_error_t *
@@ -332,6 +368,9 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     }
     HostEntry entry;
     host_begin(self, &entry);
+    /* The library took its callback away for as long as this one runs, and the deadline has
+     * passed: a call that Python code makes in this store would trap at once. */
+    store_arm_epochs(self);
     bool fine = true;
     if (signals) {
         fine = PyErr_CheckSignals() == 0;
@@ -339,30 +378,21 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     if (fine && self->sinks != NULL) {
         fine = sinks_deliver(self);
     }
-    if (fine && due) {
-        /* A reference of our own: the callback may replace itself. */
-        PyObject *callback = Py_NewRef(self->deadline_callback);
-        PyObject *ticks = PyObject_CallNoArgs(callback);
-        Py_DECREF(callback);
-        fine = ticks != NULL;
-        if (fine) {
-            uint64_t more;
-            if (!argument_u64(ticks, "result of the epoch deadline callback", &more)) {
-                fine = false;
-            }
-            else if (more == 0) {
-                self->interrupted = true;
-            }
-            else {
-                uintptr_t now = atomic_load(&engine->epoch);
-                self->deadline = more > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1
-                                                                 : now + (uintptr_t)more;
-            }
-            Py_DECREF(ticks);
+    /* What ran may have moved the deadline, either way, or taken the callback away. */
+    if (fine && atomic_load(&engine->epoch) >= self->deadline) {
+        if (self->deadline_callback != NULL) {
+            fine = store_ask_for_deadline(self);
+        }
+        else {
+            self->interrupted = true;
         }
     }
     if (!fine) {
         host_keep_exception(self);
+    }
+    if (!fine || self->interrupted) {
+        /* The library sets no deadline then; the next call has to look again. */
+        wasmtime_context_set_epoch_deadline(self->context, 0);
     }
     host_end(self, &entry);
     if (!fine) {
