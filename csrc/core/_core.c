@@ -9,6 +9,7 @@
 #include "arguments.c"
 #include "thread.c"
 #include "signals.c"
+#include "greenlets.c"
 #include "handle.c"
 #include "store.c"
 #include "signature.c"
@@ -132,7 +133,7 @@ core_exec(PyObject *module)
                         "works in one interpreter only");
         return -1;
     }
-    if (home == NULL && (!state_intern_names() || !thread_setup())) {
+    if (home == NULL && (!state_intern_names() || !thread_setup() || !greenlets_setup())) {
         return -1;
     }
     home = PyInterpreterState_Get();

@@ -1188,7 +1188,7 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
         && check_engine(store, compiled, "component") && linker_read_begin(linker)) {
         if (store_enter(store)) {
             Py_INCREF(store);
-            if (native_check_stack(store) && store_keep_definitions(store, linker->definitions)) {
+            if (store_keep_definitions(store, linker->definitions) && native_check_stack(store)) {
                 wasmtime_component_instance_t instance;
                 NativeCall call;
                 native_begin(store, &call, false);

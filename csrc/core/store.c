@@ -33,7 +33,7 @@ struct StoreObject {
                                   * in it */
     PyObject *weakrefs;
     uintptr_t exports;       /* atomic: views of its memories that exist */
-    uintptr_t thread;        /* atomic: the Thread that is inside, 0 when none */
+    uintptr_t thread;        /* atomic: thread_id() of who is inside, 0 when nobody */
     uint32_t depth;          /* how often it entered */
     bool epochs;
     char has_wasi;           /* a flag: WASI's functions may be called; without, they would abort */
@@ -84,7 +84,7 @@ store_refuse(StoreObject *self)
 static inline bool
 store_claim(StoreObject *self)
 {
-    uintptr_t me = (uintptr_t)&this_thread;
+    uintptr_t me = thread_id();
 #ifdef Py_GIL_DISABLED
     return atomic_load_relaxed(&self->thread) == me || atomic_claim(&self->thread, me);
 #else
@@ -191,9 +191,13 @@ store_refuse_stack(StoreObject *self)
     return false;
 }
 
+/* Whether this stack serves for a native call; to be asked right before it. */
 static inline bool
 native_check_stack(StoreObject *self)
 {
+    if (UNLIKELY(!greenlet_may_enter())) {
+        return false;
+    }
     /* Nested calls share the limit that the outermost one set. */
     if (self->depth == 1
         && UNLIKELY(thread_stack_left(&this_thread)
@@ -275,11 +279,13 @@ host_begin(StoreObject *self, HostEntry *entry)
         }
     }
     self->released = NULL;
+    callback_begin();
 }
 
 static inline void
 host_end(StoreObject *self, HostEntry *entry)
 {
+    callback_end();
     if (LIKELY(entry->released != NULL)) {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
             PyGILState_Release(entry->gil);
@@ -554,7 +560,7 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
     }
     if (!store_seize(self)) {
         PyErr_SetString(state.WasmtimeError,
-                        atomic_load_relaxed(&self->thread) == (uintptr_t)&this_thread
+                        atomic_load_relaxed(&self->thread) == thread_id()
                             ? "store is in use: it cannot be closed by what it is running"
                             : "store is in use by another thread: it cannot be closed now");
         return NULL;
@@ -851,7 +857,7 @@ storelike(PyObject *object)
         CallerObject *caller = (CallerObject *)object;
         bool valid = glimpse(caller->valid);
         if (LIKELY(valid
-                   && atomic_load_relaxed(&caller->store->thread) == (uintptr_t)&this_thread)) {
+                   && atomic_load_relaxed(&caller->store->thread) == thread_id())) {
             return caller->store;
         }
         PyErr_SetString(PyExc_ValueError, valid ? "caller belongs to another thread"
@@ -979,6 +985,7 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     if (store->epochs && this_thread.is_main) {
         self->call.watched = watchdog_enter(store->engine_handle->pointer);
     }
+    callback_begin(); /* what runs in this block before cffi is called may switch greenlets */
     self->inside = true;
     /* Under the lock: who waits at the door may be setting the same. */
     PyObject *cdata = locked_get(store, &store->context_cdata);
@@ -1012,6 +1019,7 @@ door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
     if (!fine) {
         Py_XDECREF(pending);
     }
+    callback_end();
     store_leave(store);
     if (!fine) {
         return NULL;

@@ -15,13 +15,33 @@
 #endif
 #endif
 
-/* One per native thread; its address is the thread's identity in a store's `owner`. */
+/* One per native thread. */
 typedef struct {
+    uintptr_t id;        /* see thread_id(); 0 until it is asked for */
     uintptr_t stack_low; /* lowest usable address of the stack, 0 until the thread is known */
     bool is_main;        /* Python runs signal handlers on this one */
+    uintptr_t callbacks; /* of native calls, that run Python code now: see greenlets.c */
+    PyObject *greenlet;  /* the one that they run in; not owned */
 } Thread;
 
 static THREAD_LOCAL Thread this_thread;
+
+static uintptr_t threads_numbered;
+
+static NOINLINE uintptr_t
+thread_number(void)
+{
+    return this_thread.id = atomic_add(&threads_numbered, 1);
+}
+
+/* What a store or a linker knows this thread by. Never used again when the thread is gone: one may
+ * end while a greenlet of it waits inside of a store, which nothing can enter any more then. */
+static inline uintptr_t
+thread_id(void)
+{
+    uintptr_t id = this_thread.id;
+    return LIKELY(id != 0) ? id : thread_number();
+}
 
 /* Room that host code (Python, the C API, signal handlers) needs below WebAssembly's own. */
 #define STACK_MARGIN ((uintptr_t)(192 * 1024))
