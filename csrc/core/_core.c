@@ -11,6 +11,7 @@
 #include "signals.c"
 #include "greenlets.c"
 #include "handle.c"
+#include "fiber.c"
 #include "store.c"
 #include "signature.c"
 #include "value.c"

@@ -16,6 +16,7 @@
 
 static struct {
     PyObject *modules;          /* sys.modules */
+    PyObject *name;             /* "greenlet" */
     Py_ssize_t seen;            /* a flag: how many there were when greenlet was not among them */
     PyObject *(*current)(void); /* once: PyGreenlet_GetCurrent(), NULL until greenlet is there */
 } greenlets;
@@ -29,15 +30,17 @@ static struct {
 static NOINLINE bool
 greenlets_find(Py_ssize_t count)
 {
-    PyObject *module = PyDict_GetItemString(greenlets.modules, "greenlet");
-    if (module == NULL) {
+    PyObject *module;
+    int found = PyDict_GetItemRef(greenlets.modules, greenlets.name, &module);
+    if (found == 0) {
         flag(greenlets.seen, count);
         return false;
     }
     /* Not there yet while another thread imports it: looked for again then. */
-    PyObject *capsule = PyObject_GetAttrString(module, "_C_API");
+    PyObject *capsule = found < 0 ? NULL : PyObject_GetAttrString(module, "_C_API");
     void **table = capsule == NULL ? NULL : PyCapsule_GetPointer(capsule, "greenlet._C_API");
     Py_XDECREF(capsule);
+    Py_XDECREF(module);
     PyErr_Clear();
     if (table != NULL) {
         publish(greenlets.current, (PyObject * (*)(void)) table[GREENLET_GET_CURRENT]);
@@ -67,28 +70,28 @@ greenlet_current(void)
 }
 
 static NOINLINE void
-callback_remember_greenlet(void)
+callback_remember_greenlet(Thread *thread)
 {
-    this_thread.greenlet = GREENLET_UNKNOWN;
-    this_thread.greenlet = greenlet_current();
+    thread->greenlet = GREENLET_UNKNOWN;
+    thread->greenlet = greenlet_current();
 }
 
 /* Between these two, Python code runs in the middle of a native call. */
 static inline void
-callback_begin(void)
+callback_begin(Thread *thread)
 {
-    if (this_thread.callbacks++ == 0) {
-        this_thread.greenlet = NULL;
+    if (thread->callbacks++ == 0) {
+        thread->greenlet = NULL;
         if (greenlets_exist()) {
-            callback_remember_greenlet();
+            callback_remember_greenlet(thread);
         }
     }
 }
 
 static inline void
-callback_end(void)
+callback_end(Thread *thread)
 {
-    this_thread.callbacks--;
+    thread->callbacks--;
 }
 
 /* The greenlet that a thread has from the start, and ran in before the module was there. */
@@ -102,16 +105,16 @@ greenlet_is_main(PyObject *greenlet)
 }
 
 static NOINLINE bool
-greenlet_check_callbacks(void)
+greenlet_check_callbacks(Thread *thread)
 {
     if (!greenlets_exist()) {
         return true;
     }
     PyObject *current = greenlet_current();
-    if (this_thread.greenlet == NULL && current != NULL && greenlet_is_main(current)) {
-        this_thread.greenlet = current; /* the callback imported greenlet */
+    if (thread->greenlet == NULL && current != NULL && greenlet_is_main(current)) {
+        thread->greenlet = current; /* the callback imported greenlet */
     }
-    if (this_thread.greenlet == current) {
+    if (thread->greenlet == current) {
         return true;
     }
     PyErr_SetString(state.WasmtimeError,
@@ -127,16 +130,17 @@ greenlet_check_callbacks(void)
 /* Whether native code that walks the thread's calls may be entered now; otherwise the exception is
  * set. No Python code may run in between. */
 static inline bool
-greenlet_may_enter(void)
+greenlet_may_enter(Thread *thread)
 {
-    return LIKELY(this_thread.callbacks == 0) || greenlet_check_callbacks();
+    return LIKELY(thread->callbacks == 0) || greenlet_check_callbacks(thread);
 }
 
 static bool
 greenlets_setup(void)
 {
     greenlets.modules = Py_XNewRef(PyImport_GetModuleDict());
+    greenlets.name = PyUnicode_InternFromString("greenlet");
     greenlets.seen = -1;
     greenlets.current = NULL;
-    return greenlets.modules != NULL;
+    return greenlets.modules != NULL && greenlets.name != NULL;
 }

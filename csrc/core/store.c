@@ -37,6 +37,7 @@ struct StoreObject {
     uint32_t depth;          /* how often it entered */
     bool epochs;
     char has_wasi;           /* a flag: WASI's functions may be called; without, they would abort */
+    bool fiber;              /* it runs on a stack of the library's: see fiber.c */
     bool interrupted;        /* the epoch callback ended the call because of the deadline */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
     PyObject *pending;       /* exception raised by Python below the innermost native call; or a
@@ -192,15 +193,16 @@ store_refuse_stack(StoreObject *self)
 }
 
 /* Whether this stack serves for a native call; to be asked right before it. */
-static inline bool
+static ALWAYS_INLINE bool
 native_check_stack(StoreObject *self)
 {
-    if (UNLIKELY(!greenlet_may_enter())) {
+    Thread *thread = thread_here();
+    if (UNLIKELY(!greenlet_may_enter(thread))) {
         return false;
     }
     /* Nested calls share the limit that the outermost one set. */
     if (self->depth == 1
-        && UNLIKELY(thread_stack_left(&this_thread)
+        && UNLIKELY(thread_stack_left(thread)
                     < ((EngineObject *)self->owner.engine)->wasm_stack + STACK_MARGIN)) {
         return store_refuse_stack(self);
     }
@@ -208,7 +210,7 @@ native_check_stack(StoreObject *self)
 }
 
 /* Between these two, the native call runs, without the GIL unless it is kept. */
-static inline void
+static ALWAYS_INLINE void
 native_begin(StoreObject *self, NativeCall *call, bool keep_gil)
 {
     call->pending = self->pending;
@@ -221,7 +223,7 @@ native_begin(StoreObject *self, NativeCall *call, bool keep_gil)
     self->released = keep_gil ? NULL : PyEval_SaveThread();
 }
 
-static inline void
+static ALWAYS_INLINE void
 native_end(StoreObject *self, NativeCall *call)
 {
     if (self->released != NULL) {
@@ -242,7 +244,7 @@ static bool native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t 
                           wasm_trap_t *trap);
 
 /* What the call came to: true, or false with the exception set. Takes `error` and `trap`. */
-static inline bool
+static ALWAYS_INLINE bool
 native_outcome(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
 {
     if (LIKELY(error == NULL && trap == NULL && self->pending == NULL)) {
@@ -260,6 +262,9 @@ native_outcome(StoreObject *self, NativeCall *call, wasmtime_error_t *error, was
 typedef struct {
     PyThreadState *released;
     PyGILState_STATE gil;
+    Thread *thread;
+    bool on_fiber;
+    Fiber fiber;
 } HostEntry;
 
 static inline void
@@ -279,13 +284,21 @@ host_begin(StoreObject *self, HostEntry *entry)
         }
     }
     self->released = NULL;
-    callback_begin();
+    entry->thread = thread_here();
+    callback_begin(entry->thread);
+    entry->on_fiber = self->fiber;
+    if (UNLIKELY(entry->on_fiber)) {
+        fiber_begin(&entry->fiber, entry->thread, (EngineObject *)self->owner.engine);
+    }
 }
 
 static inline void
 host_end(StoreObject *self, HostEntry *entry)
 {
-    callback_end();
+    if (UNLIKELY(entry->on_fiber)) {
+        fiber_end(&entry->fiber, entry->thread);
+    }
+    callback_end(entry->thread);
     if (LIKELY(entry->released != NULL)) {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
             PyGILState_Release(entry->gil);
@@ -381,13 +394,13 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     if (signals) {
         fine = PyErr_CheckSignals() == 0;
     }
-    if (fine && self->sinks != NULL) {
-        fine = sinks_deliver(self);
+    if (fine && sinks_have_output(self)) {
+        fine = (!self->fiber || fiber_refuse_greenlets()) && sinks_deliver(self);
     }
     /* What ran may have moved the deadline, either way, or taken the callback away. */
     if (fine && atomic_load(&engine->epoch) >= self->deadline) {
         if (self->deadline_callback != NULL) {
-            fine = store_ask_for_deadline(self);
+            fine = (!self->fiber || fiber_refuse_greenlets()) && store_ask_for_deadline(self);
         }
         else {
             self->interrupted = true;
@@ -985,7 +998,7 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     if (store->epochs && this_thread.is_main) {
         self->call.watched = watchdog_enter(store->engine_handle->pointer);
     }
-    callback_begin(); /* what runs in this block before cffi is called may switch greenlets */
+    callback_begin(&this_thread); /* what runs in this block before cffi is called may switch greenlets */
     self->inside = true;
     /* Under the lock: who waits at the door may be setting the same. */
     PyObject *cdata = locked_get(store, &store->context_cdata);
@@ -1019,7 +1032,7 @@ door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
     if (!fine) {
         Py_XDECREF(pending);
     }
-    callback_end();
+    callback_end(&this_thread);
     store_leave(store);
     if (!fine) {
         return NULL;

@@ -26,6 +26,16 @@ typedef struct {
 
 static THREAD_LOCAL Thread this_thread;
 
+/* The same, where several fields are wanted: to compute the address is a call in itself, which
+ * compilers make again for each field. */
+static inline Thread *
+thread_here(void)
+{
+    Thread *thread = &this_thread;
+    OPAQUE(thread);
+    return thread;
+}
+
 static uintptr_t threads_numbered;
 
 static NOINLINE uintptr_t

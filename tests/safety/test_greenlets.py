@@ -314,9 +314,7 @@ if WHEN == "before": import greenlet
 store = Store()
 module = Module(store.engine, '(import "" "h" (func $h)) (func (export "f") (call $h))')
 host = lambda: None
-def new():
-    return Instance(store, module, [Func(store, FuncType([], []), lambda: host())]).exports(store)["f"]
-f = new()
+f = Instance(store, module, [Func(store, FuncType([], []), lambda: host())]).exports(store)["f"]
 f(store)
 if WHEN == "between": import greenlet
 def host():
@@ -375,7 +373,8 @@ module = Module(engine, """
     (data (i32.const 0) "\\\\08\\\\00\\\\00\\\\00\\\\01\\\\00\\\\00\\\\00!")
     (global $stop (export "stop") (mut i32) (i32.const 0))
     (func $print (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
-    (func (export "when a host function returns") (result i32) (call $print) (call $host) (i32.const 7))
+    (func (export "when a host function returns") (result i32)
+        (call $print) (call $host) (i32.const 7))
     (func (export "by a tick") (result i32) (call $print)
         (loop (br_if 0 (i32.eqz (global.get $stop)))) (i32.const 7))
     (func (export "at the end") (result i32) (call $print) (i32.const 7))""")
