@@ -4,6 +4,7 @@ What several test files share: running Python in a process of its own, where it 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import sys
 import tempfile
 import textwrap
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
+
+import pytest
 
 PREAMBLE = """
 import faulthandler, gc, os, signal, sys, threading, time, weakref
@@ -59,6 +62,16 @@ def at_once(*functions):
     for thread in threads: thread.join()
     return outcomes
 '''
+
+
+def needs(package: str) -> Any:
+    """
+    Skip a test where a package is not installed, without importing it into this process.
+    """
+    return pytest.mark.skipif(
+        importlib.util.find_spec(package) is None,
+        reason=f"{package} is installed for development alone",
+    )
 
 
 @dataclass

@@ -202,15 +202,15 @@ core_leave(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 /* ------------------------------------------------------------------------------------
  * The watchdog. CPython runs signal handlers on the main thread between bytecodes, which
  * never comes while that thread loops in WebAssembly. So a small native thread looks every
- * few milliseconds whether the main thread is in a call, and if it was in one last time too,
- * moves the engine's epoch; the epoch callback (store.c) then takes the GIL on the main
- * thread and lets the handlers run. It need not be the same call: a guest may loop over a
- * host function that is a WebAssembly function itself, and no bytecode ever runs. It sleeps
- * when the main thread is elsewhere, and costs a call two stores. */
+ * few milliseconds whether the main thread is still in the same call as last time, and if
+ * so moves the engine's epoch; the epoch callback (store.c) then takes the GIL on the main
+ * thread and lets the handlers run. Calls that are nested in one another count as one: a
+ * guest may loop over a host function that is a WebAssembly function itself, and no bytecode
+ * ever runs. It sleeps when the main thread is elsewhere, and costs a call two stores. */
 
 static struct {
     uintptr_t engine;  /* wasm_engine_t of the call the main thread is in, or 0 */
-    uintptr_t serial;  /* counts those calls */
+    uintptr_t serial;  /* counts those calls, without the nested ones */
     uintptr_t parked;  /* the watchdog sleeps and must be woken */
     uintptr_t started; /* it exists, in this process */
     PyThread_type_lock wake;
@@ -229,7 +229,6 @@ watchdog_run(void *Py_UNUSED(ignored))
     pthread_sigmask(SIG_BLOCK, &all, NULL);
 #endif
     uintptr_t seen = 0;
-    bool was_inside = false;
     for (;;) {
         PyLockStatus status =
             PyThread_acquire_lock_timed(watchdog.wake, WATCHDOG_TICK_MICROSECONDS, 0);
@@ -237,7 +236,7 @@ watchdog_run(void *Py_UNUSED(ignored))
         PyThread_acquire_lock(watchdog.engines, WAIT_LOCK);
         uintptr_t serial = atomic_load(&watchdog.serial);
         uintptr_t engine = atomic_load(&watchdog.engine);
-        if (engine != 0 && was_inside) {
+        if (engine != 0 && serial == seen) {
             wasmtime_engine_increment_epoch((wasm_engine_t *)engine);
         }
         PyThread_release_lock(watchdog.engines);
@@ -252,7 +251,6 @@ watchdog_run(void *Py_UNUSED(ignored))
             atomic_store(&watchdog.parked, 0);
         }
         seen = serial;
-        was_inside = engine != 0;
     }
 }
 
@@ -275,7 +273,9 @@ static inline uintptr_t
 watchdog_enter(wasm_engine_t *engine)
 {
     uintptr_t outer = atomic_load_relaxed(&watchdog.engine);
-    atomic_store_relaxed(&watchdog.serial, atomic_load_relaxed(&watchdog.serial) + 1);
+    if (LIKELY(outer == 0)) {
+        atomic_store_relaxed(&watchdog.serial, atomic_load_relaxed(&watchdog.serial) + 1);
+    }
     atomic_store_relaxed(&watchdog.engine, (uintptr_t)engine);
     if (UNLIKELY(atomic_load_relaxed(&watchdog.parked))) {
         atomic_store(&watchdog.parked, 0);

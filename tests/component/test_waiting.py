@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import pytest
-from support import PREAMBLE, run_in_subprocess
+from support import PREAMBLE, needs, run_in_subprocess
 
 from wasmtime import Config, Engine, Store, WasmtimeError
 from wasmtime.component import Component, Func, Linker
@@ -173,11 +173,11 @@ assert results == [1]
     )
 
 
+@needs("greenlet")
 def test_greenlets_are_refused_on_such_a_stack() -> None:
     """
     To switch there would copy what lies between two stacks.
     """
-    pytest.importorskip("greenlet", reason="greenlet is installed for development alone")
     run(
         """
 import greenlet

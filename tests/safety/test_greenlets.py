@@ -6,9 +6,9 @@ the middle of a call may not end the process, nor may those that run meanwhile.
 from __future__ import annotations
 
 import pytest
-from support import PREAMBLE, run_in_subprocess
+from support import PREAMBLE, needs, run_in_subprocess
 
-pytest.importorskip("greenlet", reason="greenlet is installed for development alone")
+pytestmark = needs("greenlet")
 
 GREENLETS = (
     PREAMBLE
@@ -509,8 +509,8 @@ assert idle() == 7
     )
 
 
+@needs("gevent")
 def test_a_program_of_gevent() -> None:
-    pytest.importorskip("gevent", reason="gevent is installed for development alone")
     run(
         """
 import gevent, gevent.monkey
@@ -540,8 +540,8 @@ gevent.sleep(0.01)
     )
 
 
+@needs("eventlet")
 def test_a_program_of_eventlet() -> None:
-    pytest.importorskip("eventlet", reason="eventlet is installed for development alone")
     run(
         """
 import eventlet
