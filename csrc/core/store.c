@@ -357,7 +357,9 @@ store_ask_for_deadline(StoreObject *self)
                 && argument_u64(ticks, "result of the epoch deadline callback", &more);
     Py_XDECREF(ticks);
     if (more == 0) {
-        self->deadline = passed;
+        if (self->deadline == DEADLINE_NEVER) {
+            self->deadline = passed;
+        }
         self->interrupted = fine;
         return fine;
     }
@@ -869,8 +871,7 @@ storelike(PyObject *object)
     if (PyObject_TypeCheck(object, state.Caller_base)) {
         CallerObject *caller = (CallerObject *)object;
         bool valid = glimpse(caller->valid);
-        if (LIKELY(valid
-                   && atomic_load_relaxed(&caller->store->thread) == thread_id())) {
+        if (LIKELY(valid && atomic_load_relaxed(&caller->store->thread) == thread_id())) {
             return caller->store;
         }
         PyErr_SetString(PyExc_ValueError, valid ? "caller belongs to another thread"
@@ -998,7 +999,8 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     if (store->epochs && this_thread.is_main) {
         self->call.watched = watchdog_enter(store->engine_handle->pointer);
     }
-    callback_begin(&this_thread); /* what runs in this block before cffi is called may switch greenlets */
+    /* From here to the call through cffi, Python code runs that may switch greenlets. */
+    callback_begin(&this_thread);
     self->inside = true;
     /* Under the lock: who waits at the door may be setting the same. */
     PyObject *cdata = locked_get(store, &store->context_cdata);
