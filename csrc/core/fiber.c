@@ -15,7 +15,7 @@
 #define FIBER_LEVEL ((uintptr_t)(8 * 1024))
 /* For what does not recur: C functions with large frames, and the library's own. */
 #define FIBER_MARGIN ((uintptr_t)(96 * 1024))
-/* With less, Python code is of no use; nor would CPython 3.9 recover from a RecursionError. */
+/* With less, Python code is of no use. */
 #define FIBER_LEAST_LEVELS 64
 
 #ifdef Py_LIMITED_API
@@ -66,6 +66,30 @@ fiber_check(const EngineObject *engine)
     return false;
 }
 
+/* Leave this thread so many levels of recursion at most; how many were taken from it. */
+static int
+recursion_leave(int levels)
+{
+    int taken = 0;
+#if PY_VERSION_HEX < 0x030A0000
+    /* Near the limit, CPython 3.9 would not recover from what is done below. */
+    int left = Py_GetRecursionLimit() - PyThreadState_Get()->recursion_depth;
+    while (left - taken > levels && Py_EnterRecursiveCall("") == 0) {
+        taken++;
+    }
+#else
+    /* How many are left cannot be asked: all are taken, and some are given back. */
+    while (Py_EnterRecursiveCall("") == 0) {
+        taken++;
+    }
+    PyErr_Clear();
+    for (; levels > 0 && taken > 0; levels--, taken--) {
+        Py_LeaveRecursiveCall();
+    }
+#endif
+    return taken;
+}
+
 /* Between these two, Python code runs on a fiber. */
 static NOINLINE void
 fiber_begin(Fiber *fiber, Thread *thread, const EngineObject *engine)
@@ -79,14 +103,7 @@ fiber_begin(Fiber *fiber, Thread *thread, const EngineObject *engine)
     if (RUNNING_PYTHON >= 0x030E0000 || Py_GetRecursionLimit() <= levels) {
         return;
     }
-    /* How many are left cannot be asked: all are taken, and some are given back. */
-    while (Py_EnterRecursiveCall("") == 0) {
-        fiber->levels++;
-    }
-    PyErr_Clear();
-    for (; levels > 0 && fiber->levels > 0; levels--, fiber->levels--) {
-        Py_LeaveRecursiveCall();
-    }
+    fiber->levels = recursion_leave(levels);
 }
 
 static NOINLINE void

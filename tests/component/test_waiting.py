@@ -126,6 +126,27 @@ for _ in range(100): assert f(7) == 7
     )
 
 
+def test_a_caller_that_is_deep_in_recursion_itself() -> None:
+    """
+    However few levels are left, they are all that there are.
+    """
+    run(
+        """
+def deep(n, call): return deep(n - 1, call) if n else call()
+def host(store, n): return 1 if n else plain(n)
+for left in (5, 10, 20, 40, 60, 63, 64, 65, 80, 110):
+    for n in range(2):
+        f = make(host, async_stack_size=2 << 20)
+        try: assert deep(sys.getrecursionlimit() - left, lambda: f(n)) == 1
+        except RecursionError: pass
+def again(n): return n and again(n - 1)
+again(sys.getrecursionlimit() - 100)
+try: plain(0)
+except RecursionError: pass
+"""
+    )
+
+
 def test_a_raised_recursion_limit_is_no_way_around() -> None:
     run(
         """
