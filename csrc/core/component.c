@@ -915,7 +915,7 @@ component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_f
     size_t count = 0;
     Raising raising = {store, NULL, NULL};
     ProgramObject *program =
-        entry.on_fiber && !fiber_refuse_greenlets() ? NULL : component_host_program(self, type);
+        entry.on_fiber && !fiber_without_greenlets() ? NULL : component_host_program(self, type);
     bool fine = program != NULL;
     if (fine && UNLIKELY(program->unsupported != NULL)) {
         refuse_unsupported(program);
@@ -1008,7 +1008,7 @@ component_host_destroy(void *env, wasmtime_context_t *context, uint32_t rep)
     Py_INCREF(self);
     wasmtime_error_t *error = NULL;
     PyObject *result = NULL;
-    CallerObject *caller = entry.on_fiber && !fiber_refuse_greenlets()
+    CallerObject *caller = entry.on_fiber && !fiber_without_greenlets()
                                ? NULL
                                : caller_new(state.StoreContext, store, NULL);
     PyObject *number = caller ? PyLong_FromUnsignedLong(rep) : NULL;

@@ -115,10 +115,9 @@ fiber_end(Fiber *fiber, Thread *thread)
     }
 }
 
-/* Whether there are no greenlets that Python code on a fiber could switch to; else an exception is
- * set. */
+/* Whether Python code on a fiber has no greenlets to switch to; otherwise the exception is set. */
 static NOINLINE bool
-fiber_refuse_greenlets(void)
+fiber_without_greenlets(void)
 {
     if (!greenlets_exist()) {
         return true;

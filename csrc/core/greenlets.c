@@ -16,7 +16,7 @@
 
 static struct {
     PyObject *modules;          /* sys.modules */
-    PyObject *name;             /* "greenlet" */
+    PyObject *name, *api;       /* "greenlet" and "_C_API": finding them may not need memory */
     Py_ssize_t seen;            /* a flag: how many there were when greenlet was not among them */
     PyObject *(*current)(void); /* once: PyGreenlet_GetCurrent(), NULL until greenlet is there */
 } greenlets;
@@ -37,7 +37,7 @@ greenlets_find(Py_ssize_t count)
         return false;
     }
     /* Not there yet while another thread imports it: looked for again then. */
-    PyObject *capsule = found < 0 ? NULL : PyObject_GetAttrString(module, "_C_API");
+    PyObject *capsule = found < 0 ? NULL : PyObject_GetAttr(module, greenlets.api);
     void **table = capsule == NULL ? NULL : PyCapsule_GetPointer(capsule, "greenlet._C_API");
     Py_XDECREF(capsule);
     Py_XDECREF(module);
@@ -140,7 +140,8 @@ greenlets_setup(void)
 {
     greenlets.modules = Py_XNewRef(PyImport_GetModuleDict());
     greenlets.name = PyUnicode_InternFromString("greenlet");
+    greenlets.api = PyUnicode_InternFromString("_C_API");
     greenlets.seen = -1;
     greenlets.current = NULL;
-    return greenlets.modules != NULL && greenlets.name != NULL;
+    return greenlets.modules != NULL && greenlets.name != NULL && greenlets.api != NULL;
 }

@@ -397,12 +397,12 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
         fine = PyErr_CheckSignals() == 0;
     }
     if (fine && sinks_have_output(self)) {
-        fine = (!self->fiber || fiber_refuse_greenlets()) && sinks_deliver(self);
+        fine = (!self->fiber || fiber_without_greenlets()) && sinks_deliver(self);
     }
     /* What ran may have moved the deadline, either way, or taken the callback away. */
     if (fine && atomic_load(&engine->epoch) >= self->deadline) {
         if (self->deadline_callback != NULL) {
-            fine = (!self->fiber || fiber_refuse_greenlets()) && store_ask_for_deadline(self);
+            fine = (!self->fiber || fiber_without_greenlets()) && store_ask_for_deadline(self);
         }
         else {
             self->interrupted = true;
