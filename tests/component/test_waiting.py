@@ -5,6 +5,7 @@ middle of their calls, which may not run over the end of it.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Callable
 
 import pytest
@@ -68,21 +69,11 @@ def make(host: Callable[[Any, int], int], **settings: int) -> Callable[[int], in
 
 PROGRAM = (
     PREAMBLE
-    + "from wasmtime.component import *\n"
+    + "from typing import Any, Callable\n"
+    + "from wasmtime.component import Component, Func, Linker\n"
     + RECURSIONS
-    + f"WAITING = '''{WAITING}'''\n"
-    + """
-def make(host, **settings):
-    config = Config()
-    config.wasm_component_model_async = True
-    for name, value in settings.items(): setattr(config, name, value)
-    engine = Engine(config)
-    linker = Linker(engine)
-    with linker.root() as root: root.add_func("host", host)
-    store = Store(engine)
-    func = linker.instantiate(store, Component(engine, WAITING)).get_func(store, "f")
-    return lambda number: func(store, number)
-"""
+    + f"WAITING = {WAITING!r}\n"
+    + inspect.getsource(make)
 )
 
 
