@@ -4,6 +4,7 @@ What several test files share: running Python in a process of its own, where it 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -63,6 +64,16 @@ def at_once(*functions):
     for thread in threads: thread.join()
     return outcomes
 '''
+
+
+def needs(package: str) -> Any:
+    """
+    Skip a test where a package is not installed, without importing it into this process.
+    """
+    return pytest.mark.skipif(
+        importlib.util.find_spec(package) is None,
+        reason=f"{package} is installed for development alone",
+    )
 
 
 @dataclass

@@ -357,14 +357,16 @@ def test_effective_stack_sizes() -> None:
     config = Config()
     default = default_max_wasm_stack()
     assert config._effective_max_wasm_stack == config.max_wasm_stack == default
-    assert config.async_stack_size == max(2 * MIB, default + MIB)
+    assert config.async_stack_size == default + 8 * MIB
     config.max_wasm_stack = 16 * MIB
-    assert config.async_stack_size == 17 * MIB
+    assert config.async_stack_size == 24 * MIB
     config.max_wasm_stack = 1
-    assert config.async_stack_size == 2 * MIB
+    assert config.async_stack_size == 8 * MIB + 1
     del config.max_wasm_stack
     config.async_stack_size = MIB
     assert config.max_wasm_stack == min(default, MIB - HOST_STACK_RESERVE)
+    config.async_stack_size = 2 * MIB
+    assert config.max_wasm_stack == min(default, 2 * MIB - 640 * 1024)
     Engine(copy.copy(config))
 
 

@@ -318,6 +318,55 @@ def test_a_deadline_callback_may_replace_itself(ticking: Engine) -> None:
         export(store, SPIN, "spin")(store)
 
 
+def test_a_deadline_callback_may_call_the_store(ticking: Engine) -> None:
+    """
+    What it calls is not late, however often the epoch moves meanwhile.
+    """
+    store = Store(ticking)
+    one = export(store, '(func (export "one") (result i32) (loop) (i32.const 1))', "one")
+    answers = []
+
+    def callback() -> int:
+        for _ in range(3):
+            answers.append(one(store))
+            ticking.increment_epoch()
+        return 0
+
+    store.set_epoch_deadline_callback(callback)
+    store.set_epoch_deadline(0)
+    with pytest.raises(Trap, match="interrupt"):
+        export(store, SPIN, "spin")(store)
+    assert answers == [1, 1, 1]
+
+
+def test_a_deadline_stays_passed_after_the_callback_ended_the_call(ticking: Engine) -> None:
+    """
+    On another thread than the main one, where no watchdog moves the epoch.
+    """
+    store = Store(ticking)
+    spin = export(store, SPIN, "spin")
+    asked: list[int] = []
+
+    def callback() -> int:
+        asked.append(1)
+        if len(asked) == 2:
+            raise LookupError
+        return 0
+
+    def run() -> None:
+        for error in (Trap, LookupError, Trap):
+            with pytest.raises(error):
+                spin(store)
+        asked.append(0)
+
+    store.set_epoch_deadline_callback(callback)
+    store.set_epoch_deadline(0)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert asked == [1, 1, 1, 0]
+
+
 def test_callbacks_must_be_callable(store: Store) -> None:
     with pytest.raises(TypeError, match="callable"):
         store.set_epoch_deadline_callback(1)  # type: ignore[arg-type]

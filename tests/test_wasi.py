@@ -624,6 +624,34 @@ class TestCallables:
         run(programs.HELLO, wasi)
         assert threads == {threading.get_ident()}
 
+    def test_it_may_call_the_store_that_prints(self, engine: Engine) -> None:
+        """
+        Output is delivered while the guest goes on, which is a tick of the epoch.
+        """
+        module = Module(
+            engine,
+            """
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "\\08\\00\\00\\00\\01\\00\\00\\00!")
+            (global $stop (mut i32) (i32.const 0))
+            (func (export "stop") (loop) (global.set $stop (i32.const 1)))
+            (func (export "run")
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+                (loop (br_if 0 (i32.eqz (global.get $stop)))))
+            """,
+        )
+        store = Store(engine)
+        linker = Linker(engine)
+        linker.define_wasi()
+        exports: Any = {}
+        wasi = WasiConfig()
+        wasi.stdout_custom = lambda data: exports["stop"](store)
+        store.set_wasi(wasi)
+        exports = linker.instantiate(store, module).exports(store)
+        exports["run"](store)
+
     def test_a_part_taken(self, run: Any) -> None:
         seen: list[bytes] = []
 

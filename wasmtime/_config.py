@@ -53,6 +53,12 @@ _GIB = 1 << 30
 #: The library asks for no difference at all; a host function that then overflows the stack would
 #: end the process.
 HOST_STACK_RESERVE = 256 * _KIB
+#: What they are left if nobody says anything: room for as many levels of recursion as CPython
+#: allows, each of the most expensive kind (see csrc/core/fiber.c). It is address space, no memory.
+_HOST_STACK = 8 * _MIB
+#: What they are left, and what Python code on such a stack needs at least, if the user set a size
+#: in which there is room for it.
+_LEAST_HOST_STACK = 640 * _KIB
 #: The least that is worth to be left for WebAssembly.
 _LEAST_WASM_STACK = 64 * _KIB
 #: Beyond any stack there can be; larger numbers would only overflow in calculations.
@@ -396,14 +402,16 @@ def _growth_default(config: Config) -> int:
 
 def _max_wasm_stack_default(config: Config) -> int:
     if config._explicit("async_stack_size"):
-        return min(default_max_wasm_stack(), max(config.async_stack_size - HOST_STACK_RESERVE, 0))
+        whole = config.async_stack_size
+        reserve = _LEAST_HOST_STACK if whole >= 2 * _LEAST_HOST_STACK else HOST_STACK_RESERVE
+        return min(default_max_wasm_stack(), max(whole - reserve, 0))
     return default_max_wasm_stack()
 
 
 def _async_stack_default(config: Config) -> int:
     if config._explicit("max_wasm_stack"):
-        return max(2 * _MIB, config.max_wasm_stack + _MIB)
-    return max(2 * _MIB, default_max_wasm_stack() + _MIB)
+        return config.max_wasm_stack + _HOST_STACK
+    return default_max_wasm_stack() + _HOST_STACK
 
 
 def _epoch_interruption(
@@ -667,8 +675,8 @@ class Config(Record):
         thread that has less is refused. At least 1, at most 2**40.
 
         Default: half of what the operating system gives a thread, between 512 KiB and 4 MiB
-        (with an `async_stack_size` that was set, what that leaves after 256 KiB for host
-        functions).
+        (with an `async_stack_size` that was set, what that leaves after 640 KiB for host
+        functions; 256 KiB if it is below 1.25 MiB).
         Stands on ``wasmtime_config_max_wasm_stack_set``.
         """
         raise NotImplementedError
@@ -679,8 +687,10 @@ class Config(Record):
         The size in bytes of the separate stacks on which asynchronous calls run.
 
         What exceeds `max_wasm_stack` is for host functions, and has to be at least 256 KiB.
+        Python code on such a stack, which components that may wait run, needs 608 KiB, and has one
+        level of recursion for each further 8 KiB.
 
-        Default: 2 MiB, or 1 MiB more than `max_wasm_stack` if that is larger.
+        Default: 8 MiB more than `max_wasm_stack`.
         Stands on ``wasmtime_config_async_stack_size_set``.
         """
         raise NotImplementedError

@@ -98,6 +98,7 @@ class Engine(Owner):
         epochs: bool,
         epochs_explicit: bool,
         wasm_stack: int,
+        fiber_stack: int,
         memory_may_move: bool,
         memory_reservation: int,
         /,

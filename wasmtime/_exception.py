@@ -12,7 +12,7 @@ from ._ref import ExnRef
 from ._trap import Trap
 
 if TYPE_CHECKING:
-    from ._store import Storelike
+    from ._store import Store
     from ._tag import Tag
     from ._trapcode import TrapCode
 
@@ -33,7 +33,8 @@ class WasmException(Trap):
     the outer call raises the same object. One that came from WebAssembly can be raised again by a
     host function: it is the same exception then, payload and identity.
 
-    All other exceptions of Python, and traps, pass through WebAssembly without being caught there.
+    All other exceptions of Python, and traps, pass through WebAssembly without being caught there;
+    so does one that belongs to another store than the guest that it passes.
 
     Args:
         tag: The `Tag` to throw with; or an `ExnRef`, to throw that exception again.
@@ -102,14 +103,18 @@ class WasmException(Trap):
     #: The same as `trap_code`.
     code = trap_code
 
-    def _exnref_in(self, store: Storelike) -> ExnRef:
+    def _exnref_in(self, store: Store) -> Optional[ExnRef]:
         """
         What to throw in a store; the C core asks when a host function raises this.
+
+        Returns:
+            None if this belongs elsewhere: an exception or a tag of another store, be it closed or
+            gone, or a copy that was pickled.
         """
-        if self._exnref is None:
-            if self.tag is None:
-                raise TypeError("this WasmException was pickled: it has no tag to be thrown with")
+        if self._exnref is None and self.tag is not None and self.tag._home is store._home:
             self._exnref = ExnRef(store, self.tag, self.values)
+        if self._exnref is None or self._exnref._home is not store._home:
+            return None
         return self._exnref
 
     def _state(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@
 #include "arguments.c"
 #include "signals.c"
 #include "thread.c"
+#include "greenlets.c"
 #include "handle.c"
+#include "fiber.c"
 #include "store.c"
 #include "signature.c"
 #include "value.c"
@@ -142,7 +144,7 @@ core_begin(void)
                         "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
         return false;
     }
-    if (!state_begin() || !thread_begin()) {
+    if (!state_begin() || !thread_begin() || !greenlets_setup()) {
         return false;
     }
     home = PyInterpreterState_Get();

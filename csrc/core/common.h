@@ -15,6 +15,7 @@
 
 #include "limited.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,9 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline, cold))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+/* Let a value be what it is, without a thought of how to compute it again. */
+#define OPAQUE(value) __asm__("" : "+r"(value))
 #define THREAD_LOCAL __thread
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define atomic_load(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
@@ -46,6 +50,8 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #define LIKELY(x) (x)
 #define UNLIKELY(x) (x)
 #define NOINLINE __declspec(noinline)
+#define ALWAYS_INLINE __forceinline
+#define OPAQUE(value) ((void)0)
 #define THREAD_LOCAL __declspec(thread)
 #define ALIGNED(n) __declspec(align(n))
 /* Word-sized volatile accesses of MSVC are ordered on x64; on Arm64 the build passes

@@ -462,6 +462,17 @@ refuse_unsupported(ProgramObject *program)
     return NULL;
 }
 
+/* Let what may wait go on, on its fiber; whether it is done. */
+static bool
+future_poll(StoreObject *store, wasmtime_call_future_t *future)
+{
+    bool outer = store->fiber;
+    store->fiber = true;
+    bool done = wasmtime_call_future_poll(future);
+    store->fiber = outer;
+    return done;
+}
+
 /* Poll what may wait until it is done, and delete it. Nothing wakes the caller, so the pauses
  * grow; what is under way is given up when a signal's handler raises. The place where an event
  * loop would come in. */
@@ -470,7 +481,7 @@ future_wait(StoreObject *store, wasmtime_call_future_t *future)
 {
     unsigned pause = 0; /* microseconds */
     bool fine = true;
-    while (fine && !wasmtime_call_future_poll(future)) {
+    while (fine && !future_poll(store, future)) {
         HostEntry entry;
         host_begin(store, &entry);
         if (this_thread.is_main && PyErr_CheckSignals() < 0) {
@@ -540,13 +551,17 @@ component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *con
             goto done;
         }
     }
+    bool waits = program->is_async || self->waits;
+    if (UNLIKELY(waits) && !fiber_check((EngineObject *)store->owner.engine)) {
+        goto done;
+    }
     if (UNLIKELY(!native_check_stack(store))) {
         goto done;
     }
     NativeCall call;
     native_begin(store, &call, false);
     wasmtime_error_t *error;
-    if (LIKELY(!program->is_async && !self->waits)) {
+    if (LIKELY(!waits)) {
         error = wasmtime_component_func_call(&self->native, store->context, values,
                                              program->params, &returned, program->result >= 0);
     }
@@ -888,7 +903,8 @@ component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_f
     CallerObject *caller = NULL;
     size_t count = 0;
     Raising raising = {store, NULL, NULL};
-    ProgramObject *program = component_host_program(self, type);
+    ProgramObject *program =
+        entry.on_fiber && !fiber_without_greenlets() ? NULL : component_host_program(self, type);
     bool fine = program != NULL;
     if (fine && UNLIKELY(program->unsupported != NULL)) {
         refuse_unsupported(program);
@@ -981,7 +997,9 @@ component_host_destroy(void *env, wasmtime_context_t *context, uint32_t rep)
     Py_INCREF(self);
     wasmtime_error_t *error = NULL;
     PyObject *result = NULL;
-    CallerObject *caller = caller_new(state.StoreContext, store, NULL);
+    CallerObject *caller = entry.on_fiber && !fiber_without_greenlets()
+                               ? NULL
+                               : caller_new(state.StoreContext, store, NULL);
     PyObject *number = caller ? PyLong_FromUnsignedLong(rep) : NULL;
     if (number != NULL) {
         result = PyObject_CallFunctionObjArgs(self->callable, caller, number, NULL);
@@ -1177,7 +1195,9 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
         && check_engine(store, compiled, "component") && linker_read_begin(linker)) {
         if (store_enter(store)) {
             Py_INCREF(store);
-            if (native_check_stack(store) && store_keep_definitions(store, linker->definitions)) {
+            if (store_keep_definitions(store, linker->definitions)
+                && (!waits || fiber_check((EngineObject *)store->owner.engine))
+                && native_check_stack(store)) {
                 wasmtime_component_instance_t instance;
                 NativeCall call;
                 native_begin(store, &call, false);

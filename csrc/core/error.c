@@ -263,7 +263,8 @@ native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm
 }
 
 /* The trap that throws the WasmException in flight into the guest, which may catch it. NULL: what
- * is in flight is another exception, possibly because it could not be thrown. */
+ * is in flight passes as an exception of Python's, being one, or a WasmException of another store,
+ * or saying why the WasmException could not be thrown. */
 static wasm_trap_t *
 host_throw(StoreObject *store)
 {
@@ -275,7 +276,8 @@ host_throw(StoreObject *store)
     PyObject *exnref =
         thrown == NULL ? NULL
                        : PyObject_CallMethodObjArgs(exception, state.str_exnref_in, store, NULL);
-    wasmtime_exnref_t *native = exnref == NULL ? NULL : exnref_in(store, exnref);
+    wasmtime_exnref_t *native =
+        exnref == NULL || exnref == Py_None ? NULL : exnref_in(store, exnref);
     wasm_trap_t *trap = native == NULL ? NULL : wasmtime_context_set_exception(store->context, native);
     if (trap != NULL) {
         if (store->pending != NULL && !PyTuple_Check(store->pending)) {

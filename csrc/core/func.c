@@ -157,14 +157,14 @@ call_checked(StoreObject *store, FuncObject *self, const Signature *signature,
         goto done;
     }
     inside = true;
-    if (!native_check_stack(store)) {
-        goto done;
-    }
     for (; lowered < signature->params; lowered++) {
         if (!lower_value(store, arguments[lowered], signature->kinds[lowered], &values[lowered],
                          (Place){"parameter", (Py_ssize_t)lowered + 1})) {
             goto done;
         }
+    }
+    if (!native_check_stack(store)) {
+        goto done;
     }
     NativeCall call;
     wasm_trap_t *trap = NULL;

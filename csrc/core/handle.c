@@ -395,6 +395,7 @@ struct EngineObject {
     OwnerObject owner;
     uintptr_t epoch;     /* moved by Engine.increment_epoch() alone, not by the watchdog */
     uintptr_t wasm_stack; /* bytes of native stack that WebAssembly may use */
+    uintptr_t fiber_stack; /* bytes of the stacks on which components run that may wait */
     uint64_t memory_reservation; /* bytes that a linear memory can grow into in place */
     bool memory_may_move; /* a memory may outgrow its reservation */
     bool epochs;         /* epoch checks are compiled in */
@@ -420,10 +421,11 @@ engine_adopt(EngineObject *self, PyObject *args)
 {
     PyObject *handle;
     int epochs, epochs_explicit, memory_may_move;
-    Py_ssize_t wasm_stack;
+    Py_ssize_t wasm_stack, fiber_stack;
     unsigned long long memory_reservation;
-    if (!PyArg_ParseTuple(args, "O!ppnpK:_own_configured", state.Handle, &handle, &epochs,
-                          &epochs_explicit, &wasm_stack, &memory_may_move, &memory_reservation)) {
+    if (!PyArg_ParseTuple(args, "O!ppnnpK:_own_configured", state.Handle, &handle, &epochs,
+                          &epochs_explicit, &wasm_stack, &fiber_stack, &memory_may_move,
+                          &memory_reservation)) {
         return NULL;
     }
     bool vacant;
@@ -435,6 +437,7 @@ engine_adopt(EngineObject *self, PyObject *args)
         self->epochs = epochs != 0;
         self->epochs_explicit = epochs_explicit != 0;
         self->wasm_stack = (uintptr_t)wasm_stack;
+        self->fiber_stack = (uintptr_t)fiber_stack;
         self->owner.handle = (HandleObject *)Py_NewRef(handle);
     }
     UNLOCK();
@@ -445,8 +448,8 @@ static PyMethodDef engine_methods[] = {
     {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
      "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
     {"_own_configured", (PyCFunction)engine_adopt, METH_VARARGS,
-     "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, memory_may_move, "
-     "memory_reservation, /)\n--\n\n"
+     "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, fiber_stack, "
+     "memory_may_move, memory_reservation, /)\n--\n\n"
      "As _own(), with what the core must know of the configuration."},
     {NULL, NULL, 0, NULL},
 };

@@ -524,7 +524,7 @@ struct LinkerObject {
     PyObject *definitions; /* locked: list of HostFunc; of one use, as long as it runs */
     char wasi;             /* a flag: WASI is defined here, stores must have been given theirs */
     uintptr_t readers;     /* atomic: how many uses run */
-    uintptr_t writer;      /* atomic: the Thread that defines, 0 when none */
+    uintptr_t writer;      /* atomic: thread_id() of who defines, 0 when nobody */
     PyObject *tied_to;     /* locked: identity of the store that all its items live in; NULL: there
                             * are none; None: of several stores, Python knows which (`_ties`) */
 };
@@ -582,7 +582,7 @@ linker_read_begin(LinkerObject *self)
             return true;
         }
         atomic_sub(&self->readers, 1);
-        if (writer == (uintptr_t)&this_thread) {
+        if (writer == thread_id()) {
             return refuse_linker("it is being changed by what called this");
         }
         if (waited >= LINKER_PATIENCE_MILLISECONDS) {
@@ -601,7 +601,7 @@ linker_read_end(LinkerObject *self)
 static bool
 linker_write_begin(LinkerObject *self)
 {
-    uintptr_t me = (uintptr_t)&this_thread;
+    uintptr_t me = thread_id();
     for (int waited = 0;; waited++) {
         if (atomic_load(&self->writer) == me) {
             return refuse_linker("it is being changed by what called this");
@@ -674,7 +674,7 @@ instantiate(link_function link, void *linker, StoreObject *store, PyObject *defi
     }
     Py_INCREF(store);
     PyObject *result = NULL;
-    if (native_check_stack(store) && store_keep_definitions(store, definitions)) {
+    if (store_keep_definitions(store, definitions) && native_check_stack(store)) {
         wasmtime_instance_t instance;
         NativeCall call;
         wasm_trap_t *trap = NULL;

@@ -659,6 +659,10 @@ values_lower(StoreObject *store, PyObject *list, const Signature *layout, bool r
             return NULL;
         }
     }
+    if (!greenlet_may_enter(&this_thread)) { /* to allocate what these are for */
+        values_drop(values, count);
+        return NULL;
+    }
     return values;
 }
 

@@ -33,10 +33,11 @@ struct StoreObject {
                                   * in it */
     PyObject *weakrefs;
     uintptr_t exports;       /* atomic: views of its memories that exist */
-    uintptr_t thread;        /* atomic: the Thread that is inside, 0 when none */
+    uintptr_t thread;        /* atomic: thread_id() of who is inside, 0 when nobody */
     uint32_t depth;          /* how often it entered */
     bool epochs;
     char has_wasi;           /* a flag: WASI's functions may be called; without, they would abort */
+    bool fiber;              /* it runs on a stack of the library's: see fiber.c */
     bool interrupted;        /* the epoch callback ended the call because of the deadline */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
     PyObject *pending;       /* exception raised by Python below the innermost native call; or a
@@ -84,7 +85,7 @@ store_refuse(StoreObject *self)
 static inline bool
 store_claim(StoreObject *self)
 {
-    uintptr_t me = (uintptr_t)&this_thread;
+    uintptr_t me = thread_id();
 #ifdef Py_GIL_DISABLED
     return atomic_load_relaxed(&self->thread) == me || atomic_claim(&self->thread, me);
 #else
@@ -191,12 +192,17 @@ store_refuse_stack(StoreObject *self)
     return false;
 }
 
-static inline bool
+/* Whether this stack serves for a native call; to be asked right before it. */
+static ALWAYS_INLINE bool
 native_check_stack(StoreObject *self)
 {
+    Thread *thread = thread_here();
+    if (UNLIKELY(!greenlet_may_enter(thread))) {
+        return false;
+    }
     /* Nested calls share the limit that the outermost one set. */
     if (self->depth == 1
-        && UNLIKELY(thread_stack_left(&this_thread)
+        && UNLIKELY(thread_stack_left(thread)
                     < ((EngineObject *)self->owner.engine)->wasm_stack + STACK_MARGIN)) {
         return store_refuse_stack(self);
     }
@@ -204,7 +210,7 @@ native_check_stack(StoreObject *self)
 }
 
 /* Between these two, the native call runs, without the GIL unless it is kept. */
-static inline void
+static ALWAYS_INLINE void
 native_begin(StoreObject *self, NativeCall *call, bool keep_gil)
 {
     call->pending = self->pending;
@@ -217,7 +223,7 @@ native_begin(StoreObject *self, NativeCall *call, bool keep_gil)
     self->released = keep_gil ? NULL : PyEval_SaveThread();
 }
 
-static inline void
+static ALWAYS_INLINE void
 native_end(StoreObject *self, NativeCall *call)
 {
     if (self->released != NULL) {
@@ -238,7 +244,7 @@ static bool native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t 
                           wasm_trap_t *trap);
 
 /* What the call came to: true, or false with the exception set. Takes `error` and `trap`. */
-static inline bool
+static ALWAYS_INLINE bool
 native_outcome(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
 {
     if (LIKELY(error == NULL && trap == NULL && self->pending == NULL)) {
@@ -256,6 +262,9 @@ native_outcome(StoreObject *self, NativeCall *call, wasmtime_error_t *error, was
 typedef struct {
     PyThreadState *released;
     PyGILState_STATE gil;
+    Thread *thread;
+    bool on_fiber;
+    Fiber fiber;
 } HostEntry;
 
 static inline void
@@ -275,11 +284,21 @@ host_begin(StoreObject *self, HostEntry *entry)
         }
     }
     self->released = NULL;
+    entry->thread = thread_here();
+    callback_begin(entry->thread);
+    entry->on_fiber = self->fiber;
+    if (UNLIKELY(entry->on_fiber)) {
+        fiber_begin(&entry->fiber, entry->thread, (EngineObject *)self->owner.engine);
+    }
 }
 
 static inline void
 host_end(StoreObject *self, HostEntry *entry)
 {
+    if (UNLIKELY(entry->on_fiber)) {
+        fiber_end(&entry->fiber, entry->thread);
+    }
+    callback_end(entry->thread);
     if (LIKELY(entry->released != NULL)) {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
             PyGILState_Release(entry->gil);
@@ -311,6 +330,44 @@ host_keep_exception(StoreObject *self)
     }
 }
 
+static wasmtime_error_t *store_epoch_tick(wasmtime_context_t *context, void *data, uint64_t *delta,
+                                          wasmtime_update_deadline_kind_t *kind);
+
+/* Have the epoch callback called at the next tick. */
+static void
+store_arm_epochs(StoreObject *self)
+{
+    wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
+    wasmtime_context_set_epoch_deadline(self->context, 1);
+}
+
+/* The deadline has come: the user's callback says how long the next one is away. */
+static bool
+store_ask_for_deadline(StoreObject *self)
+{
+    uintptr_t passed = self->deadline;
+    /* What the callback calls in this store is not late. */
+    self->deadline = DEADLINE_NEVER;
+    /* A reference of our own: the callback may replace itself. */
+    PyObject *callback = Py_NewRef(self->deadline_callback);
+    PyObject *ticks = PyObject_CallNoArgs(callback);
+    Py_DECREF(callback);
+    uint64_t more = 0;
+    bool fine = ticks != NULL
+                && argument_u64(ticks, "result of the epoch deadline callback", &more);
+    Py_XDECREF(ticks);
+    if (more == 0) {
+        if (self->deadline == DEADLINE_NEVER) {
+            self->deadline = passed;
+        }
+        self->interrupted = fine;
+        return fine;
+    }
+    uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
+    self->deadline = more > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1 : now + (uintptr_t)more;
+    return true;
+}
+
 /* The engine's epoch moved while this store runs: the user's deadline may have come, a
  * signal may wait, output may have to be delivered. Runs on the calling thread. */
 static wasmtime_error_t *
@@ -332,37 +389,31 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     }
     HostEntry entry;
     host_begin(self, &entry);
+    /* The library took its callback away for as long as this one runs, and the deadline has
+     * passed: a call that Python code makes in this store would trap at once. */
+    store_arm_epochs(self);
     bool fine = true;
     if (signals) {
         fine = PyErr_CheckSignals() == 0;
     }
-    if (fine && self->sinks != NULL) {
-        fine = sinks_deliver(self);
+    if (fine && sinks_have_output(self)) {
+        fine = (!self->fiber || fiber_without_greenlets()) && sinks_deliver(self);
     }
-    if (fine && due) {
-        /* A reference of our own: the callback may replace itself. */
-        PyObject *callback = Py_NewRef(self->deadline_callback);
-        PyObject *ticks = PyObject_CallNoArgs(callback);
-        Py_DECREF(callback);
-        fine = ticks != NULL;
-        if (fine) {
-            uint64_t more;
-            if (!argument_u64(ticks, "result of the epoch deadline callback", &more)) {
-                fine = false;
-            }
-            else if (more == 0) {
-                self->interrupted = true;
-            }
-            else {
-                uintptr_t now = atomic_load(&engine->epoch);
-                self->deadline = more > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1
-                                                                 : now + (uintptr_t)more;
-            }
-            Py_DECREF(ticks);
+    /* What ran may have moved the deadline, either way, or taken the callback away. */
+    if (fine && atomic_load(&engine->epoch) >= self->deadline) {
+        if (self->deadline_callback != NULL) {
+            fine = (!self->fiber || fiber_without_greenlets()) && store_ask_for_deadline(self);
+        }
+        else {
+            self->interrupted = true;
         }
     }
     if (!fine) {
         host_keep_exception(self);
+    }
+    if (!fine || self->interrupted) {
+        /* The library sets no deadline then; the next call has to look again. */
+        wasmtime_context_set_epoch_deadline(self->context, 0);
     }
     host_end(self, &entry);
     if (!fine) {
@@ -524,7 +575,7 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
     }
     if (!store_seize(self)) {
         PyErr_SetString(state.WasmtimeError,
-                        atomic_load_relaxed(&self->thread) == (uintptr_t)&this_thread
+                        atomic_load_relaxed(&self->thread) == thread_id()
                             ? "store is in use: it cannot be closed by what it is running"
                             : "store is in use by another thread: it cannot be closed now");
         return NULL;
@@ -820,8 +871,7 @@ storelike(PyObject *object)
     if (PyObject_TypeCheck(object, state.Caller_base)) {
         CallerObject *caller = (CallerObject *)object;
         bool valid = glimpse(caller->valid);
-        if (LIKELY(valid
-                   && atomic_load_relaxed(&caller->store->thread) == (uintptr_t)&this_thread)) {
+        if (LIKELY(valid && atomic_load_relaxed(&caller->store->thread) == thread_id())) {
             return caller->store;
         }
         PyErr_SetString(PyExc_ValueError, valid ? "caller belongs to another thread"
@@ -949,6 +999,8 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     if (store->epochs && this_thread.is_main) {
         self->call.watched = watchdog_enter(store->engine_handle->pointer);
     }
+    /* From here to the call through cffi, Python code runs that may switch greenlets. */
+    callback_begin(&this_thread);
     self->inside = true;
     /* Under the lock: who waits at the door may be setting the same. */
     PyObject *cdata = locked_get(store, &store->context_cdata);
@@ -982,6 +1034,7 @@ door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
     if (!fine) {
         Py_XDECREF(pending);
     }
+    callback_end(&this_thread);
     store_leave(store);
     if (!fine) {
         return NULL;

@@ -16,11 +16,14 @@
 #endif
 #include <signal.h>
 
-/* One per native thread; its address is the thread's identity in a store's `owner`. */
+/* One per native thread. */
 typedef struct {
-    uintptr_t era;       /* when the rest was found out; 0: not yet */
+    uintptr_t id;        /* see thread_id(); 0 until it is asked for */
+    uintptr_t era;       /* when stack_low and is_main were found out; 0: not yet */
     uintptr_t stack_low; /* lowest usable address of the stack */
     bool is_main;        /* Python runs signal handlers on this one */
+    uintptr_t callbacks; /* of native calls, that run Python code now: see greenlets.c */
+    PyObject *greenlet;  /* the one that they run in; not owned */
 } Thread;
 
 static THREAD_LOCAL Thread this_thread;
@@ -28,6 +31,33 @@ static THREAD_LOCAL Thread this_thread;
 /* Counts how often Python was initialized in this process: another thread may be the main one
  * every time. */
 static uintptr_t era;
+
+/* The same, where several fields are wanted: to compute the address is a call in itself, which
+ * compilers make again for each field. */
+static inline Thread *
+thread_here(void)
+{
+    Thread *thread = &this_thread;
+    OPAQUE(thread);
+    return thread;
+}
+
+static uintptr_t threads_numbered;
+
+static NOINLINE uintptr_t
+thread_number(void)
+{
+    return this_thread.id = atomic_add(&threads_numbered, 1);
+}
+
+/* What a store or a linker knows this thread by. Never used again when the thread is gone: one may
+ * end while a greenlet of it waits inside of a store, which nothing can enter any more then. */
+static inline uintptr_t
+thread_id(void)
+{
+    uintptr_t id = this_thread.id;
+    return LIKELY(id != 0) ? id : thread_number();
+}
 
 /* Room that host code (Python, the C API, signal handlers) needs below WebAssembly's own. */
 #define STACK_MARGIN ((uintptr_t)(192 * 1024))
@@ -233,12 +263,13 @@ core_leave(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
  * never comes while that thread loops in WebAssembly. So a small native thread looks every
  * few milliseconds whether the main thread is still in the same call as last time, and if
  * so moves the engine's epoch; the epoch callback (store.c) then takes the GIL on the main
- * thread and lets the handlers run. It sleeps when the main thread is elsewhere, and costs
- * a call two stores. */
+ * thread and lets the handlers run. Calls that are nested in one another count as one: a
+ * guest may loop over a host function that is a WebAssembly function itself, and no bytecode
+ * ever runs. It sleeps when the main thread is elsewhere, and costs a call two stores. */
 
 static struct {
     uintptr_t engine;  /* wasm_engine_t of the call the main thread is in, or 0 */
-    uintptr_t serial;  /* counts those calls */
+    uintptr_t serial;  /* counts those calls, without the nested ones */
     uintptr_t parked;  /* the watchdog sleeps and must be woken */
     uintptr_t started; /* it exists, in this process */
     PyThread_type_lock wake;
@@ -302,7 +333,9 @@ static inline uintptr_t
 watchdog_enter(wasm_engine_t *engine)
 {
     uintptr_t outer = atomic_load_relaxed(&watchdog.engine);
-    atomic_store_relaxed(&watchdog.serial, atomic_load_relaxed(&watchdog.serial) + 1);
+    if (LIKELY(outer == 0)) {
+        atomic_store_relaxed(&watchdog.serial, atomic_load_relaxed(&watchdog.serial) + 1);
+    }
     atomic_store_relaxed(&watchdog.engine, (uintptr_t)engine);
     if (UNLIKELY(atomic_load_relaxed(&watchdog.parked))) {
         atomic_store(&watchdog.parked, 0);

@@ -562,7 +562,7 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
     if (kind != K_EXTERNREF) {
         return refuse_conversion(value, kind, place);
     }
-    ExternBox *box = extern_box_new(store, value);
+    ExternBox *box = greenlet_may_enter(&this_thread) ? extern_box_new(store, value) : NULL;
     if (box == NULL) {
         return false;
     }

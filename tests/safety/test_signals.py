@@ -161,6 +161,127 @@ assert e["m"].read(store, 0, 1) == b"x"
     ).check()
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        "one(store)",
+        "one.bind(store)()",
+        "Instance(store, starting, [])",
+        "Linker(engine).instantiate(store, starting)",
+        "Func(store, FuncType([], [ValType.I32]), lambda: one(store))(store)",
+        "one(store); time.sleep(0.1); one(store)",
+    ],
+)
+def test_a_handler_may_call_the_store_that_is_running(work: str) -> None:
+    """
+    The deadline that let the handler run is not one for what the handler calls.
+    """
+    run_in_subprocess(
+        f"WORK = {work!r}"
+        + """
+engine = Engine()
+store = Store(engine)
+starting = Module(engine, "(func $s (loop)) (start $s)")
+e = Instance(store, Module(engine, '''
+    (global $stop (export "stop") (mut i32) (i32.const 0))
+    (func (export "one") (result i32) (loop) (i32.const 1))
+    (func (export "spin") (loop (br_if 0 (i32.eqz (global.get $stop)))))'''), []).exports(store)
+one = e["one"]
+seen = []
+def handler(number, frame):
+    exec(WORK)
+    seen.append(number)
+    e["stop"].set_value(store, 1)
+signal.signal(signal.SIGALRM, handler)
+for n in range(3):
+    e["stop"].set_value(store, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    e["spin"](store)
+assert seen == [signal.SIGALRM] * 3
+"""
+    ).check()
+
+
+def test_ctrl_c_stops_what_a_handler_calls() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+spin = spinner()
+signal.signal(signal.SIGUSR1, lambda number, frame: spin())
+interrupt_after(0.05, signal.SIGUSR1)
+sent = interrupt_after(0.2)
+try: spin()
+except KeyboardInterrupt: assert time.monotonic() - sent[0] < 0.3
+else: raise AssertionError
+"""
+    ).check()
+
+
+def test_a_handler_may_take_the_deadline_callback_away() -> None:
+    """
+    The handler runs in the same tick in which the callback would have been asked.
+    """
+    run_in_subprocess(
+        """
+engine = Engine()
+store = Store(engine)
+f = Instance(store, Module(engine, '(func (export "f") (loop (br 0)))'), []).exports(store)["f"]
+def tick():
+    while True:
+        engine.increment_epoch()
+        time.sleep(0.001)
+threading.Thread(target=tick, daemon=True).start()
+store.set_epoch_deadline_callback(lambda: 1)  # due again at every tick
+store.set_epoch_deadline(1)
+def handler(number, frame):
+    store.set_epoch_deadline_callback(None)
+    store.set_epoch_deadline(0)
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try: f(store)
+except Trap as trap: assert trap.trap_code is TrapCode.INTERRUPT
+else: raise AssertionError
+"""
+    ).check()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "inner",
+        "lambda: inner()",
+        "Instance(other, module, []).exports(other)['f'].bind(other, release_gil=False)",
+        "Instance(elsewhere, elsewhere_module, []).exports(elsewhere)['f'].bind(elsewhere)",
+        "type(None)",
+    ],
+)
+def test_ctrl_c_stops_a_guest_that_calls_wasm_through_the_host(host: str) -> None:
+    """
+    Each nested call is short, and in some of these no bytecode of Python ever runs.
+    """
+    run_in_subprocess(
+        SPIN
+        + """
+engine = Engine()
+module = Module(engine, '(func (export "f"))')
+store, other = Store(engine), Store(engine)
+inner = Instance(store, module, []).exports(store)["f"].bind(store)
+elsewhere = Store(Engine())
+elsewhere_module = Module(elsewhere.engine, '(func (export "f"))')
+host = HOST
+spin = Instance(store, Module(engine, '''
+    (import "" "" (func $h)) (func (export "spin") (loop (call $h) (br 0)))'''),
+    [Func(store, FuncType([], []), host)]).exports(store)["spin"]
+sent = interrupt_after(0.1)
+threading.Timer(10, os._exit, [3]).start()
+try: spin(store)
+except KeyboardInterrupt: assert time.monotonic() - sent[0] < 1
+else: raise AssertionError
+os._exit(0)
+""".replace("HOST", host)
+    ).check()
+
+
 def test_ctrl_c_in_a_nested_call_comes_out_once() -> None:
     run_in_subprocess(
         SPIN
