@@ -11,7 +11,7 @@ import os
 from typing import Union
 
 from ._error import WasmtimeError
-from ._native import check, encode_name, ffi, lib, take_bytes
+from ._native import core, encode_name
 
 __all__ = ["Source", "to_wasm", "wat2wasm"]
 
@@ -102,6 +102,5 @@ def _translate(text: bytes) -> bytes:
             "the input is neither text nor a binary module but a compiled artifact: "
             "use deserialize()"
         )
-    wasm = ffi.new("wasm_byte_vec_t *")
-    check(lib.wasmtime_wat2wasm(ffi.from_buffer("char[]", text), len(text), wasm))
-    return take_bytes(wasm)
+    binary: bytes = core.run_job("text", text)
+    return binary

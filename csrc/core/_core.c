@@ -22,6 +22,7 @@
 #include "global_table.c"
 #include "instance.c"
 #include "output.c"
+#include "job.c"
 #include "reference.c"
 #include "component.c"
 
@@ -39,9 +40,7 @@ __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_
 
 static PyMethodDef core_functions[] = {
     {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
-    {"need_stack", core_need_stack, METH_VARARGS,
-     "need_stack($module, size, what, /)\n--\n\nRaise WasmtimeError unless this thread has `size` bytes of "
-     "native stack left."},
+    {"run_job", core_run_job, METH_VARARGS, run_job_doc},
     {"faults", core_faults, METH_O, faults_doc},
     {"leave", core_leave, METH_NOARGS, leave_doc},
     {"error_from_address", core_error_from_address, METH_O, error_doc},
@@ -132,7 +131,7 @@ core_exec(PyObject *module)
                         "works in one interpreter only");
         return -1;
     }
-    if (home == NULL && (!state_intern_names() || !thread_setup())) {
+    if (home == NULL && (!state_intern_names() || !thread_setup() || !job_setup())) {
         return -1;
     }
     home = PyInterpreterState_Get();

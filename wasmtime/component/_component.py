@@ -114,16 +114,15 @@ class Component(Compiled):
     _functions = LibraryFunctions(
         "component",
         "wasmtime_component_t",
-        lib.wasmtime_component_new,
         lib.wasmtime_component_serialize,
         lib.wasmtime_component_deserialize,
         lib.wasmtime_component_deserialize_file,
     )
 
     def __init__(self, engine: Engine, wasm: Source) -> None:
-        handle = engine_handle(engine)
+        engine_handle(engine)
         binary = to_wasm(wasm)
-        self._compile(engine, handle, binary)
+        self._compile(engine, binary)
         self._waits = uses_async(binary)
 
     def serialize(self) -> bytearray:
