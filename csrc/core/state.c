@@ -53,6 +53,7 @@ typedef struct {
     PyObject *WasmException;
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
+    PyObject *check_inherited;
 
     /* Interned names. */
     PyObject *str_handle;
@@ -100,6 +101,7 @@ static const struct {
     {"WasmException", &state.WasmException},
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},
+    {"check_inherited", &state.check_inherited},
     {NULL, NULL},
 };
 

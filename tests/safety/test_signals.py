@@ -375,23 +375,6 @@ assert e["f"](store) == 7
     ).check()
 
 
-def test_a_forked_child_compiles_or_is_told_why_not() -> None:
-    run_in_subprocess(
-        FORK
-        + """
-artifact = Module(engine, "(module)").serialize()
-def child():
-    try: Module(engine, "(module (func))")
-    except WasmtimeError as error: assert "fork" in str(error)
-    Module.deserialize(engine, artifact)
-    config = Config()
-    config.parallel_compilation = False
-    Module(Engine(config), "(module (func))")
-assert in_child(child) == 0
-"""
-    ).check()
-
-
 def test_a_child_compiles_if_its_parent_has_not() -> None:
     run_in_subprocess(
         FORK
