@@ -14,7 +14,7 @@ from .._engine import Engine
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
 from .._wat2wasm import Source, to_wasm
-from ._scan import uses_async
+from ._scan import check_modules, uses_async
 from ._types import ComponentExtern, ComponentType
 
 __all__ = ["Component", "ExportIndex"]
@@ -122,6 +122,7 @@ class Component(Compiled):
     def __init__(self, engine: Engine, wasm: Source) -> None:
         engine_handle(engine)
         binary = to_wasm(wasm)
+        check_modules(binary)
         self._compile(engine, binary)
         self._waits = uses_async(binary)
 
