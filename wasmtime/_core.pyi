@@ -101,6 +101,7 @@ class Engine(Owner):
 class Store(Owner):
     _context_cdata: Optional[_CData]
     _has_wasi: bool
+    _table_elements: int
     @property
     def _address(self) -> int: ...
     @property

@@ -287,6 +287,7 @@ class Store(core.Store, Managed):
         ]
         with door(self):
             lib.wasmtime_store_limiter(ffi.cast("wasmtime_store_t *", self._address), *limits)
+            self._table_elements = limits[1]
 
 
 class StoreContext(core.Caller):

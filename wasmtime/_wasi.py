@@ -1079,11 +1079,16 @@ class WasiConfig:
 
     def _apply_stdin_file(self, config: Any) -> None:
         stream = self._stdin
-        with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
-            if threads_are_lost():
+        if threads_are_lost():
+            try:
                 with open(stream.native, "rb") as file:
-                    lib.wasi_config_set_stdin_bytes(config, byte_vec(file.read()))
-            elif not lib.wasi_config_set_stdin_file(config, stream.native):
+                    contents = file.read()
+            except OSError as error:
+                raise _gone("stdin file", stream) from error
+            lib.wasi_config_set_stdin_bytes(config, byte_vec(contents))
+            return
+        with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
+            if not lib.wasi_config_set_stdin_file(config, stream.native):
                 raise _gone("stdin file", stream)
 
     @staticmethod

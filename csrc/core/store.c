@@ -42,6 +42,7 @@ struct StoreObject {
     PyObject *pending;       /* exception raised by Python below the innermost native call; or a
                               * tuple of one WasmException that was thrown into the guest */
     uintptr_t deadline;      /* in the engine's user epochs */
+    long long table_elements; /* inside: the limit for each table, or -1 */
     PyObject *deadline_callback;
     wasmtime_func_t taker;         /* see exnref_take(); made when it is first needed */
     wasmtime_exnref_t *taken;      /* where to, while it runs */
@@ -519,6 +520,7 @@ store_init_native(StoreObject *self, PyObject *args)
     self->data = Py_NewRef(data);
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
+    self->table_elements = -1;
     flag(self->store, wasmtime_store_new(handle->pointer, self, NULL));
     self->epochs = settings->epochs;
     wasmtime_context_t *context = wasmtime_store_context(self->store);
@@ -769,6 +771,7 @@ static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
+    {"_table_elements", T_LONGLONG, offsetof(StoreObject, table_elements), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
