@@ -137,7 +137,7 @@ def test_anything_is_translated_or_refused(source: str) -> None:
     "text",
     [
         '(component (core type (module (type $b (func)) (export "t" (table 1 (ref null $b))))))',
-        '(component (import "m" (core module $m (type $b (func)) (export "t" (table 1 (ref $b))))))',
+        '(component (import "m" (core module (type $b (func)) (export "t" (table 1 (ref $b))))))',
         '(component (core module (import "m") (type $b (func)) (import "" "" (global (ref $b)))))',
         "(component (core type (module (type $b (func))"
         ' (import "" "" (global (mut (ref (; ) (; $ ;) ;) null ;; )\n $"b" )))))))',

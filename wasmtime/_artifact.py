@@ -66,8 +66,8 @@ def check_artifact(data: _Bytes, what: str) -> None:
             raise WasmtimeError(f"{what} is damaged: it ends early; compile the module again")
         if any(_WIDE_TABLE.search(info) for info in _sections(view, b".wasmtime.info")):
             raise WasmtimeError(
-                f"{what} seems to have a table with limits of more than 32 bits, which the C API of the "
-                "library cannot describe; declare a maximum below 2**32 - 1 and compile the "
+                f"{what} seems to have a table with limits of more than 32 bits, which the C API "
+                "of the library cannot describe; declare a maximum below 2**32 - 1 and compile the "
                 "module again"
             )
 

@@ -135,7 +135,7 @@ def work(number=0):
     store = Store(engine)
     fresh = Module(engine, f'(func (export "f") (result i32) (i32.const {number}))')
     return Instance(store, fresh, []).exports(store)["f"](store)
-WAY = "%s"
+WAY = "THE WAY"
 if WAY == "os.fork":
     assert in_child(work) == 0
 elif WAY == "multiprocessing":
@@ -150,8 +150,7 @@ else:
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
         assert list(pool.map(work, range(10), timeout=20)) == list(range(10))
 captured()
-"""
-        % way
+""".replace("THE WAY", way)
     ).check()
 
 

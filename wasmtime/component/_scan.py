@@ -169,7 +169,8 @@ def _exports_module(reader: Reader, section: int) -> bool:
                 _sort(reader)
                 reader.number()
         else:
-            found |= any([_export(reader) for _ in range(reader.number())])
+            for _ in range(reader.number()):
+                found |= _export(reader)
     return found
 
 
