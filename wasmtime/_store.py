@@ -183,8 +183,10 @@ class Store(core.Store, Managed):
             self._add_sink(pair)
         self._has_wasi = True
         self._wasi_needs_threads = wasi._needs_threads()
+        self._wasi_needs_files = bool(wasi._preopens)
 
     _wasi_needs_threads: bool = False
+    _wasi_needs_files: bool = False
 
     def set_wasi_http(self) -> None:
         """

@@ -127,7 +127,8 @@ def check_inherited(store: Store) -> None:
             "threads of the library that do not exist here: make the store, with its WasiConfig, "
             "in the child"
         )
-    prepare_files()
+    if store._wasi_needs_files:
+        prepare_files()
 
 
 def check_preview2() -> None:

@@ -194,9 +194,7 @@ job_new(const JobKind *kind, const char *input, size_t size, wasm_engine_t *engi
 static void
 worker_free(Worker *self)
 {
-    if (self->wake != NULL) {
-        PyThread_free_lock(self->wake);
-    }
+    PyThread_free_lock(self->wake);
     PyMem_RawFree(self);
 }
 
@@ -282,7 +280,10 @@ worker_start_thread(Worker *self)
 static void
 job_after_fork(void)
 {
-    workers.lock = PyThread_allocate_lock();
+    PyThread_type_lock lock = PyThread_allocate_lock();
+    if (lock != NULL) { /* the other may be held by one that is gone */
+        workers.lock = lock;
+    }
     workers.parked = NULL;
 }
 #endif
@@ -291,18 +292,20 @@ static Worker *
 worker_new(void)
 {
     Worker *self = PyMem_RawCalloc(1, sizeof(Worker));
-    if (self == NULL) {
+    if (self == NULL || (self->wake = PyThread_allocate_lock()) == NULL) {
+        PyMem_RawFree(self);
+        PyErr_NoMemory();
         return NULL;
     }
-    self->wake = PyThread_allocate_lock();
-    if (self->wake != NULL) {
-        PyThread_acquire_lock(self->wake, NOWAIT_LOCK);
-        if (worker_start_thread(self)) {
-            return self;
-        }
+    PyThread_acquire_lock(self->wake, NOWAIT_LOCK);
+    if (!worker_start_thread(self)) {
+        worker_free(self);
+        PyErr_SetString(state.WasmtimeError,
+                        "a native thread to compile on cannot be started: this process has too "
+                        "many threads, or too little memory");
+        return NULL;
     }
-    worker_free(self);
-    return NULL;
+    return self;
 }
 
 /* --- its caller ----------------------------------------------------------------------- */
@@ -330,9 +333,6 @@ job_run_on_thread(Job *job)
 {
     Worker *worker = worker_unpark();
     if (worker == NULL && (worker = worker_new()) == NULL) {
-        PyErr_SetString(state.WasmtimeError,
-                        "a native thread to compile on cannot be started: this process has too "
-                        "many threads, or too little memory");
         return false;
     }
     atomic_add(&job->holders, 1);

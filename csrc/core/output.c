@@ -96,21 +96,22 @@ sink_write(void *data, unsigned char *bytes, size_t size)
  * the calling thread. A thread of ours empties it, so that the guest never waits; whoever wants to
  * know what was written empties it too, so that nothing is missed. */
 
+/* More than pipes hold. */
+#define SINK_PIPE ((size_t)1 << 20)
+
 #if defined(_WIN32)
 #define sink_lock(buffer) PyThread_acquire_lock((buffer)->lock, WAIT_LOCK)
 #else
+/* Take what is in the pipe; not what comes meanwhile, which may not end. The lock is held. */
 static void
 sink_drain(SinkBuffer *buffer)
 {
     unsigned char chunk[16384];
-    while (!buffer->ended) {
+    for (size_t taken = 0; !buffer->ended && taken < SINK_PIPE; taken += sizeof(chunk)) {
         size_t room = buffer->limit - buffer->size;
         size_t wanted = room < sizeof(chunk) ? room : sizeof(chunk);
         ssize_t size = read(buffer->pipe, chunk, wanted != 0 ? wanted : 1);
-        if (size < 0 && errno == EINTR) {
-            continue;
-        }
-        if (size < 0 && errno == EAGAIN) {
+        if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         }
         /* Without room for more the pipe is closed: the guest's next write fails. */
