@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from wasmtime import Config, Engine, Instance, Module, Store, WasmtimeError
+from wasmtime.component import Component
 
 TEXT = '(func (export "triple") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))'
 
@@ -69,6 +70,37 @@ class TestSerialize:
     def test_an_artifact_without_a_seal_is_trusted(self, engine: Engine) -> None:
         foreign = Module(engine, TEXT).serialize()[:-48]
         assert triple(Module.deserialize(engine, foreign), 5) == 15
+
+    @pytest.mark.parametrize(
+        "limits",
+        ["0 0x100000000", "0x1ffffffff", "7 0xffffffffffffffff", "0x100000000 0x100000001"],
+    )
+    @pytest.mark.parametrize("reference", ["func", "extern", "any", "struct", "exn", "none"])
+    def test_a_table_that_the_c_api_cannot_describe_is_refused(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, limits: str, reference: str
+    ) -> None:
+        """
+        In an artifact of another maker, who may compile such a module.
+        """
+        monkeypatch.setattr("wasmtime._scan.check_tables", lambda wasm: None)
+        monkeypatch.setattr("wasmtime.component._component.check_modules", lambda wasm: None)
+        module = f'(table (export "t") i64 {limits} (ref null {reference}))'
+        typed = f'(export "t" (table i64 {limits} (ref null extern)))'
+        for cls, text in (
+            (Module, f"(module {module})"),
+            (Module, f'(module (type (func)) (table (export "t") i64 {limits} (ref null 0)))'),
+            (Component, f'(component (core module $m {module}) (export "m" (core module $m)))'),
+            (Component, f'(component (import "m" (core module {typed})))'),
+        ):
+            artifact = bytes(cls(engine, text).serialize())[:-48]
+            with pytest.raises(WasmtimeError, match="more than 32 bits"):
+                cls.deserialize(engine, artifact)
+
+    def test_other_tables_of_another_maker_are_accepted(self, engine: Engine) -> None:
+        text = '(table (export "t") i64 7 0xffffffff funcref) (memory i64 1 0x1000000)'
+        artifact = bytes(Module(engine, text).serialize())[:-48]
+        (table,) = Module.deserialize(engine, artifact).exports
+        assert table.name == "t"
 
     def test_another_configuration_is_refused(self, engine: Engine) -> None:
         config = Config()

@@ -347,6 +347,15 @@ class TestLimits:
             assert b"--timeout" in process.stderr.read()
             assert process.wait(30) == TRAPPED
 
+    def test_timeout_while_it_is_compiled(self, run: Run, module: Any) -> None:
+        text = "(component $c0 (core module $m) (core instance (instantiate $m)))"
+        for level in range(1, 40):
+            twice = f"(instance (instantiate $c{level - 1}))" * 2
+            text = f"(component $c{level} {text}{twice})"
+        done = run("run", "--no-cache", "--timeout", "0.3", module(text, "bomb.wat"))
+        assert done.returncode == TRAPPED
+        assert b"--timeout" in done.stderr
+
     def test_memory(self, run: Run, module: Any) -> None:
         program = module(
             """

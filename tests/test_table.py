@@ -121,3 +121,24 @@ def test_the_guest_calls_what_is_set(store: Store, exports_of: Any) -> None:
     )
     exports["t"].set(store, 0, Func(store, FuncType([], [ValType.I32]), lambda: 9))
     assert exports["call"](store) == 9
+
+
+def test_many_elements_are_added_in_steps(store: Store) -> None:
+    table = Table(store, TableType(ValType.EXTERNREF, Limits(1)), None)
+    assert table.grow(store, 200_001, "x") == 1
+    assert table.size(store) == 200_002
+    assert [table.get(store, index) for index in (0, 1, 100_000, 200_001)] == [None, "x", "x", "x"]
+
+
+def test_many_elements_are_added_all_or_not_at_all(store: Store) -> None:
+    table = Table(store, TableType(ValType.FUNCREF, Limits(1, 200_000)), None)
+    with pytest.raises(WasmtimeError, match="failed to grow"):
+        table.grow(store, 200_000, None)
+    assert table.size(store) == 1
+    assert table.grow(store, 199_999, None) == 1
+    store.set_limits(table_elements=300_000)
+    table = Table(store, TableType(ValType.EXTERNREF, Limits(0)), None)
+    with pytest.raises(WasmtimeError, match="failed to grow"):
+        table.grow(store, 300_001, None)
+    assert table.size(store) == 0
+    assert table.grow(store, 300_000, None) == 0

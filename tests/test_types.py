@@ -29,6 +29,7 @@ from wasmtime._config import Config
 from wasmtime._gctypes import ArrayType, ExnType, FieldType, StorageType, StructType
 from wasmtime._native import lib
 from wasmtime._types import TypeValue, extern_type_from_native
+from wasmtime.component import Component
 
 NUMBERS = [ValType.I32, ValType.I64, ValType.F32, ValType.F64, ValType.V128]
 HEAPS = [
@@ -411,15 +412,95 @@ def test_tables_and_memories_that_it_can(text: str) -> None:
     assert module.exports is not None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(component (core module $m (table (export "t") i64 0 0x100000007 funcref))'
+        ' (export "m" (core module $m)))',
+        "(component (component (component"
+        ' (core module (import "" "" (table i64 0x100000000 externref))))))',
+        '(component (import "m" (core module (export "t" (table i64 0 0x100000007 funcref)))))',
+        '(component (import "i" (instance (export "m" (core module'
+        ' (type (func (param i32))) (import "a" "f" (func (type 0)))'
+        ' (import "a" "t" (table i64 1 0x100000007 (ref null extern))))))))',
+        '(component (core type (module (export "t" (table i64 0x100000000 funcref)))))',
+    ],
+)
+def test_components_with_tables_that_the_c_api_cannot_describe(text: str) -> None:
+    with pytest.raises(WasmtimeError, match="limits of more than 32 bits"):
+        Component(Engine(), text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(component (core module $m (type $f (func)) (table (export "t") 1 (ref null $f)))'
+        ' (export "m" (core module $m)))',
+        '(component (core module $m (type $f (func)) (import "" "" (global (ref null $f))))'
+        ' (instance (export "m" (core module $m))))',
+        "(component (core module $m (type $f (func))"
+        ' (global (export "g") (ref null $f) (ref.null $f))) (export "m" (core module $m)))',
+        '(component (import "m" (core module (type (func)) (export "t" (table 1 (ref null 0))))))',
+        '(component (import "m" (core module (rec (type (struct)) (type (func (param (ref 0)))))'
+        ' (export "f" (func (type 1))))))',
+        '(component (type (record (field "a" (list u8)))) (type (enum "a")) (type (flags "a"))'
+        ' (type (variant (case "a" u8) (case "b"))) (type (result u8 (error string)))'
+        ' (type (tuple u8 0)) (type (option 3)) (type (func async (param "a" 1) (result 2)))'
+        ' (type (resource (rep i32)))'
+        ' (import "i" (instance (export "r" (type (sub resource))) (type (own 0)) (type (borrow 0))'
+        ' (export "m" (core module (type (sub (func (result (ref null 0)))))'
+        ' (export "f" (func (type 0))))))))',
+    ],
+)
+def test_components_with_modules_that_the_library_cannot_describe(text: str) -> None:
+    """
+    It would end the process.
+    """
+    with pytest.raises(WasmtimeError, match="a type that the module defines"):
+        Component(Engine(), text)
+
+
+def test_modules_inside_of_a_component_may_use_their_own_types() -> None:
+    Component(
+        Engine(),
+        '''(component
+          (core module $m (type $f (func)) (table (export "t") 1 (ref null $f)))
+          (core instance $i (instantiate $m))
+          (core module $n (type $f (func)) (import "i" "t" (table 1 (ref null $f))))
+          (core instance (instantiate $n (with "i" (instance $i)))))''',
+    )
+
+
+def test_components_with_tables_that_it_can() -> None:
+    component = Component(
+        Engine(),
+        '''(component
+          (import "m" (core module $m
+            (import "𝄞𝄞" "ää" (table i64 0 0xffffffff funcref))
+            (export "m" (memory i64 0x100000 0x100000000))))
+          (core module $inner
+            (table i64 0 0x100000007 funcref) (table (export "t") i64 0 7 funcref))
+          (export "inner" (core module $inner)))''',
+    )
+    assert component.type == component.type
+    (module,) = component.exports.values()
+    assert [item.name for item in module.exports(component.engine)] == ["t"]
+
+
 @given(st.binary(max_size=64))
 def test_the_look_into_modules_takes_anything(data: bytes) -> None:
     from wasmtime._scan import check_tables
+    from wasmtime.component._scan import check_modules
 
-    for head in (b"", b"\0asm\1\0\0\0", b"\0asm\1\0\0\0\2\x7f", b"\0asm\1\0\0\0\4\x10\1"):
-        try:
-            check_tables(head + data)
-        except WasmtimeError:
-            pass
+    module, component = b"\0asm\1\0\0\0", b"\0asm\x0d\0\1\0"
+    heads = [b"", module, module + b"\2\x7f", module + b"\4\x10\1"]
+    heads += [component, component + b"\3\x20", component + b"\4\x7f" + component]
+    for head in heads:
+        for check in (check_tables, check_modules):
+            try:
+                check(head + data)
+            except WasmtimeError:
+                pass
 
 
 def compact_imports(*items: bytes) -> bytes:

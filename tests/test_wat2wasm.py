@@ -131,3 +131,38 @@ def test_anything_is_translated_or_refused(source: str) -> None:
         to_wasm(source)
     except (WasmtimeError, ValueError):
         pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(component (core type (module (type $b (func)) (export "t" (table 1 (ref null $b))))))',
+        '(component (import "m" (core module (type $b (func)) (export "t" (table 1 (ref $b))))))',
+        '(component (core module (import "m") (type $b (func)) (import "" "" (global (ref $b)))))',
+        "(component (core type (module (type $b (func))"
+        ' (import "" "" (global (mut (ref (; ) (; $ ;) ;) null ;; )\n $"b" )))))))',
+        '(component (type (component (core type (module (import "" "" (table 1 (ref $b))))))))',
+    ],
+)
+def test_named_types_where_the_parser_does_not_know_names(text: str) -> None:
+    """
+    It would end the process.
+    """
+    with pytest.raises(WasmtimeError, match="index instead of its name"):
+        wat2wasm(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(component (core type (module (type $b (func)) (export "t" (table 1 (ref null 0))))))',
+        '(component (core type (module (type $b (func)) (import "" "" (func (param (ref $b)))))))',
+        '(component (core type (module (type $b (func)) (export "t" (tag (param (ref $b)))))))',
+        '(component (core module (type $b (func)) (table (export "t") 1 (ref null $b))))',
+        '(component (core module (type $b (func)) (import "" "" (global (ref null $b)))))',
+        '(component (core module (type $b (func))) ;; (import "" "" (table (ref $b)\n)',
+        '(component (core module (data "(import (core module (table (ref $b")))',
+    ],
+)
+def test_named_types_where_it_does(text: str) -> None:
+    assert wat2wasm(text)

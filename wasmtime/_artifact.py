@@ -5,7 +5,8 @@ An artifact is an ELF image that the library maps and runs; it checks that versi
 fit, not that the bytes are whole. So this package appends a seal, a magic number and a SHA-256
 digest, which the library ignores, and refuses what does not match it. An artifact without a seal
 (made by the official command line, or by another binding of the same version) is accepted after a
-check that it is not cut off: whoever made it is trusted with it.
+check that it is not cut off, and that it holds no table which the C API cannot describe (see
+`_scan`): whoever made it is trusted with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
+import struct
+from collections.abc import Iterator
 from typing import Union
 
 from ._error import WasmtimeError
@@ -60,14 +64,58 @@ def check_artifact(data: _Bytes, what: str) -> None:
             return
         if len(view) < _ELF_HEADER_SIZE or _elf_size(view) > len(view):
             raise WasmtimeError(f"{what} is damaged: it ends early; compile the module again")
+        if any(_WIDE_TABLE.search(info) for info in _sections(view, b".wasmtime.info")):
+            raise WasmtimeError(
+                f"{what} seems to have a table with limits of more than 32 bits, which the C API "
+                "of the library cannot describe; declare a maximum below 2**32 - 1 and compile the "
+                "module again"
+            )
+
+
+_ANY = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
+_WIDE = rb"(?:[\x80-\xff]{4}[\x10-\x7f]|[\x80-\xff]{5,9}[\x01-\x7f])"
+#: The type of a table as the library writes it into an artifact: 64-bit; the minimum; whether there
+#: is a maximum, and which; whether elements may be null; one of 19 kinds of reference. One of the
+#: two numbers takes more than 32 bits. A memory of 256 TiB or more looks the same.
+_WIDE_TABLE = re.compile(
+    rb"\x01(?:%b\x00|%b\x01%b|%b\x01%b)[\x00\x01][\x00-\x12]" % (_WIDE, _WIDE, _ANY, _ANY, _WIDE)
+)
+
+#: A section header of a 64-bit little-endian ELF image: name, place and size.
+_SECTION = struct.Struct("<I20xQQ24x")
+
+
+def _elf_headers(view: memoryview) -> tuple[int, int, int, int]:
+    """
+    Where the section headers begin, the size of each, how many there are, and which of them is
+    that of their names.
+    """
+    offset: int
+    (offset,) = struct.unpack_from("<Q", view, 40)
+    return (offset, *struct.unpack_from("<HHH", view, 58))
 
 
 def _elf_size(view: memoryview) -> int:
     """
-    Where the section headers of a 64-bit little-endian ELF image end; they come last.
+    Where the section headers of an ELF image end; they come last.
     """
-    offset = int.from_bytes(view[40:48], "little")
-    return offset + int.from_bytes(view[58:60], "little") * int.from_bytes(view[60:62], "little")
+    offset, size, count, _ = _elf_headers(view)
+    return offset + size * count
+
+
+def _sections(view: memoryview, name: bytes) -> Iterator[memoryview]:
+    """
+    The contents of the sections of an ELF image that have a name.
+    """
+    offset, size, count, names = _elf_headers(view)
+    if size != _SECTION.size or names >= count:
+        return
+    headers = [_SECTION.unpack_from(view, offset + index * size) for index in range(count)]
+    names_at = headers[names][1]
+    for name_at, at, length in headers:
+        start = names_at + name_at
+        if bytes(view[start : start + len(name) + 1]) == name + b"\0":
+            yield view[at : at + length]
 
 
 def check_artifact_file(path: Union[str, bytes, os.PathLike[str]], what: str) -> None:

@@ -269,7 +269,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         metavar="TIME",
         type=_seconds,
-        help="stop the program after this time, in seconds or with a unit (10, 200ms, 5m)",
+        help="stop the program after this time, in seconds or with a unit (10, 200ms, 5m); loading "
+        "and compiling it count",
     )
     parser.add_argument(
         "--max-memory-size",
@@ -312,8 +313,9 @@ def _add_cache_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, watch: _Watch) -> int:
+    if options.timeout is not None:
+        watch.limit(options.timeout)
     engine = _engine(options.no_cache, options.fuel is not None)
-    watch.engine = engine
     component = _load_component(engine, options.program, options.allow_precompiled)
     if component is not None:
         return _run_component(component, options, watch)
@@ -327,8 +329,7 @@ def _run(options: argparse.Namespace, watch: _Watch) -> int:
     linker = Linker(engine)
     linker.define_wasi()
 
-    if options.timeout is not None:
-        watch.limit(options.timeout)
+    watch.engine = engine
     for name, preload in preloads:
         linker.define_instance(store, name, linker.instantiate(store, preload))
     if options.unknown_imports_trap:
@@ -402,8 +403,7 @@ def _run_component(component: Component, options: argparse.Namespace, watch: _Wa
     if options.preloads:
         raise _Failure("--preload is for core modules; a component has its imports linked by type")
     store = _store(component.engine, options)
-    if options.timeout is not None:
-        watch.limit(options.timeout)
+    watch.engine = component.engine
     status, result = run_command(
         store,
         component,

@@ -32,24 +32,22 @@ class LibraryFunctions:
     The library's functions for one kind of compiled code.
 
     Attributes:
-        kind: What it is called, "module" or "component".
+        kind: What it is called, "module" or "component"; `core.run_job` compiles by this name.
         type: Name of its C type.
     """
 
-    __slots__ = ("deserialize", "deserialize_file", "kind", "new", "serialize", "type")
+    __slots__ = ("deserialize", "deserialize_file", "kind", "serialize", "type")
 
     def __init__(
         self,
         kind: str,
         type: str,
-        new: Callable[..., Any],
         serialize: Callable[..., Any],
         deserialize: Callable[..., Any],
         deserialize_file: Callable[..., Any],
     ) -> None:
         self.kind = kind
         self.type = type
-        self.new = new
         self.serialize = serialize
         self.deserialize = deserialize
         self.deserialize_file = deserialize_file
@@ -78,31 +76,53 @@ class Compiled(Managed):
 
         def __init__(self, engine: Engine, wasm: Source) -> None: ...
 
-    def _compile(self, engine: Engine, handle: Any, binary: bytes) -> None:
+    def _compile(self, engine: Engine, binary: bytes) -> None:
         """
-        Compile a binary with an engine, whose Handle the caller keeps.
+        Compile a binary with an engine.
+
+        It runs on a thread with a large stack; a signal handler that raises lets go of it.
 
         Raises:
-            WasmtimeError: It is not valid, or this process or stack cannot compile.
+            WasmtimeError: It is not valid, or there is no thread to be had.
+            ValueError: The engine is closed.
         """
-        result = ffi.new(f"{self._functions.type} **")
-        _check_compiling(engine)
-        check(
-            self._functions.new(
-                handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary), result
-            )
-        )
-        self._adopt(self._functions.type, result[0], engine)
+        functions = self._functions
+        compiler = engine._compiler()
+        address = core.run_job(functions.kind, binary, compiler._use())
+        pointer = ffi.cast(f"{functions.type} *", address)
+        if compiler is engine:
+            self._adopt(functions.type, pointer, engine)
+            return
+        made = core.Handle(functions.type, address, pointer)
+        vec = ffi.new("wasm_byte_vec_t *")
+        check(functions.serialize(made.pointer, vec))
+        self._adopt(functions.type, self._restored(engine, take_bytes(vec)), engine)
 
     @classmethod
-    def _load(cls: type[_Self], engine: Engine, function: Callable[..., Any], *args: Any) -> _Self:
+    def _restored(cls, engine: Engine, artifact: bytes) -> Any:
         """
-        What one of the library's functions makes of an artifact.
+        The native object that the library makes of an artifact.
+        """
+        handle = engine_handle(engine)
+        data = ffi.from_buffer("uint8_t[]", artifact)
+        return cls._loaded(cls._functions.deserialize, handle.pointer, data, len(artifact))
+
+    @classmethod
+    def _loaded(cls, function: Callable[..., Any], *args: Any) -> Any:
+        """
+        The native object that one of the library's functions loads.
         """
         result = ffi.new(f"{cls._functions.type} **")
         _check_loaded(function(*args, result))
+        return result[0]
+
+    @classmethod
+    def _wrap(cls: type[_Self], engine: Engine, pointer: Any) -> _Self:
+        """
+        An object that owns a loaded native one.
+        """
         loaded = cls.__new__(cls)
-        loaded._adopt(cls._functions.type, result[0], engine)
+        loaded._adopt(cls._functions.type, pointer, engine)
         return loaded
 
     @property
@@ -202,16 +222,10 @@ class Compiled(Managed):
 
         if not isinstance(encoded, (bytes, bytearray, memoryview)):
             raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
-        handle = engine_handle(engine)
+        engine_handle(engine)
         data = bytes(encoded)
         check_artifact(data, "encoded")
-        return cls._load(
-            engine,
-            cls._functions.deserialize,
-            handle.pointer,
-            ffi.from_buffer("uint8_t[]", data),
-            len(data),
-        )
+        return cls._wrap(engine, cls._restored(engine, data))
 
     @classmethod
     def deserialize_file(cls: type[_Self], engine: Engine, path: StrPath) -> _Self:
@@ -239,7 +253,8 @@ class Compiled(Managed):
         native_path = encode_path(path, "path")
         opened = decode_path(native_path)
         check_artifact_file(opened, f"the file {opened!r}")
-        return cls._load(engine, cls._functions.deserialize_file, handle.pointer, native_path)
+        load = cls._functions.deserialize_file
+        return cls._wrap(engine, cls._loaded(load, handle.pointer, native_path))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """
@@ -269,34 +284,3 @@ def _check_loaded(error: Any) -> None:
             "no epoch checks, which engines here have so that signals can stop WebAssembly; set "
             "Config.epoch_interruption to False for the engine that loads it"
         ) from refused
-
-
-_compiled_in: int = 0
-
-
-#: Bytes of native stack that reading and validating a module may need.
-_COMPILER_STACK = 96 * 1024
-
-
-def _check_compiling(engine: Engine) -> None:
-    """
-    Refuse to compile where it cannot end well: on a stack that is too small, and in a forked child
-    of a process that has compiled, where the compiler's threads are gone and would be waited for
-    for ever.
-
-    Raises:
-        WasmtimeError: Compiling is not possible here; the message says what is.
-    """
-    global _compiled_in
-    core.need_stack(_COMPILER_STACK, "compiling")
-    if not engine._config.parallel_compilation:
-        return
-    process = os.getpid()
-    if _compiled_in not in (0, process):
-        raise WasmtimeError(
-            "this process was forked from one that has compiled WebAssembly, whose compiler "
-            "threads do not exist here: compile before the fork, use Module.deserialize(), "
-            "set Config.parallel_compilation to False, or start processes with the 'spawn' or "
-            "'forkserver' method"
-        )
-    _compiled_in = process

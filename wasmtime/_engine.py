@@ -4,6 +4,7 @@ Engines: the compiler and its configuration.
 
 from __future__ import annotations
 
+import copy
 import os
 from _thread import RLock
 from collections.abc import MutableMapping
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 _making_engines = RLock()
+
+#: The process in which the library started its pool of compiler threads; 0: there is none yet.
+_pool_process = 0
+
+
+def _pool_is_lost() -> bool:
+    """
+    Whether the pool was started before this process was forked. Its threads do not exist here, and
+    the library would wait for them for ever.
+    """
+    return _pool_process not in (0, os.getpid())
 
 
 def _after_fork() -> None:
@@ -63,6 +75,8 @@ class Engine(core.Engine, Managed):
         elif not isinstance(config, Config):
             raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
         native = config._build()
+        self._uses_pool = config.parallel_compilation and not _pool_is_lost()
+        lib.wasmtime_config_parallel_compilation_set(native, self._uses_pool)
         with fault_handlers():
             pointer = lib.wasm_engine_new_with_config(native)
         if pointer == ffi.NULL:
@@ -96,6 +110,25 @@ class Engine(core.Engine, Managed):
         return _restore_engine, (self._identity, self._config)
 
     _identity: Optional[str] = None
+    _substitute: Optional[Engine] = None
+
+    def _compiler(self) -> Engine:
+        """
+        The engine that compiles for this one: itself, or in a forked child that lacks the pool of
+        compiler threads another of the same settings, which needs none. Its artifacts fit here.
+        """
+        global _pool_process
+        if not self._uses_pool:
+            return self
+        if not _pool_is_lost():
+            _pool_process = os.getpid()
+            return self
+        if self._substitute is None:
+            config = copy.copy(self._config)
+            # What an engine that runs nothing has no use for.
+            del config.allocation_strategy, config.cache, config.profiler
+            self._substitute = Engine(config)
+        return self._substitute
 
     def is_pulley(self) -> bool:
         """

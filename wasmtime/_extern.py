@@ -21,6 +21,7 @@ from ._table import Table
 from ._tag import Tag
 from ._trap import Trap
 from ._value import Val
+from ._wasi_fork import check_inherited
 
 core.setup(
     Store=Store,
@@ -46,6 +47,7 @@ core.setup(
     WasmException=WasmException,
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,
+    check_inherited=check_inherited,
 )
 
 # Host callbacks of other threads must not wait for an interpreter that ends.

@@ -20,6 +20,7 @@ from ._module import WASI_MODULES, Module
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Store, Storelike, door
 from ._types import FuncType, ImportType
+from ._wasi_fork import note_linker
 
 if TYPE_CHECKING:
     from ._wasi import WasiConfig
@@ -387,6 +388,7 @@ class Linker(LinkerBase):
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
             self._wasi_defined = True
+        note_linker(self)
         if home is not None and config is not None:
             home.set_wasi(config)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ._compiled import Compiled, LibraryFunctions, Source, engine_handle
 from ._engine import Engine
-from ._native import check, ffi, lib
+from ._native import core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wat2wasm import to_wasm
 
@@ -46,7 +46,6 @@ class Module(Compiled):
     _functions = LibraryFunctions(
         "module",
         "wasmtime_module_t",
-        lib.wasmtime_module_new,
         lib.wasmtime_module_serialize,
         lib.wasmtime_module_deserialize,
         lib.wasmtime_module_deserialize_file,
@@ -55,10 +54,10 @@ class Module(Compiled):
     def __init__(self, engine: Engine, wasm: Source, validate: bool = True) -> None:
         from ._scan import check_tables
 
-        handle = engine_handle(engine)
+        engine_handle(engine)
         binary = to_wasm(wasm)
         check_tables(binary)
-        self._compile(engine, handle, binary)
+        self._compile(engine, binary)
 
     @staticmethod
     def validate(engine: Engine, wasm: Source) -> None:
@@ -76,12 +75,8 @@ class Module(Compiled):
         Stands on ``wasmtime_module_validate``.
         """
         binary = to_wasm(wasm)
-        handle = engine_handle(engine)
-        check(
-            lib.wasmtime_module_validate(
-                handle.pointer, ffi.from_buffer("uint8_t[]", binary), len(binary)
-            )
-        )
+        engine_handle(engine)
+        core.run_job("validate", binary, engine._compiler()._use())
 
     @property
     def imports(self) -> list[ImportType]:

@@ -1,5 +1,5 @@
 """
-A look into a binary module before the library gets it.
+A look into a binary module before the library gets it. (`component._scan` looks into components.)
 
 One thing has to be known beforehand: whether a table that the module imports or exports has
 64-bit limits that do not fit into 32 bits. Such modules are valid (memory64 proposal) and run, but
@@ -11,16 +11,30 @@ Everything that is not understood here is left to the library's validation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Optional
+from collections.abc import Iterator, Sequence
 
 from ._error import WasmtimeError
 
-__all__ = ["check_tables"]
+__all__ = [
+    "CONCRETE",
+    "WIDE",
+    "Reader",
+    "UnknownForm",
+    "check_tables",
+    "each_section",
+    "odd_items",
+    "wide_table",
+]
 
 _HEADER = b"\0asm\x01\0\0\0"
-_IMPORTS, _TABLES, _EXPORTS = 2, 4, 7
+_IMPORTS, _TABLES, _GLOBALS, _EXPORTS = 2, 4, 6, 7
 _FUNC, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
+_NAMES = {_TABLE: "table", _GLOBAL: "global"}
+
+
+#: What is odd about an item that a module imports or exports: it is a table with limits of more
+#: than 32 bits; it is a table or global of a type that the module defines.
+WIDE, CONCRETE = 1, 2
 
 
 def check_tables(wasm: bytes) -> None:
@@ -35,61 +49,73 @@ def check_tables(wasm: bytes) -> None:
     """
     if not wasm.startswith(_HEADER):
         return
-    try:
-        wide = _wide_table(wasm)
-    except (_Unknown, IndexError):
-        return
-    if wide is not None:
-        raise WasmtimeError(
-            f"{wide} has limits of more than 32 bits, which the C API of the library cannot "
-            "describe; declare a maximum below 2**32 - 1"
-        )
+    for item, oddity in odd_items(wasm, (_TABLE,)):
+        if oddity & WIDE:
+            raise wide_table(item)
 
 
-class _Unknown(Exception):
-    """Something in the module is not known here."""
+def wide_table(item: str) -> WasmtimeError:
+    """The error for a table with wide limits."""
+    return WasmtimeError(
+        f"{item} has limits of more than 32 bits, which the C API of the library cannot "
+        "describe; declare a maximum below 2**32 - 1"
+    )
 
 
-def _wide_table(wasm: bytes) -> Optional[str]:
-    sections: dict[int, _Reader] = {}
-    at = len(_HEADER)
-    while at < len(wasm):
+class UnknownForm(Exception):
+    """Something in the binary is not known here."""
+
+
+def odd_items(wasm: bytes, kinds: Sequence[int] = (_TABLE, _GLOBAL)) -> Iterator[tuple[str, int]]:
+    """
+    Yields what a module imports or exports that is odd: its kind and name, and how it is.
+
+    Args:
+        wasm: a binary module.
+        kinds: what is looked at.
+    """
+    for kind in kinds:
+        try:
+            yield from _odd_items(wasm, kind)
+        except (UnknownForm, IndexError):
+            continue
+
+
+def each_section(wasm: bytes, at: int, end: int) -> Iterator[tuple[int, Reader]]:
+    """Yields the kind and the contents of each section between two places."""
+    while at < end:
         kind = wasm[at]
         size, at = _number(wasm, at + 1)
-        if kind in (_IMPORTS, _TABLES, _EXPORTS):
-            sections.setdefault(kind, _Reader(wasm, at, at + size))
+        yield kind, Reader(wasm, at, at + size)
         at += size
-    imported = 0
+
+
+def _odd_items(wasm: bytes, kind: int) -> Iterator[tuple[str, int]]:
+    sections: dict[int, Reader] = {}
+    for section, reader in each_section(wasm, len(_HEADER), len(wasm)):
+        sections.setdefault(section, reader)
+    items: list[int] = []  # how odd each of them is
     if _IMPORTS in sections:
-        imported, wide_import = _read_imports(sections[_IMPORTS])
-        if wide_import is not None:
-            return f"the imported table {wide_import}"
-    if _TABLES not in sections or _EXPORTS not in sections:
-        return None
-    wide = _read_tables(sections[_TABLES], imported)
-    if not wide:
-        return None
+        for module, name, imported, oddity in _each_import(sections[_IMPORTS]):
+            if imported == kind:
+                items.append(oddity)
+                if oddity:
+                    yield f"the imported {_NAMES[kind]} {module!r} {name!r}", oddity
+    if kind == _TABLE and _TABLES in sections:
+        items.extend(_each_table(sections[_TABLES]))
+    if kind == _GLOBAL and _GLOBALS in sections:
+        items.extend(_each_global(sections[_GLOBALS]))
+    if _EXPORTS not in sections or not any(items):
+        return
     reader = sections[_EXPORTS]
     for _ in range(reader.number()):
-        name = reader.name()
-        kind = reader.byte()
-        if reader.number() in wide and kind == _TABLE:
-            return f"the exported table {name!r}"
-    return None
+        name, exported, index = reader.name(), reader.byte(), reader.number()
+        if exported == kind and items[index]:
+            yield f"the exported {_NAMES[kind]} {name!r}", items[index]
 
 
-def _read_imports(reader: _Reader) -> tuple[int, Optional[str]]:
-    """Returns how many tables are imported, and the names of one with wide limits."""
-    tables = 0
-    for module, name, is_table, wide in _each_import(reader):
-        tables += is_table
-        if wide:
-            return tables, f"{module!r} {name!r}"
-    return tables, None
-
-
-def _each_import(reader: _Reader) -> Iterator[tuple[str, str, bool, bool]]:
-    """Yields the names of each import, whether it is a table, and whether it is a wide one."""
+def _each_import(reader: Reader) -> Iterator[tuple[str, str, int, int]]:
+    """Yields the names of each import, its kind, and how odd it is."""
     for _ in range(reader.number()):
         module, name = reader.name(), reader.name()
         kind = reader.byte()
@@ -97,29 +123,33 @@ def _each_import(reader: _Reader) -> Iterator[tuple[str, str, bool, bool]]:
             for _ in range(reader.number()):
                 name = reader.name()
                 kind = reader.byte()
-                yield module, name, kind == _TABLE, reader.extern(kind)
+                yield module, name, kind, reader.extern(kind)
         elif name == "" and kind == 0x7E:  # compact imports: several of one module and type
             kind = reader.byte()
-            wide = reader.extern(kind)
+            oddity = reader.extern(kind)
             for _ in range(reader.number()):
-                yield module, reader.name(), kind == _TABLE, wide
+                yield module, reader.name(), kind, oddity
         else:
-            yield module, name, kind == _TABLE, reader.extern(kind)
+            yield module, name, kind, reader.extern(kind)
 
 
-def _read_tables(reader: _Reader, index: int) -> set[int]:
-    """Returns the indices of the defined tables with wide limits."""
-    wide = set()
-    for i in range(index, index + reader.number()):
+def _each_table(reader: Reader) -> Iterator[int]:
+    """Yields how odd each defined table is."""
+    for _ in range(reader.number()):
         initialised = reader.peek() == 0x40
         if initialised:
             reader.byte()
             reader.byte()
-        if reader.table():
-            wide.add(i)
+        yield reader.table()
         if initialised:
             reader.skip_expression()
-    return wide
+
+
+def _each_global(reader: Reader) -> Iterator[int]:
+    """Yields how odd each defined global is."""
+    for _ in range(reader.number()):
+        yield reader.extern(_GLOBAL)
+        reader.skip_expression()
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
@@ -133,11 +163,11 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
         if shift > 63:
-            raise _Unknown
+            raise UnknownForm
 
 
-class _Reader:
-    """The contents of one section."""
+class Reader:
+    """A part of a binary, such as the contents of one section."""
 
     def __init__(self, data: bytes, at: int, end: int) -> None:
         self.data = data
@@ -146,7 +176,7 @@ class _Reader:
 
     def peek(self) -> int:
         if self.at >= self.end:
-            raise _Unknown
+            raise UnknownForm
         return self.data[self.at]
 
     def byte(self) -> int:
@@ -157,7 +187,7 @@ class _Reader:
     def number(self) -> int:
         value, self.at = _number(self.data, self.at)
         if self.at > self.end:
-            raise _Unknown
+            raise UnknownForm
         return value
 
     def name(self) -> str:
@@ -166,15 +196,19 @@ class _Reader:
         self.at += size
         return self.data[start : self.at].decode("utf-8", "replace")
 
-    def skip_type(self) -> None:
-        if self.byte() in (0x63, 0x64):  # (ref null ht), (ref ht)
-            self.number()  # a heap type is a signed LEB128 number, of the same length
+    def value_type(self) -> int:
+        """Reads a value type, packed ones of fields too; returns CONCRETE if it names another."""
+        if self.byte() not in (0x63, 0x64):  # (ref null ht), (ref ht)
+            return 0
+        named = self.peek() < 0x40 or self.peek() >= 0x80  # a signed number: negative ones are
+        self.number()  # not, as far as they take one byte
+        return CONCRETE if named else 0
 
     def limits(self) -> bool:
         """Reads limits; returns whether they need more than 32 bits."""
         flags = self.byte()
         if flags & ~0b1111:
-            raise _Unknown
+            raise UnknownForm
         wide = self.number() >= 1 << 32
         if flags & 0b0001:
             wide |= self.number() >= 1 << 32
@@ -182,12 +216,13 @@ class _Reader:
             self.number()  # custom page size
         return wide
 
-    def table(self) -> bool:
-        self.skip_type()
-        return self.limits()
+    def table(self) -> int:
+        """Reads the type of a table; returns how odd it is."""
+        oddity = self.value_type()
+        return oddity | WIDE if self.limits() else oddity
 
-    def extern(self, kind: int) -> bool:
-        """Reads the type of an import; returns whether it is a table with wide limits."""
+    def extern(self, kind: int) -> int:
+        """Reads the type of an import; returns how odd it is."""
         if kind == _TABLE:
             return self.table()
         if kind == _FUNC:
@@ -195,14 +230,15 @@ class _Reader:
         elif kind == _MEMORY:
             self.limits()
         elif kind == _GLOBAL:
-            self.skip_type()
+            oddity = self.value_type()
             self.byte()
+            return oddity
         elif kind == _TAG:
             self.byte()
             self.number()
         else:
-            raise _Unknown
-        return False
+            raise UnknownForm
+        return 0
 
     def skip_expression(self) -> None:
         while True:
@@ -222,7 +258,7 @@ class _Reader:
             elif opcode == 0xFD and self.number() == 12:  # v128.const
                 self.at += 16
             else:
-                raise _Unknown
+                raise UnknownForm
 
     def _skip_gc(self) -> None:
         opcode = self.number()
@@ -232,4 +268,4 @@ class _Reader:
             self.number()
             self.number()
         elif opcode not in (26, 27, 28):  # any.convert_extern, extern.convert_any, ref.i31
-            raise _Unknown
+            raise UnknownForm

@@ -10,6 +10,7 @@ from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._native import check, core, ffi, lib
+from ._wasi_fork import note_store, prepare_files
 
 if TYPE_CHECKING:
     from ._func import Caller
@@ -161,19 +162,31 @@ class Store(core.Store, Managed):
 
         Raises:
             TypeError: `wasi` is not a `WasiConfig`.
-            WasmtimeError: Something that it names cannot be opened any more.
+            WasmtimeError: Something that it names cannot be opened any more, or a forked child
+                cannot serve it.
             ValueError: The store or the configuration is closed.
         """
         from ._wasi import WasiConfig
 
         if not isinstance(wasi, WasiConfig):
             raise ArgumentTypeError(f"wasi must be a WasiConfig, not {type(wasi).__name__}")
+        note_store(self)
+        if wasi._preopens:
+            prepare_files()
+        self._give_wasi(wasi)
+
+    def _give_wasi(self, wasi: WasiConfig) -> None:
         with door(self) as context:
             native, sinks = wasi._configure()
             check(lib.wasmtime_context_set_wasi(context, native))
         for pair in sinks:
             self._add_sink(pair)
         self._has_wasi = True
+        self._wasi_needs_threads = wasi._needs_threads()
+        self._wasi_needs_files = bool(wasi._preopens)
+
+    _wasi_needs_threads: bool = False
+    _wasi_needs_files: bool = False
 
     def set_wasi_http(self) -> None:
         """
@@ -278,6 +291,7 @@ class Store(core.Store, Managed):
         ]
         with door(self):
             lib.wasmtime_store_limiter(ffi.cast("wasmtime_store_t *", self._address), *limits)
+            self._table_elements = limits[1]
 
 
 class BorrowedStore(core.Caller):

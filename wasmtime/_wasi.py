@@ -18,7 +18,8 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import Enum
 from types import TracebackType
 from typing import (
@@ -34,6 +35,7 @@ from typing import (
 
 from ._error import WasmtimeError
 from ._native import byte_vec, core, decode_path, encode_cstring, encode_path, ffi, lib
+from ._wasi_fork import OutputPipes, threads_are_lost
 
 __all__ = ["CustomOutput", "DirPerms", "FilePerms", "Output", "WasiConfig"]
 
@@ -1042,30 +1044,31 @@ class WasiConfig:
             lib.wasi_config_inherit_stdin(config)
         elif self._stdin.kind == "bytes":
             lib.wasi_config_set_stdin_bytes(config, byte_vec(self._stdin.value))
-        elif self._stdin.kind == "file" and not lib.wasi_config_set_stdin_file(
-            config, self._stdin.native
-        ):
-            raise _gone("stdin file", self._stdin)
+        elif self._stdin.kind == "file":
+            self._apply_stdin_file(config)
 
         sinks: list[tuple[Any, Callable[[bytes], None]]] = []
-        self._apply_output(
-            config,
-            sinks,
-            "stdout",
-            self._stdout,
-            lib.wasi_config_inherit_stdout,
-            lib.wasi_config_set_stdout_file,
-            lib.wasi_config_set_stdout_custom,
-        )
-        self._apply_output(
-            config,
-            sinks,
-            "stderr",
-            self._stderr,
-            lib.wasi_config_inherit_stderr,
-            lib.wasi_config_set_stderr_file,
-            lib.wasi_config_set_stderr_custom,
-        )
+        with OutputPipes() as pipes:
+            self._apply_output(
+                config,
+                sinks,
+                pipes,
+                "stdout",
+                self._stdout,
+                lib.wasi_config_inherit_stdout,
+                lib.wasi_config_set_stdout_file,
+                lib.wasi_config_set_stdout_custom,
+            )
+            self._apply_output(
+                config,
+                sinks,
+                pipes,
+                "stderr",
+                self._stderr,
+                lib.wasi_config_inherit_stderr,
+                lib.wasi_config_set_stderr_file,
+                lib.wasi_config_set_stderr_custom,
+            )
 
         for preopen in self._preopens:
             if not lib.wasi_config_preopen_dir(
@@ -1083,10 +1086,25 @@ class WasiConfig:
             output._attached = True
         return sinks
 
+    def _apply_stdin_file(self, config: Any) -> None:
+        stream = self._stdin
+        if threads_are_lost():
+            try:
+                with open(stream.native, "rb") as file:
+                    contents = file.read()
+            except OSError as error:
+                raise _gone("stdin file", stream) from error
+            lib.wasi_config_set_stdin_bytes(config, byte_vec(contents))
+            return
+        with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
+            if not lib.wasi_config_set_stdin_file(config, stream.native):
+                raise _gone("stdin file", stream)
+
     @staticmethod
     def _apply_output(
         config: Any,
         sinks: list[tuple[Any, Callable[[bytes], None]]],
+        pipes: OutputPipes,
         name: str,
         stream: _Stream,
         inherit: Callable[[Any], None],
@@ -1096,14 +1114,28 @@ class WasiConfig:
         if stream.kind == "inherit":
             inherit(config)
         elif stream.kind == "file":
-            if not set_file(config, stream.native):
-                raise _gone(f"{name} file", stream)
-        elif stream.kind == "capture":
-            _collect(config, set_custom, stream.value._sink)
-        elif stream.kind == "custom":
-            sink = core.OutputSink(-1)
-            _collect(config, set_custom, sink)
-            sinks.append((sink, _Deliver(stream.value, f"{name}_custom")))
+            with _waiting_for_pipe(stream, f"{name} file", os.O_WRONLY):
+                if not set_file(config, stream.native):
+                    raise _gone(f"{name} file", stream)
+        elif stream.kind in ("capture", "custom"):
+            capture = stream.kind == "capture"
+            sink = stream.value._sink if capture else core.OutputSink(-1)
+            if not threads_are_lost():
+                _collect(config, set_custom, sink)
+            elif not set_file(config, pipes.path(sink)):
+                raise WasmtimeError(f"failed to set {name}: the files in /dev/fd cannot be opened")
+            if not capture:
+                sinks.append((sink, _Deliver(stream.value, f"{name}_custom")))
+
+    def _needs_threads(self) -> bool:
+        """
+        Whether a guest's streams need threads of the library, which a forked child lacks.
+        """
+        return (
+            self._stdin.kind == "file"
+            or self._stdout.kind in ("capture", "custom")
+            or self._stderr.kind in ("capture", "custom")
+        )
 
 
 class _Deliver:
@@ -1157,6 +1189,31 @@ def _string_array(strings: Sequence[str]) -> tuple[Any, Any]:
     """
     keep = [ffi.new("char[]", string.encode("utf-8")) for string in strings]
     return ffi.new("char *[]", keep), keep
+
+
+@contextmanager
+def _waiting_for_pipe(stream: _Stream, what: str, flags: int) -> Iterator[None]:
+    """
+    Around the library's opening of a file: wait for the other end of a named pipe before.
+
+    The library would wait in native code, where Ctrl-C does not reach it. Meanwhile both ends are
+    held open here, so that it need not wait although the other side may be gone again.
+    """
+    ours: list[int] = []
+    try:
+        if stat.S_ISFIFO(os.stat(stream.native).st_mode):
+            ours.append(os.open(stream.native, flags))
+            with suppress(PermissionError):
+                ours.append(os.open(stream.native, os.O_RDWR | os.O_NONBLOCK))
+    except FileNotFoundError:
+        pass  # the library creates it, or says that it is gone
+    except OSError as error:
+        raise _gone(what, stream) from error
+    try:
+        yield
+    finally:
+        for descriptor in ours:
+            os.close(descriptor)
 
 
 def _gone(what: str, stream: _Stream) -> WasmtimeError:

@@ -8,10 +8,12 @@ and components too.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from typing import Union
 
 from ._error import WasmtimeError
-from ._native import check, encode_name, ffi, lib, take_bytes
+from ._native import core, encode_name
 
 __all__ = ["Source", "to_wasm", "wat2wasm"]
 
@@ -102,6 +104,84 @@ def _translate(text: bytes) -> bytes:
             "the input is neither text nor a binary module but a compiled artifact: "
             "use deserialize()"
         )
-    wasm = ffi.new("wasm_byte_vec_t *")
-    check(lib.wasmtime_wat2wasm(ffi.from_buffer("char[]", text), len(text), wasm))
-    return take_bytes(wasm)
+    _check_module_types(text)
+    binary: bytes = core.run_job("text", text)
+    return binary
+
+
+#: What text consists of, as far as parentheses and names are to be found: strings and comments
+#: hide them.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|;;[^\n]*|\(;|\(|\)|[^\s()";]+', re.DOTALL)
+_COMMENT = re.compile(rb"\(;|;\)")
+#: Stands among the words of a form that has ``(import "name")`` inside.
+_IMPORTED = b"(import)"
+
+
+def _check_module_types(text: bytes) -> None:
+    """
+    Refuses the text of a component in which the type of a core module has a table or global of a
+    type that goes by a name: the library's parser does not look the name up, and ends the process.
+
+    Raises:
+        WasmtimeError: there is such a type.
+    """
+    if b"component" not in text or b"$" not in text or b"ref" not in text:
+        return
+    forms: list[list[bytes]] = []  # the words of each open form
+    for token in _tokens(text):
+        if token == b"(":
+            forms.append([])
+        elif token == b")":
+            closed = forms.pop() if forms else []
+            if closed[:1] == [b"import"] and len(closed) == 2 and forms:
+                forms[-1].append(_IMPORTED)
+        elif forms:
+            forms[-1].append(token)
+            if token.startswith(b"$") and _is_named_type_in_module_type(forms):
+                raise WasmtimeError(
+                    f"the type {token.decode('utf-8', 'replace')} of a table or global, in the "
+                    "type of a core module, must be given by its index instead of its name: the "
+                    "library's parser does not know the name there"
+                )
+
+
+def _tokens(text: bytes) -> Iterator[bytes]:
+    at = 0
+    while True:
+        found = _TOKEN.search(text, at)
+        if found is None:
+            return
+        at = found.end()
+        if found.group() == b"(;":
+            at = _end_of_comment(text, at)
+        elif not found.group().startswith(b";;"):
+            yield found.group()
+
+
+def _end_of_comment(text: bytes, at: int) -> int:
+    depth = 1
+    while depth:
+        found = _COMMENT.search(text, at)
+        if found is None:
+            return len(text)
+        depth += 1 if found.group() == b"(;" else -1
+        at = found.end()
+    return at
+
+
+def _is_named_type_in_module_type(forms: list[list[bytes]]) -> bool:
+    """
+    Whether the last word of these forms is the name in a ``(ref $name)`` there.
+    """
+    heads = [form[0] for form in forms if form]
+    if heads[-1] != b"ref" or not {b"table", b"global"}.intersection(heads):
+        return False
+    module = next((n for n, form in enumerate(forms) if b"module" in form[:2]), len(forms))
+    around, inside = forms[: module + 1], forms[module + 1 :]
+    # Modules that are only described stand in an import, an export or a type, or are imported by a
+    # field of their own; and their exports tell types.
+    return any(
+        form[0] in (b"import", b"export") or form[:2] == [b"core", b"type"] or _IMPORTED in form
+        for form in around
+        if form
+    ) or any(form[0] == b"export" for form in inside if form)

@@ -24,6 +24,7 @@
 #include "global_table.c"
 #include "instance.c"
 #include "output.c"
+#include "job.c"
 #include "reference.c"
 #include "component.c"
 
@@ -41,9 +42,7 @@ __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_
 
 static PyMethodDef core_functions[] = {
     {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
-    {"need_stack", core_need_stack, METH_VARARGS,
-     "need_stack($module, size, what, /)\n--\n\nRaise WasmtimeError unless this thread has `size` bytes of "
-     "native stack left."},
+    {"run_job", core_run_job, METH_VARARGS, run_job_doc},
     {"faults", core_faults, METH_O, faults_doc},
     {"leave", core_leave, METH_NOARGS, leave_doc},
     {"error_from_address", core_error_from_address, METH_O, error_doc},
@@ -144,7 +143,7 @@ core_begin(void)
                         "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
         return false;
     }
-    if (!state_begin() || !thread_begin() || !greenlets_setup()) {
+    if (!state_begin() || !thread_begin() || !greenlets_setup() || !job_setup()) {
         return false;
     }
     home = PyInterpreterState_Get();

@@ -206,9 +206,60 @@ table_set(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject
     return result;
 }
 
+/* How many elements are added at a time: some milliseconds. */
+#define TABLE_STEP ((uint64_t)1 << 16)
+
+/* Whether the table's type and the store's limits let it grow so far. A growth in steps is not to
+ * end half-way for what is known before. */
+static bool
+table_may_grow(TableObject *self, StoreObject *store, uint64_t amount)
+{
+    uint64_t size = wasmtime_table_size(store->context, &self->native);
+    wasm_tabletype_t *type = wasmtime_table_type(store->context, &self->native);
+    uint64_t most = wasm_tabletype_limits(type)->max;
+    wasm_tabletype_delete(type);
+    if (store->table_elements >= 0 && (uint64_t)store->table_elements < most) {
+        most = (uint64_t)store->table_elements;
+    }
+    return size <= most && amount <= most - size;
+}
+
+/* Add `amount` elements; false with an exception. A large amount is added in steps, between which
+ * other threads run and signals are heard: one that raises leaves what was added until then. */
+static bool
+table_add(TableObject *self, StoreObject *store, uint64_t amount, wasmtime_val_t *value,
+          uint64_t *before)
+{
+    if (amount <= TABLE_STEP || !table_may_grow(self, store, amount)) {
+        wasmtime_error_t *error =
+            wasmtime_table_grow(store->context, &self->native, amount, value, before);
+        return error == NULL || raise_error(error) != NULL;
+    }
+    *before = wasmtime_table_size(store->context, &self->native);
+    while (amount != 0) {
+        uint64_t step = amount < TABLE_STEP ? amount : TABLE_STEP, unused;
+        NativeCall call;
+        native_begin(store, &call, false);
+        wasmtime_error_t *error =
+            wasmtime_table_grow(store->context, &self->native, step, value, &unused);
+        native_end(store, &call);
+        store->pending = call.pending;
+        if (error != NULL) {
+            raise_error(error);
+            return false;
+        }
+        if (PyErr_CheckSignals() < 0) {
+            return false;
+        }
+        amount -= step;
+    }
+    return true;
+}
+
 PyDoc_STRVAR(table_grow_doc,
 "grow($self, /, store, amt, init)\n--\n\n"
-"Add elements.\n\n"
+"Add elements. While many are added, other threads run, and a signal handler that raises ends it:\n"
+"the table keeps what was added until then.\n\n"
 "Args:\n"
 "    store: The Store (or Caller) that the table lives in.\n"
 "    amt: How many to add, 0 or more. The keyword ``delta`` is the same.\n"
@@ -255,10 +306,9 @@ table_grow(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObjec
     wasmtime_val_t value;
     PyObject *result = NULL;
     if (lower_value(store, given[2], table_kind(table, store), &value, (Place){"init", 0})) {
-        wasmtime_error_t *error =
-            wasmtime_table_grow(store->context, &table->native, amount, &value, &before);
+        bool fine = table_add(table, store, amount, &value, &before);
         value_drop(&value);
-        result = error ? raise_error(error) : PyLong_FromUnsignedLongLong(before);
+        result = fine ? PyLong_FromUnsignedLongLong(before) : NULL;
     }
     store_leave(store);
     return result;

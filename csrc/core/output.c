@@ -19,6 +19,8 @@ typedef struct {
     bool truncated;       /* a write was refused */
     uintptr_t waiting;    /* there is something to deliver */
     wasm_engine_t *engine; /* whose epoch is moved when something comes, or NULL */
+    int pipe;              /* where the bytes come from instead of the library's thread, or -1 */
+    bool ended;            /* nothing more is read from there */
 } SinkBuffer;
 
 struct SinkObject {
@@ -45,14 +47,11 @@ sink_buffer_release(SinkBuffer *buffer)
 #define SINK_NO_MEMORY 12 /* ENOMEM */
 #endif
 
-/* On a worker thread of the library, without the GIL. Claims all or refuses all. */
-
+/* Take all or refuse all, without the GIL; the lock is held. */
 static ptrdiff_t
-sink_write(void *data, unsigned char *bytes, size_t size)
+sink_append(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
 {
-    SinkBuffer *buffer = data;
     ptrdiff_t result = (ptrdiff_t)size;
-    PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
     if (size > buffer->limit - buffer->size) {
         result = -SINK_FULL;
     }
@@ -82,9 +81,80 @@ sink_write(void *data, unsigned char *bytes, size_t size)
             wasmtime_engine_increment_epoch(buffer->engine);
         }
     }
+    return result;
+}
+
+/* On a worker thread of the library. */
+static ptrdiff_t
+sink_write(void *data, unsigned char *bytes, size_t size)
+{
+    SinkBuffer *buffer = data;
+    PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+    ptrdiff_t result = sink_append(buffer, bytes, size);
     PyThread_release_lock(buffer->lock);
     return result;
 }
+
+/* --- the same through a pipe ------------------------------------------------------------
+ *
+ * In the child of a fork the library's threads may be missing, and a write to a callback of ours
+ * would wait for one of them for ever. Then the guest writes to a pipe, which the library does on
+ * the calling thread. A thread of ours empties it, so that the guest never waits; whoever wants to
+ * know what was written empties it too, so that nothing is missed. */
+
+/* More than pipes hold. */
+#define SINK_PIPE ((size_t)1 << 20)
+
+#if defined(_WIN32)
+#define sink_lock(buffer) PyThread_acquire_lock((buffer)->lock, WAIT_LOCK)
+#else
+/* Take what is in the pipe; not what comes meanwhile, which may not end. The lock is held. */
+static void
+sink_drain(SinkBuffer *buffer)
+{
+    unsigned char chunk[16384];
+    for (size_t taken = 0; !buffer->ended && taken < SINK_PIPE; taken += sizeof(chunk)) {
+        size_t room = buffer->limit - buffer->size;
+        size_t wanted = room < sizeof(chunk) ? room : sizeof(chunk);
+        ssize_t size = read(buffer->pipe, chunk, wanted != 0 ? wanted : 1);
+        if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+            return;
+        }
+        /* Without room for more the pipe is closed: the guest's next write fails. */
+        buffer->ended = size <= 0 || sink_append(buffer, chunk, (size_t)size) < 0;
+    }
+}
+
+static void
+sink_lock(SinkBuffer *buffer)
+{
+    PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+    if (UNLIKELY(buffer->pipe >= 0)) {
+        sink_drain(buffer);
+    }
+}
+
+/* The thread that empties the pipe; it alone closes it. */
+static void
+sink_pump(void *argument)
+{
+    SinkBuffer *buffer = argument;
+    struct pollfd readable = {buffer->pipe, POLLIN, 0};
+    bool ended = false;
+    thread_leave_signals_to_others();
+    while (!ended) {
+        (void)poll(&readable, 1, -1);
+        sink_lock(buffer);
+        ended = buffer->ended;
+        if (ended) {
+            close(buffer->pipe);
+            buffer->pipe = -1;
+        }
+        PyThread_release_lock(buffer->lock);
+    }
+    sink_buffer_release(buffer);
+}
+#endif
 
 static void
 sink_finalize(void *data)
@@ -105,6 +175,7 @@ sink_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
         return PyErr_NoMemory();
     }
     buffer->references = 1;
+    buffer->pipe = -1;
     buffer->limit = (size_t)(limit < 0 ? PY_SSIZE_T_MAX : limit);
     SinkObject *self = (SinkObject *)type_alloc(type);
     if (self == NULL) {
@@ -127,7 +198,7 @@ static PyObject *
 sink_bytes(SinkBuffer *buffer, bool take)
 {
     for (;;) {
-        PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
+        sink_lock(buffer);
         size_t size = buffer->size;
         PyThread_release_lock(buffer->lock);
         /* Allocate outside of the lock: that may run Python code. */
@@ -177,10 +248,31 @@ sink_attach(SinkObject *self, PyObject *Py_UNUSED(ignored))
     return addresses;
 }
 
+#if !defined(_WIN32)
+static PyObject *
+sink_collect(SinkObject *self, PyObject *argument)
+{
+    SinkBuffer *buffer = self->buffer;
+    long descriptor = PyLong_AsLong(argument);
+    if (descriptor < 0) {
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "no descriptor");
+    }
+    buffer->pipe = (int)descriptor;
+    atomic_add(&buffer->references, 1);
+    if (PyThread_start_new_thread(sink_pump, buffer) == PYTHREAD_INVALID_THREAD_ID) {
+        buffer->pipe = -1;
+        sink_buffer_release(buffer);
+        PyErr_SetString(state.WasmtimeError, "a thread to collect output on cannot be started");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+#endif
+
 static PyObject *
 sink_get_total(SinkObject *self, void *Py_UNUSED(closure))
 {
-    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    sink_lock(self->buffer);
     uint64_t total = self->buffer->total;
     PyThread_release_lock(self->buffer->lock);
     return PyLong_FromUnsignedLongLong(total);
@@ -189,7 +281,7 @@ sink_get_total(SinkObject *self, void *Py_UNUSED(closure))
 static PyObject *
 sink_get_truncated(SinkObject *self, void *Py_UNUSED(closure))
 {
-    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    sink_lock(self->buffer);
     bool truncated = self->buffer->truncated;
     PyThread_release_lock(self->buffer->lock);
     return PyBool_FromLong(truncated);
@@ -202,6 +294,11 @@ static PyMethodDef sink_methods[] = {
      "take($self, /)\n--\n\nWhat was written since the last take()."},
     {"attach", (PyCFunction)sink_attach, METH_NOARGS,
      "attach($self, /)\n--\n\n(callback, data, finalizer) as addresses, for one native stream."},
+#if !defined(_WIN32)
+    {"collect", (PyCFunction)sink_collect, METH_O,
+     "collect($self, descriptor, /)\n--\n\n"
+     "Take the reading end of a pipe over, and collect what is written to it."},
+#endif
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef sink_getset[] = {
@@ -230,6 +327,17 @@ sinks_buffer(StoreObject *store, Py_ssize_t index)
     return ((SinkObject *)sink)->buffer;
 }
 
+/* Whether there is something to deliver. */
+static bool
+sink_is_waiting(SinkBuffer *buffer)
+{
+    if (UNLIKELY(buffer->pipe >= 0)) {
+        sink_lock(buffer);
+        PyThread_release_lock(buffer->lock);
+    }
+    return atomic_load(&buffer->waiting) != 0;
+}
+
 static bool
 sinks_have_output(StoreObject *store)
 {
@@ -238,7 +346,7 @@ sinks_have_output(StoreObject *store)
     }
     Py_ssize_t count = PyList_Size(store->sinks);
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (atomic_load(&sinks_buffer(store, i)->waiting)) {
+        if (sink_is_waiting(sinks_buffer(store, i))) {
             return true;
         }
     }
@@ -253,7 +361,7 @@ sinks_deliver(StoreObject *store)
     for (Py_ssize_t i = 0; fine && i < PyList_Size(sinks); i++) {
         PyObject *pair = Py_NewRef(PyList_GetItem(sinks, i));
         SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
-        if (atomic_load(&buffer->waiting)) {
+        if (sink_is_waiting(buffer)) {
             PyObject *bytes = sink_bytes(buffer, true);
             PyObject *answer =
                 bytes ? PyObject_CallFunctionObjArgs(PyTuple_GetItem(pair, 1), bytes, NULL) : NULL;

@@ -753,6 +753,9 @@ aggregate_init_struct(ReferenceObject *self, PyObject *args)
     return result;
 }
 
+/* Filling more elements than this lets other threads run meanwhile. */
+#define ARRAY_LONG ((uint32_t)1 << 16)
+
 static wasmtime_error_t *
 array_new(StoreObject *store, wasmtime_array_type_t *type, wasmtime_val_t *element, uint32_t length,
           wasmtime_val_t *out)
@@ -768,7 +771,14 @@ array_new(StoreObject *store, wasmtime_array_type_t *type, wasmtime_val_t *eleme
             wasmtime_arrayref_unroot(&native);
         }
     }
-    if (error == NULL) {
+    if (error == NULL && length > ARRAY_LONG) {
+        NativeCall call;
+        native_begin(store, &call, false);
+        error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
+        native_end(store, &call);
+        store->pending = call.pending;
+    }
+    else if (error == NULL) {
         error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
     }
     wasmtime_array_ref_pre_delete(pre);

@@ -53,6 +53,7 @@ typedef struct {
     PyObject *WasmException;
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
+    PyObject *check_inherited;
 
     PyObject *signal; /* _signal.signal */
 
@@ -102,6 +103,7 @@ static const struct {
     {"WasmException", &state.WasmException},
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},
+    {"check_inherited", &state.check_inherited},
     {NULL, NULL},
 };
 

@@ -43,6 +43,7 @@ struct StoreObject {
     PyObject *pending;       /* exception raised by Python below the innermost native call; or a
                               * tuple of one WasmException that was thrown into the guest */
     uintptr_t deadline;      /* in the engine's user epochs */
+    long long table_elements; /* inside: the limit for each table, or -1 */
     PyObject *deadline_callback;
     wasmtime_func_t taker;         /* see exnref_take(); made when it is first needed */
     wasmtime_exnref_t *taken;      /* where to, while it runs */
@@ -65,9 +66,31 @@ static bool sinks_add(StoreObject *store, PyObject *pair);
 
 /* --- who may come in ------------------------------------------------------------------ */
 
+/* In `thread` of a store with WASI that a forked child has from its parent: before it is used, the
+ * package is asked whether it can be, since the library's threads for WASI are missing. */
+#define STORE_INHERITED ((uintptr_t)1)
+
+static bool store_enter(StoreObject *self);
+static void store_vacate(StoreObject *self);
+
+static bool
+store_enter_inherited(StoreObject *self)
+{
+    PyObject *answer = PyObject_CallFunctionObjArgs(state.check_inherited, (PyObject *)self, NULL);
+    if (answer == NULL) {
+        return false;
+    }
+    Py_DECREF(answer);
+    store_vacate(self);
+    return store_enter(self);
+}
+
 static NOINLINE bool
 store_refuse(StoreObject *self)
 {
+    if (atomic_load_relaxed(&self->thread) == STORE_INHERITED) {
+        return store_enter_inherited(self);
+    }
     if (glimpse(self->context) == NULL) {
         PyErr_SetString(PyExc_ValueError, glimpse(self->owner.closed)
                                               ? "store: already closed"
@@ -548,6 +571,7 @@ store_init_native(StoreObject *self, PyObject *args)
     self->data = Py_NewRef(data);
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
+    self->table_elements = -1;
     flag(self->store, wasmtime_store_new(handle->pointer, self, NULL));
     self->epochs = settings->epochs;
     wasmtime_context_t *context = wasmtime_store_context(self->store);
@@ -572,6 +596,9 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
 {
     if (glimpse(self->owner.closed)) { /* also by what closing it runs */
         Py_RETURN_NONE;
+    }
+    if (atomic_load_relaxed(&self->thread) == STORE_INHERITED) {
+        store_vacate(self);
     }
     if (!store_seize(self)) {
         PyErr_SetString(state.WasmtimeError,
@@ -749,6 +776,15 @@ store_get_context_address(StoreObject *self, void *Py_UNUSED(closure))
     return PyLong_FromVoidPtr(context);
 }
 
+static PyObject *
+store_mark_inherited(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (store_seize(self)) {
+        publish(self->thread, STORE_INHERITED);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef store_methods[] = {
     {"_init", (PyCFunction)store_init_native, METH_VARARGS,
      "_init($self, engine, data, /)\n--\n\nMake the native store."},
@@ -760,6 +796,8 @@ static PyMethodDef store_methods[] = {
      "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
+    {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,
+     "_mark_inherited($self, /)\n--\n\nAsk the package before this store is used in a forked child."},
     {"_add_sink", (PyCFunction)store_add_sink, METH_O,
      "_add_sink($self, pair, /)\n--\n\nDeliver a sink's output to a callable: (sink, callable)."},
     {NULL, NULL, 0, NULL},
@@ -784,6 +822,7 @@ static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
+    {"_table_elements", T_LONGLONG, offsetof(StoreObject, table_elements), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

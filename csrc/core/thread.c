@@ -6,6 +6,9 @@
 #include <process.h>
 #include <windows.h>
 #else
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -158,24 +161,20 @@ thread_stack_left(Thread *thread)
     return position > thread->stack_low ? position - thread->stack_low : 0;
 }
 
-/* need_stack(size, what): for what the library does on the caller's stack outside of a store. */
-static PyObject *
-core_need_stack(PyObject *Py_UNUSED(module), PyObject *args)
+/* On a thread of our own: signals belong to the other threads, since here they would interrupt
+ * nobody's system call. Faults stay what they are. */
+static void
+thread_leave_signals_to_others(void)
 {
-    Py_ssize_t size;
-    const char *what;
-    if (!PyArg_ParseTuple(args, "ns:need_stack", &size, &what)) {
-        return NULL;
+#if !defined(_WIN32)
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+    sigset_t others;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        sigdelset(&others, faults[i]);
     }
-    uintptr_t left = thread_stack_left(&this_thread);
-    if (left < (uintptr_t)size) {
-        PyErr_Format(state.WasmtimeError,
-                     "this thread has %zu bytes of native stack left, but %s needs %zd: start the "
-                     "thread with a larger threading.stack_size()",
-                     (size_t)left, what, size);
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    pthread_sigmask(SIG_BLOCK, &others, NULL);
+#endif
 }
 
 /* ------------------------------------------------------------------------------------
@@ -282,12 +281,7 @@ static struct {
 static void
 watchdog_run(void *Py_UNUSED(ignored))
 {
-#if !defined(_WIN32)
-    /* Signals belong to the other threads: here they would interrupt nobody's system call. */
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
-#endif
+    thread_leave_signals_to_others();
     uintptr_t seen = 0;
     for (;;) {
         PyLockStatus status =

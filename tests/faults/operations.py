@@ -9,6 +9,7 @@ that its decorator names.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -38,6 +39,7 @@ from wasmtime import (
     WasmtimeError,
     wat2wasm,
 )
+from wasmtime._extern import core
 
 I32, I64, F32, F64, V128 = ValType.I32, ValType.I64, ValType.F32, ValType.F64, ValType.V128
 EXTERNREF, FUNCREF = ValType.EXTERNREF, ValType.FUNCREF
@@ -643,6 +645,23 @@ def caller(world: Any) -> Any:
 @operation(exact=False)
 def output(world: Any) -> Any:
     world.exports["print"](world.store)
+
+
+@operation(WasmtimeError, exact=False)
+def output_through_a_pipe(world: Any) -> Any:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    sink = core.OutputSink()
+    try:
+        try:
+            sink.collect(reading)
+        except BaseException:
+            os.close(reading)
+            raise
+        os.write(writing, b"x")
+        return sink.take()
+    finally:
+        os.close(writing)
 
 
 @operation(exact=False)

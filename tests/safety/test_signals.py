@@ -448,6 +448,56 @@ for _ in range(10):
     ).check()
 
 
+def test_ctrl_c_ends_the_growth_of_a_table() -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+store = Store()
+table = Table(store, TableType(ValType.EXTERNREF, Limits(0)), None)
+ran = []
+def other():
+    while not ran: pass
+    ran.append(True)
+threading.Thread(target=other).start()
+sent = interrupt_after(0.2)
+try: table.grow(store, 2**31, "x")
+except KeyboardInterrupt: took = time.monotonic() - sent[0]
+assert took < 1, took
+ran.append(True)
+size = table.size(store)
+assert 0 < size < 2**31 and table.get(store, size - 1) == "x"
+"""
+    ).check()
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_ctrl_c_ends_the_wait_for_the_other_end_of_a_pipe(stream: str) -> None:
+    run_in_subprocess(
+        SPIN
+        + """
+os.mkfifo("pipe")
+wasi = WasiConfig()
+setattr(wasi, "STREAM_file", "pipe")
+store = Store()
+sent = interrupt_after(0.2)
+try: store.set_wasi(wasi)
+except KeyboardInterrupt: took = time.monotonic() - sent[0]
+assert took < 1, took
+flags = os.O_WRONLY if "STREAM" == "stdin" else os.O_RDONLY
+def other_end(): os.close(os.open("pipe", flags))
+thread = threading.Thread(target=other_end)
+thread.start()
+store.set_wasi(wasi)
+thread.join()
+opened = 0
+for descriptor in range(256):
+    try: opened += os.path.samestat(os.fstat(descriptor), os.stat("pipe"))
+    except OSError: pass
+assert opened == 1  # the library's
+""".replace("STREAM", stream)
+    ).check()
+
+
 # ------------------------------------------------------------------------------------ fork
 
 FORK = """
@@ -494,23 +544,6 @@ def child():
     store.close()
 assert in_child(child) == 0
 assert e["f"](store) == 7
-"""
-    ).check()
-
-
-def test_a_forked_child_compiles_or_is_told_why_not() -> None:
-    run_in_subprocess(
-        FORK
-        + """
-artifact = Module(engine, "(module)").serialize()
-def child():
-    try: Module(engine, "(module (func))")
-    except WasmtimeError as error: assert "fork" in str(error)
-    Module.deserialize(engine, artifact)
-    config = Config()
-    config.parallel_compilation = False
-    Module(Engine(config), "(module (func))")
-assert in_child(child) == 0
 """
     ).check()
 

@@ -14,7 +14,7 @@ from .._engine import Engine
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
 from .._wat2wasm import Source, to_wasm
-from ._scan import uses_async
+from ._scan import check_modules, uses_async
 from ._types import ComponentExtern, ComponentType
 
 __all__ = ["Component", "ExportIndex"]
@@ -114,16 +114,16 @@ class Component(Compiled):
     _functions = LibraryFunctions(
         "component",
         "wasmtime_component_t",
-        lib.wasmtime_component_new,
         lib.wasmtime_component_serialize,
         lib.wasmtime_component_deserialize,
         lib.wasmtime_component_deserialize_file,
     )
 
     def __init__(self, engine: Engine, wasm: Source) -> None:
-        handle = engine_handle(engine)
+        engine_handle(engine)
         binary = to_wasm(wasm)
-        self._compile(engine, handle, binary)
+        check_modules(binary)
+        self._compile(engine, binary)
         self._waits = uses_async(binary)
 
     def serialize(self) -> bytearray:

@@ -17,6 +17,7 @@ from .._linker import LinkerBase
 from .._module import Module
 from .._native import check, core, encode_name, ffi, lib
 from .._store import StoreContext, Storelike
+from .._wasi_fork import check_preview2
 from ._component import Component
 from ._errors import UnsupportedTypeError
 from ._exports import short_names, snake
@@ -288,6 +289,9 @@ class Linker(LinkerBase):
         if not wasi:
             return
         home = getattr(store, "_store", store)
+        if self._wasi:
+            check_preview2()
+            home._wasi_needs_threads = True
         if not getattr(home, "_has_wasi", True):
             raise WasmtimeError(
                 "WASI is not configured: the component imports it, but this store has not been "
