@@ -174,13 +174,18 @@ class Store(core.Store, Managed):
         for pair in sinks:
             self._add_sink(pair)
         self._has_wasi = True
+        self._http_allowed = wasi._http
+        self._has_wasi_http = False
 
     def set_wasi_http(self) -> None:
         """
         Give this store a WASI HTTP environment, for components that use ``wasi:http``.
 
+        A call of `set_wasi` takes it away again, for what is instantiated afterwards.
+
         Raises:
-            WasmtimeError: `set_wasi` has not been called, which this needs.
+            WasmtimeError: `set_wasi` has not been called, or its configuration does not allow HTTP
+                requests (`WasiConfig.allow_http`).
             ValueError: The store is closed.
         """
         with door(self) as context:
@@ -188,10 +193,17 @@ class Store(core.Store, Managed):
                 raise WasmtimeError(
                     "set_wasi_http() needs WASI: call store.set_wasi(WasiConfig()) before it"
                 )
+            if not self._http_allowed:
+                raise WasmtimeError(
+                    "HTTP is not allowed in this store, and would reach every server that this "
+                    "process reaches: call wasi.allow_http() on the WasiConfig before "
+                    "store.set_wasi(wasi)"
+                )
             lib.wasmtime_context_set_wasi_http(context)
         self._has_wasi_http = True
 
     _has_wasi_http: bool = False
+    _http_allowed: bool = False
 
     def set_epoch_deadline(
         self, ticks_after_current: Optional[int] = None, *, ticks: Optional[int] = None
