@@ -633,7 +633,7 @@ def _compile(options: argparse.Namespace, watch: _Watch) -> int:
         output = os.path.splitext(os.path.basename(options.module))[0] + ".cwasm"
     if output == _STANDARD and sys.stdout is not None and sys.stdout.isatty():
         raise _Failure(
-            "the compiled module is not for a terminal: name a file with -o, or redirect the output",
+            "the compiled module is not for a terminal: name a file with -o, or redirect it",
             STATUS_USAGE,
         )
     engine = _engine(options.no_cache, options.consume_fuel)

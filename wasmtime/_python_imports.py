@@ -132,9 +132,7 @@ def find_attribute(module: ModuleType, name: str) -> Any:
         getattr(found, "__module__", None) == vars(module).get("__name__")
     )
     if callable(found) and not own:
-        raise Refused(
-            "which has it from elsewhere: to offer it, list it in the module's __all__"
-        )
+        raise Refused("which has it from elsewhere: to offer it, list it in the module's __all__")
     return found
 
 

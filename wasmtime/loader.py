@@ -526,9 +526,7 @@ class _ZipFinder(zipimport.zipimporter):
         if found is not None and found.loader is not None:
             return found
         for suffix in _SUFFIXES:
-            path = os.path.join(
-                self.archive, self.prefix + fullname.rpartition(".")[2] + suffix
-            )
+            path = os.path.join(self.archive, self.prefix + fullname.rpartition(".")[2] + suffix)
             try:
                 contents = self.get_data(path)
             except OSError:
@@ -539,14 +537,15 @@ class _ZipFinder(zipimport.zipimporter):
     def _find_python(self, fullname: str, target: Optional[ModuleType]) -> Optional[ModuleSpec]:
         if sys.version_info >= (3, 10):
             return super().find_spec(fullname, target)
-        loader, portions = self.find_loader(fullname)
-        if loader is not None:
-            return importlib.util.spec_from_loader(fullname, loader)
-        if not portions:
-            return None
-        spec = ModuleSpec(fullname, None, is_package=True)
-        spec.submodule_search_locations = portions
-        return spec
+        else:
+            loader, portions = self.find_loader(fullname)
+            if loader is not None:
+                return importlib.util.spec_from_loader(fullname, loader)
+            if not portions:
+                return None
+            spec = ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = portions
+            return spec
 
 
 class _PackageFinder:
