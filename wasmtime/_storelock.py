@@ -115,16 +115,21 @@ class StoreLock:
         """
         Say what this thread is going to wait for, unless it holds nothing that others wait for.
         """
+        # One call and no more: where a `with` block is left from its middle, CPython 3.13 may take
+        # a signal's exception for what comes after it, and keep the lock.
         with _guard:
-            held = [lock for lock in list(_locks.values()) if lock._turn._is_owned()]
-            if not held or self in held:
-                return
-            if _closes_circle(self, held):
-                raise WasmtimeError(
-                    "this thread would wait for ever: it is inside of a WebAssembly module whose "
-                    "store the thread that it would wait for is waiting for"
-                )
-            _waiting[get_ident()] = self, held
+            self._announce_guarded()
+
+    def _announce_guarded(self) -> None:
+        held = [lock for lock in list(_locks.values()) if lock._turn._is_owned()]
+        if not held or self in held:
+            return
+        if _closes_circle(self, held):
+            raise WasmtimeError(
+                "this thread would wait for ever: it is inside of a WebAssembly module whose store "
+                "the thread that it would wait for is waiting for"
+            )
+        _waiting[get_ident()] = self, held
 
     def _forked(self) -> None:
         """
@@ -147,7 +152,7 @@ def lock_of(store: Store) -> StoreLock:
         if lock is None:
             lock = _locks[store] = StoreLock()
             _careful = _careful or len(_locks) > 1
-        return lock
+    return lock
 
 
 def _closes_circle(wanted: StoreLock, held: list[StoreLock]) -> bool:
