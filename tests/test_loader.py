@@ -929,6 +929,43 @@ def test_a_second_thread_waits_for_its_turn(run: Run) -> None:
     assert output == "3 True\n2\n"
 
 
+def test_an_import_does_not_wait_for_ever(run: Run) -> None:
+    """
+    The thread that is inside of the store waits for the import here, which nobody could know.
+    """
+    output = run(
+        """
+        import threading
+        import wasmtime.loader
+        wasmtime.loader._PATIENCE = 0.3
+        import host, m
+        thread = threading.Thread(target=m.enter, args=[0])
+        thread.start()
+        host.inside.wait()
+        try:
+            import m0
+        except ImportError as error:
+            print(error)
+        host.leave.set()
+        thread.join()
+        import m0
+        print(m0.add(1, 2))
+        """,
+        host__dot__py="""
+        import threading
+        inside, leave = threading.Event(), threading.Event()
+        def wait(depth):
+            inside.set()
+            leave.wait()
+        """,
+        m__dot__wat=CALLS_OUT,
+        m0__dot__wat=ADD,
+    )
+    refused, result = output.splitlines()
+    assert refused.endswith("the store has been in use by another thread for 0.3 seconds")
+    assert result == "3"
+
+
 def test_many_threads_call_and_import_at_once(run: Run) -> None:
     output = run(
         """

@@ -12,6 +12,7 @@ may wait for (a lock, another thread) is not known here.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -30,8 +31,10 @@ __all__ = ["StoreLock", "lock_of"]
 
 _Result = TypeVar("_Result")
 
-#: Where a thread that waits for a lock does not hear Ctrl-C, it looks up after so many seconds.
-_SLICE = 0.05 if sys.platform == "win32" else None
+#: Whether a thread that waits for a lock does not hear Ctrl-C. It looks up from time to time then.
+_DEAF = sys.platform == "win32"
+#: The longest single wait, in seconds.
+_SLICE = 0.05 if _DEAF else 3600.0
 
 #: Protects what follows.
 _guard = allocate_lock()
@@ -41,7 +44,7 @@ _waiting: dict[int, tuple[StoreLock, list[StoreLock]]] = {}
 
 #: Whether waiting needs more than a lock. Read without the guard: a thread that waited before the
 #: second lock was made is inside of no other store.
-_careful = _SLICE is not None
+_careful = _DEAF
 
 
 class StoreLock:
@@ -89,7 +92,7 @@ class StoreLock:
         """
         self._announce()
         try:
-            if timeout is not None or _SLICE is not None:
+            if timeout is not None or _DEAF:
                 self._wait(timeout)
             with self._turn:
                 yield
@@ -100,16 +103,13 @@ class StoreLock:
         """
         Wait until the turn can be had, which is then at hand for all but certain.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _SLICE if end is None else max(end - time.monotonic(), 0.0)
-            if self._turn.acquire(timeout=min(filter(None, (left, _SLICE)), default=0.0)):
-                self._turn.release()
-                return
-            if left == 0.0:
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._turn.acquire(timeout=max(min(end - time.monotonic(), _SLICE), 0.0)):
+            if time.monotonic() >= end:
                 raise WasmtimeError(
                     f"the store has been in use by another thread for {timeout:g} seconds"
                 )
+        self._turn.release()
 
     def _announce(self) -> None:
         """
