@@ -5,15 +5,19 @@ The command line, seen as a user sees it: a process with streams and an exit sta
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 import wasi_programs as programs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from wasmtime import wat2wasm
 
@@ -83,6 +87,27 @@ CALCULATOR = """
 """
 
 
+COMPONENT = r"""
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (data (i32.const 8) "\10\00\00\00\05\00\00\00")
+    (data (i32.const 16) "a\1b[1m")
+    (func (export "greet") (result i32) (i32.const 8))
+    (func (export "sum") (param i32 i32) (result i32) (local.get 1))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core instance $i (instantiate $m))
+  (alias core export $i "memory" (core memory $memory))
+  (alias core export $i "realloc" (core func $realloc))
+  (func (export "greet") (result string)
+    (canon lift (core func $i "greet") (memory $memory)))
+  (func (export "sum") (param "xs" (list u32)) (result u32)
+    (canon lift (core func $i "sum") (memory $memory) (realloc $realloc))))
+"""
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs what only POSIX has")
+
+
 class TestTop:
     def test_version(self, run: Run) -> None:
         import wasmtime
@@ -114,11 +139,15 @@ class TestTop:
             ["run", "--dir", "a::b::ro::x", "x.wasm"],
             ["run", "--fuel", "-1", "x.wasm"],
             ["run", "--fuel", "x", "x.wasm"],
+            ["run", "--fuel", "1" + "0" * 23, "x.wasm"],
+            ["run", "--fuel", "1" + "0" * 5000, "x.wasm"],
             ["run", "--timeout", "0", "x.wasm"],
             ["run", "--timeout", "1y", "x.wasm"],
             ["run", "--max-memory-size", "x", "x.wasm"],
+            ["run", "--max-memory-size", str(1 << 63), "x.wasm"],
             ["run", "--preload", "x", "x.wasm"],
             ["compile"],
+            ["compile", "-o"],
         ],
     )
     def test_usage_errors(self, run: Run, arguments: list[str]) -> None:
@@ -435,6 +464,289 @@ class TestCompile:
         done = run("compile", "-o", tmp_path / "no" / "such", module(programs.HELLO))
         assert done.returncode == 1
         assert b"Traceback" not in done.stderr
+
+    def test_to_standard_output(self, run: Run, module: Any, tmp_path: Path) -> None:
+        done = run("compile", "-o", "-", module(programs.exits(6)))
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert list((tmp_path / "cwd").iterdir()) == []
+        (tmp_path / "compiled").write_bytes(done.stdout)
+        assert run("run", "--allow-precompiled", tmp_path / "compiled").returncode == 6
+
+    def test_from_standard_input(self, run: Run, tmp_path: Path) -> None:
+        source = programs.exits(6).encode()
+        assert run("compile", "-", "-o", "compiled", input=source).returncode == 0
+        assert run("run", "--allow-precompiled", "compiled").returncode == 6
+        done = run("compile", "-", input=source)
+        assert done.returncode == 2
+        assert b"-o" in done.stderr
+
+    def test_a_component(self, run: Run, module: Any) -> None:
+        assert run("compile", "-o", "compiled", module(COMPONENT)).returncode == 0
+        done = run("run", "--allow-precompiled", "--invoke", "greet", "compiled")
+        assert (done.returncode, done.stdout) == (0, b"a\x1b[1m\n")
+
+    @posix
+    def test_a_link_is_followed_and_a_pipe_stays_one(
+        self, run: Run, module: Any, tmp_path: Path
+    ) -> None:
+        program = module(programs.exits(6))
+        (tmp_path / "link").symlink_to("target")
+        assert run("compile", "-o", tmp_path / "link", program).returncode == 0
+        assert (tmp_path / "link").is_symlink()
+        assert run("run", "--allow-precompiled", tmp_path / "target").returncode == 6
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        received: list[bytes] = []
+        reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
+        reader.start()
+        assert run("compile", "-o", pipe, program).returncode == 0
+        assert pipe.is_fifo()
+        reader.join(60)
+        assert received == [(tmp_path / "target").read_bytes()]
+
+    @posix
+    def test_not_to_a_terminal(self, module: Any) -> None:
+        program = module(programs.HELLO)
+        status, output = _on_a_terminal("compile", "-o", "-", program, cwd=program.parent)
+        assert status == 2
+        assert b"terminal" in output
+        assert b"ELF" not in output
+
+
+@posix
+class TestPipes:
+    """
+    A program in a pipe can be read once only.
+    """
+
+    @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+    def test_the_program_is_standard_input(self, run: Run, name: str) -> None:
+        assert run("run", name, input=programs.exits(7).encode()).returncode == 7
+        assert run("run", name, input=bytes(wat2wasm(programs.exits(7)))).returncode == 7
+        done = run("run", "--invoke", "greet", name, input=bytes(wat2wasm(COMPONENT)))
+        assert (done.returncode, done.stdout) == (0, b"a\x1b[1m\n")
+
+    def test_the_program_is_a_named_pipe(self, run: Run, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_bytes, args=[wat2wasm(programs.exits(7))])
+        writer.start()
+        assert run("run", pipe).returncode == 7
+        writer.join()
+
+    def test_nothing_in_it(self, run: Run) -> None:
+        done = run("run", "-")
+        assert done.returncode == 1
+        assert b"Traceback" not in done.stderr
+
+
+#: What would clear the screen, ring, or turn the direction of writing.
+ESCAPES = "\x1b[2J\x07\u202e\x9b"
+ESCAPED = rb"\x1b[2J\x07\u202e\x9b"
+
+
+class TestEscapes:
+    """
+    Nothing of a guest's reaches the terminal in a message that the terminal would obey.
+    """
+
+    @pytest.mark.parametrize(
+        ("options", "text", "status"),
+        [
+            ([], '(module (func (export "NAME")))', 1),
+            (["--invoke", "x"], '(module (func (export "NAME")))', 1),
+            ([], '(module (import "NAME" "NAME" (func)))', 1),
+            ([], '(module (func $"NAME" (export "_start") unreachable))', TRAPPED),
+        ],
+        ids=["exports", "other exports", "imports", "names of functions"],
+    )
+    def test_names(self, run: Run, module: Any, options: Any, text: str, status: int) -> None:
+        name = "".join(f"\\{byte:02x}" for byte in ESCAPES.encode())
+        done = run("run", *options, module(text.replace("NAME", name)))
+        assert done.returncode == status
+        assert ESCAPED in done.stderr
+        assert not any(escape.encode() in done.stderr for escape in ESCAPES if escape not in "[2J")
+
+    def test_file_names(self, run: Run, module: Any) -> None:
+        name = "a\x1b[2J.wasm" if sys.platform != "win32" else "a\u202e.wasm"
+        done = run("run", module("(module (func))", name).with_name(name + "x"))
+        assert done.returncode == 1
+        assert rb"a\x1b[2J" in done.stderr or rb"a\u202e" in done.stderr
+
+    def test_a_name_cannot_pretend_to_be_a_line_of_ours(self, run: Run, module: Any) -> None:
+        done = run("run", module(r'(module (func (export "a\nerror: x")))'))
+        assert rb"a\nerror: x" in done.stderr
+
+    def test_results_are_exact_unless_a_terminal_shows_them(self, run: Run, module: Any) -> None:
+        assert run("run", "--invoke", "greet", module(COMPONENT)).stdout == b"a\x1b[1m\n"
+        if sys.platform != "win32":
+            status, output = _on_a_terminal("run", "--invoke", "greet", module(COMPONENT))
+            assert (status, output) == (0, b"a\\x1b[1m\r\n")
+
+    def test_results_beyond_the_encoding(self, run: Run, module: Any) -> None:
+        text = COMPONENT.replace("a\\1b[1m", "\\e2\\82\\ac  ")
+        done = run(
+            "run", "--invoke", "greet", module(text), extra_env={"PYTHONIOENCODING": "ascii"}
+        )
+        assert (done.returncode, done.stdout) == (0, b"\\u20ac  \n")
+
+    def test_bindings(self, tmp_path: Path) -> None:
+        path = tmp_path / "bad\u202e.wat"
+        path.write_text("(module")
+        done = subprocess.run(
+            [sys.executable, "-m", "wasmtime.bindgen", str(path), "--out-dir", str(tmp_path)],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert rb"\u202e" in done.stderr
+
+
+class TestArguments:
+    """
+    Whatever the arguments are, the answer is a message and an exit status.
+    """
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["sum", "[" * 100_000], b"nested too deeply"),
+            (["sum", "[1, -2]"], b"xs[1]: -2 is not in the range"),
+            (["sum", "5"], b"expected list, got int"),
+            (["sum", "[1"], b"is not a value of type list<u32>"),
+            (["sum"], b"takes 1 arguments, but 0"),
+        ],
+        ids=["deep", "out of range", "of another type", "no JSON", "too few"],
+    )
+    def test_of_a_component(self, run: Run, module: Any, arguments: Any, words: bytes) -> None:
+        done = run("run", "--invoke", arguments[0], module(COMPONENT), *arguments[1:])
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert b"Traceback" not in done.stderr
+
+    @settings(
+        max_examples=150,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(data=st.data())
+    def test_of_any_kind(self, tmp_path: Path, capfd: Any, data: st.DataObject) -> None:
+        from wasmtime._cli import main
+
+        files = {"core.wat": CALCULATOR, "component.wat": COMPONENT}
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        odd = ["", "-", "--", "0x", "1e999", "nan", "-1", "[[1]]", "{}", "null", "9" * 30]
+        words = st.sampled_from(odd) | st.text(
+            st.characters(exclude_characters="\0", exclude_categories=[]), max_size=20
+        )
+        options = st.sampled_from(
+            ["--fuel", "--timeout", "--max-memory-size", "--env", "--dir", "--argv0", "--preload"]
+        )
+        functions = ["add", "mul64", "single", "double", "takes-ref", "leave", "greet", "sum"]
+        arguments = ["run", "--no-cache"]
+        for option, value in data.draw(st.lists(st.tuples(options, words), max_size=2)):
+            arguments.append(f"{option}={value}")
+        arguments += ["--invoke", data.draw(st.sampled_from(functions) | words)]
+        arguments.append(str(tmp_path / data.draw(st.sampled_from(sorted(files)))))
+        arguments += data.draw(st.lists(words, max_size=3))
+        try:
+            status = main(arguments)
+        except SystemExit as error:
+            status = error.code
+        assert isinstance(status, int)
+        capfd.readouterr()
+
+
+@posix
+class TestStreams:
+    """
+    The standard streams may be closed, or lead to where nothing can be written.
+    """
+
+    def test_a_full_disk(self, module: Any) -> None:
+        if not os.path.exists("/dev/full"):
+            pytest.skip("this system has no /dev/full")
+        for arguments in (["--invoke", "add", str(module(CALCULATOR)), "1", "2"], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run(
+                    [*COMMAND, "run", *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60
+                )
+            assert done.returncode == int("--invoke" in arguments)
+            assert b"Traceback" not in done.stderr
+            assert b"Exception" not in done.stderr
+
+    @pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- <&- 2>&-"])
+    def test_closed_ones_are_not_replaced_by_files_of_ours(self, module: Any, closed: str) -> None:
+        """
+        Were one of our own sockets behind its streams, the guest would wait for ever when it reads,
+        and its words would be taken for signals when it writes.
+        """
+        for text, status in ((programs.HELLO, 0), (programs.CAT, 0), (programs.exits(5), 5)):
+            command = " ".join(shlex.quote(word) for word in [*COMMAND, "run", str(module(text))])
+            done = subprocess.run(
+                ["sh", "-c", f"{command} {closed}"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=60,
+            )
+            assert done.returncode == status
+            assert b"Traceback" not in done.stderr
+
+    def test_results_without_a_standard_output(self, module: Any) -> None:
+        program = shlex.quote(str(module(CALCULATOR)))
+        command = " ".join(map(shlex.quote, COMMAND))
+        done = subprocess.run(
+            ["sh", "-c", f"{command} run --invoke add {program} 1 2 >&-"],
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_the_reader_of_the_help_is_gone(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as stdout:
+            done = subprocess.run(
+                [*COMMAND, "--help"], stdout=stdout, stderr=subprocess.PIPE, timeout=60
+            )
+        assert done.stderr == b""
+
+
+def test_a_core_module_does_not_pay_for_components(module: Any) -> None:
+    program = f"""
+import sys
+from wasmtime._cli import main
+assert main(["run", "--no-cache", {str(module(programs.exits(0)))!r}]) == 0
+print([name for name in sys.modules if name.startswith("wasmtime.component")])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+def _on_a_terminal(*arguments: Any, cwd: Optional[Path] = None) -> tuple[int, bytes]:
+    """
+    The exit status of a command, and what it wrote to the terminal that it was run on.
+    """
+    import pty
+
+    controller, terminal = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, *map(os.fspath, arguments)],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            cwd=cwd,
+        )
+        status = process.wait(60)
+        return status, os.read(controller, 1 << 16)
+    finally:
+        os.close(controller)
+        os.close(terminal)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:

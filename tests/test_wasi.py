@@ -976,6 +976,7 @@ class TestConfiguration:
             wasi.capture_output,
             wasi.inherit_network,
             wasi.allow_ip_name_lookup,
+            wasi.allow_http,
             wasi.__enter__,
             lambda: wasi.preopen_dir(".", "."),
             lambda: Store().set_wasi(wasi),

@@ -3,10 +3,12 @@ The command line: ``python -m wasmtime run PROGRAM`` and what goes with it.
 
 ``run`` behaves like the ``wasmtime run`` command of the Wasmtime project, as far as its options go:
 the guest has this process's own standard streams, its exit status becomes this process's, and
-nothing else is open to it unless an option says so.
+nothing else is open to it unless an option says so. What a guest writes to its streams arrives as
+it is; in messages, its names and texts are escaped where a terminal would obey them.
 
 Exit statuses: that of the program; 134 if it trapped (as a process that aborts has; 3 on Windows);
-130 after Ctrl-C; 1 if it could not be loaded, linked or started; 2 for a wrong command line.
+130 after Ctrl-C; 1 if it could not be loaded, linked or started, or its results could not be
+written; 2 for a wrong command line, wrong arguments of an invoked function among it.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._config import Config
 from ._engine import Engine
@@ -36,9 +38,11 @@ from ._linker import Linker
 from ._module import Module
 from ._native import VERSION, core
 from ._store import Store
+from ._terminal import printable
 from ._trap import Trap
 from ._types import FuncType, ValType
 from ._wasi import DirPerms, WasiConfig
+from ._wat2wasm import to_wasm
 
 if TYPE_CHECKING:
     from .component import Component
@@ -58,6 +62,9 @@ GRACE = 1.0
 
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 _COMPILED = b"\x7fELF"
+
+#: The name that stands for standard input or output.
+_STANDARD = "-"
 
 
 class _Failure(Exception):
@@ -195,14 +202,21 @@ def _preload(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _natural(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of zero or more")
-    return number
+def _natural(bits: int) -> Callable[[str], int]:
+    """
+    The reader of a number of zero or more that has so many bits at most.
+    """
+
+    def natural(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = -1
+        if not 0 <= number < 1 << bits:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 to 2**{bits}-1")
+        return number
+
+    return natural
 
 
 def _seconds(text: str) -> float:
@@ -262,7 +276,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fuel",
         metavar="N",
-        type=_natural,
+        type=_natural(64),
         help="let the program execute about N instructions, then trap",
     )
     parser.add_argument(
@@ -275,13 +289,19 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-memory-size",
         metavar="BYTES",
-        type=_natural,
+        type=_natural(63),
         help="the greatest size of each of the program's memories",
     )
     parser.add_argument(
         "--network",
         action="store_true",
-        help="let a component use the network of this machine, and make HTTP requests",
+        help="let a component use the sockets of this machine; without effect so far: this version "
+        "of the library refuses every socket, TCP and UDP alike",
+    )
+    parser.add_argument(
+        "--http",
+        action="store_true",
+        help="let a component make HTTP requests, to any server that this machine reaches",
     )
     parser.add_argument(
         "--unknown-imports-trap",
@@ -295,7 +315,11 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         "in them can be checked",
     )
     _add_cache_option(parser)
-    parser.add_argument("program", metavar="PROGRAM", help="a WebAssembly module or component")
+    parser.add_argument(
+        "program",
+        metavar="PROGRAM",
+        help="a WebAssembly module or component; '-' reads it from standard input",
+    )
     parser.add_argument(
         "arguments",
         metavar="ARGS",
@@ -316,12 +340,12 @@ def _run(options: argparse.Namespace, watch: _Watch) -> int:
     if options.timeout is not None:
         watch.limit(options.timeout)
     engine = _engine(options.no_cache, options.fuel is not None)
-    component = _load_component(engine, options.program, options.allow_precompiled)
-    if component is not None:
-        return _run_component(component, options, watch)
     module = _load(engine, options.program, options.allow_precompiled)
+    if not isinstance(module, Module):
+        return _run_component(module, options, watch)
     preloads = [
-        (name, _load(engine, path, options.allow_precompiled)) for name, path in options.preloads
+        (name, _load_module(engine, path, options.allow_precompiled))
+        for name, path in options.preloads
     ]
     entry = _entry_point(module, options)
 
@@ -346,9 +370,7 @@ def _run(options: argparse.Namespace, watch: _Watch) -> int:
     result = function(store, *values)
     if options.invoke is not None:
         results = result if isinstance(result, (list, tuple)) else [result]
-        for value, kind in zip(results, ty.results):
-            print(_format(value, kind))
-        sys.stdout.flush()
+        _show([_format(value, kind) for value, kind in zip(results, ty.results)])
     return 0
 
 
@@ -367,53 +389,38 @@ def _store(engine: Engine, options: argparse.Namespace) -> Store:
     return store
 
 
-def _load_component(
-    engine: Engine, path: str, allow_precompiled: bool = False
-) -> Optional[Component]:
-    """
-    The component in a file, compiled or not; None if the file has something else.
-    """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        raise _Failure(f"cannot read {path}: {error.strerror}") from None
-    # Imported where it is needed: programs that are core modules start sooner without.
-    from .component._run import is_component
-
-    compiled = data.startswith(_COMPILED) and allow_precompiled
-    if not compiled and not is_component(data):
-        return None
-    from .component import Component
-
-    if compiled:
-        try:
-            return Component.deserialize(engine, data)
-        except WasmtimeError:
-            return None  # a module, or a file for which the module's error says why not
-    try:
-        return Component(engine, data)
-    except WasmtimeError as error:
-        raise _Failure(f"{path} cannot be loaded: {error}") from None
-
-
 def _run_component(component: Component, options: argparse.Namespace, watch: _Watch) -> int:
-    from .component._run import run_command
+    from .component._run import ArgumentError, run_command
 
     if options.preloads:
         raise _Failure("--preload is for core modules; a component has its imports linked by type")
+    wants_http = any(name.startswith("wasi:http/") for name in component.imports)
+    if wants_http and not options.http and not options.unknown_imports_trap:
+        raise _Failure(
+            f"{options.program} is a component that imports wasi:http; --http lets it make HTTP "
+            "requests, to any server that this machine reaches"
+        )
+    if options.network and any(name.startswith("wasi:sockets/") for name in component.imports):
+        _complain(
+            "this version of the library refuses every socket, TCP and UDP alike; --network does "
+            "not change that",
+            "warning",
+        )
     store = _store(component.engine, options)
     watch.engine = component.engine
-    status, result = run_command(
-        store,
-        component,
-        invoke=options.invoke,
-        arguments=options.arguments,
-        http=options.network,
-        unknown_imports_trap=options.unknown_imports_trap,
-    )
+    try:
+        status, result = run_command(
+            store,
+            component,
+            invoke=options.invoke,
+            arguments=options.arguments,
+            http=options.http,
+            unknown_imports_trap=options.unknown_imports_trap,
+        )
+    except ArgumentError as error:
+        raise _Failure(str(error), STATUS_USAGE) from None
     if result is not None:
-        print(result, flush=True)
+        _show([result])
     return status
 
 
@@ -431,27 +438,57 @@ def _engine(no_cache: bool, fuel: bool) -> Engine:
     return Engine(config)
 
 
-def _load(engine: Engine, path: str, allow_precompiled: bool) -> Module:
+def _load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Component]:
     """
-    The module in a file: binary, text, or compiled by `_compile`.
+    The program in a file: binary, text, or compiled by `_compile`.
     """
+    # Read once: what a pipe held is gone afterwards.
+    data = _read(path)
+    compiled = data.startswith(_COMPILED)
+    if compiled and not allow_precompiled:
+        raise _Failure(
+            f"{path} is a precompiled program; --allow-precompiled runs it, if you trust it"
+        )
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError as error:
-        raise _Failure(f"cannot read {path}: {error.strerror}") from None
-    if data.startswith(_COMPONENT):
-        raise _Failure(f"{path} is a component, where a core module is wanted")
-    try:
-        if data.startswith(_COMPILED):
-            if not allow_precompiled:
-                raise _Failure(
-                    f"{path} is a precompiled module; --allow-precompiled runs it, if you trust it"
-                )
-            return Module.deserialize(engine, data)
-        return Module(engine, data)
+        if compiled:
+            return _deserialize(engine, data)
+        binary = to_wasm(data)
+        if not binary.startswith(_COMPONENT):
+            return Module(engine, binary)
+        # Imported where it is needed: programs that are core modules start sooner without.
+        from .component import Component
+
+        return Component(engine, binary)
     except WasmtimeError as error:
         raise _Failure(f"{path} cannot be loaded: {error}") from None
+
+
+def _load_module(engine: Engine, path: str, allow_precompiled: bool) -> Module:
+    module = _load(engine, path, allow_precompiled)
+    if not isinstance(module, Module):
+        raise _Failure(f"{path} is a component, where a core module is wanted")
+    return module
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == _STANDARD:
+            return sys.stdin.buffer.read() if sys.stdin is not None else b""
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise _Failure(f"cannot read {path}: {error.strerror}") from None
+
+
+def _deserialize(engine: Engine, artifact: bytes) -> Union[Module, Component]:
+    try:
+        return Module.deserialize(engine, artifact)
+    except WasmtimeError as error:
+        if "incompatible object file format" not in str(error):
+            raise
+    from .component import Component
+
+    return Component.deserialize(engine, artifact)
 
 
 def _entry_point(
@@ -472,10 +509,10 @@ def _entry_point(
             return None
         raise _Failure(
             f"{options.program} has no _start function; name one of its functions with --invoke: "
-            + ", ".join(callable_names)
+            + _listed(callable_names)
         )
     if options.invoke not in functions:
-        known = ", ".join(sorted(functions)) or "none"
+        known = _listed(sorted(functions)) or "none"
         raise _Failure(
             f"{options.program} exports no function {options.invoke!r}; it exports: {known}"
         )
@@ -491,6 +528,10 @@ def _entry_point(
         for number, (text, kind) in enumerate(zip(options.arguments, ty.params), 1)
     ]
     return options.invoke, ty, values
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(printable(name, layout="") for name in names)
 
 
 def _wasi(options: argparse.Namespace) -> WasiConfig:
@@ -511,6 +552,8 @@ def _wasi(options: argparse.Namespace) -> WasiConfig:
         wasi.preopen_dir(directory.host, directory.guest, directory.perms)
     if options.network:
         wasi.inherit_network()
+    if options.http:
+        wasi.allow_http()
     return wasi
 
 
@@ -562,13 +605,17 @@ def _format_f32(value: float) -> str:
 
 
 def _compile_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("module", metavar="MODULE", help="a WebAssembly module, binary or text")
+    parser.add_argument(
+        "module",
+        metavar="MODULE",
+        help="a WebAssembly module or component, binary or text; '-' reads it from standard input",
+    )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="where to put the compiled module; by default its name with the suffix .cwasm, in "
-        "the current directory",
+        help="where to put the compiled module, '-' for standard output; by default its name with "
+        "the suffix .cwasm, in the current directory",
     )
     parser.add_argument(
         "--consume-fuel",
@@ -579,30 +626,51 @@ def _compile_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _compile(options: argparse.Namespace, watch: _Watch) -> int:
-    engine = _engine(options.no_cache, options.consume_fuel)
-    watch.engine = engine
-    program = _load_component(engine, options.module) or _load(engine, options.module, False)
-    compiled = bytes(program.serialize())
     output = options.output
     if output is None:
+        if options.module == _STANDARD:
+            raise _Failure("-o must name the compiled module of standard input", STATUS_USAGE)
         output = os.path.splitext(os.path.basename(options.module))[0] + ".cwasm"
-    directory = os.path.dirname(output) or "."
+    if output == _STANDARD and sys.stdout is not None and sys.stdout.isatty():
+        raise _Failure(
+            "the compiled module is not for a terminal: name a file with -o, or redirect it",
+            STATUS_USAGE,
+        )
+    engine = _engine(options.no_cache, options.consume_fuel)
+    watch.engine = engine
+    compiled = bytes(_load(engine, options.module, False).serialize())
+    if output == _STANDARD:
+        if sys.stdout is not None:
+            sys.stdout.buffer.write(compiled)
+            sys.stdout.flush()
+        return 0
     try:
-        # Never a half-written file under the final name: nothing in it could be checked later.
-        descriptor, partial = tempfile.mkstemp(dir=directory, prefix=".wasmtime-")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
+        if os.path.exists(output) and not os.path.isfile(output):
+            # A pipe or a device: to be written to, not to be replaced by a file.
+            with open(output, "wb") as stream:
                 stream.write(compiled)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(partial, 0o666 & ~mask)
-            os.replace(partial, output)
-        except BaseException:
-            os.unlink(partial)
-            raise
+        else:
+            _replace(os.path.realpath(output), compiled)
     except OSError as error:
         raise _Failure(f"cannot write {output}: {error.strerror}") from None
     return 0
+
+
+def _replace(path: str, contents: bytes) -> None:
+    """
+    Write a file at once: a half-written one could not be told from a whole one later.
+    """
+    descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".wasmtime-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(contents)
+        mask = os.umask(0o077)
+        os.umask(mask)
+        os.chmod(partial, 0o666 & ~mask)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
 
 
 # -- the command itself
@@ -644,12 +712,55 @@ def _version() -> str:
     )
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, kind: str = "error") -> None:
     """
     Tell the user what went wrong, on standard error if there is one.
     """
-    if sys.stderr is not None:
-        print(f"error: {message}", file=sys.stderr, flush=True)
+    try:
+        if sys.stderr is not None:
+            print(f"{kind}: {printable(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody is there to be told
+
+
+def _show(results: Iterable[str]) -> None:
+    """
+    Print what a function returned, a line each: to a terminal without what it would obey,
+    otherwise as it is, as far as the encoding goes.
+    """
+    stream = sys.stdout
+    if stream is None:
+        return
+    for result in results:
+        text = printable(result) if stream.isatty() else result
+        encoding = stream.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    stream.flush()
+
+
+def _open_standard_streams() -> None:
+    """
+    Give the guest an empty file for each standard stream that is closed. Otherwise the next file
+    to be opened, one of this process's own, would be what the guest writes to.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _flush_results() -> None:
+    """
+    Write out what was printed. If that fails (its reader may have gone), forget it: Python would
+    complain once more as it exits.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -665,7 +776,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     Raises:
         SystemExit: For ``--help``, ``--version`` and a wrong command line, as argparse does.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_standard_streams()
+    try:
+        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        _flush_results()
+
+
+def _dispatch(arguments: list[str]) -> int:
+    """
+    Run the command that the arguments name.
+    """
     # The command is taken off by hand: argparse's own subcommands change what "--" means to the
     # guest's arguments from one version of Python to the next.
     if arguments and arguments[0] in _COMMANDS:
@@ -710,14 +831,23 @@ def _guarded(command: _Command, options: argparse.Namespace) -> int:
         if watch.interrupted:
             return STATUS_INTERRUPTED
         if watch.expired:
-            _complain(f"{options.program} was stopped after {options.timeout:g} seconds")
+            _complain(f"{_program_of(options)} was stopped after {options.timeout:g} seconds")
         else:
-            _complain(f"{options.program} trapped: {trap}")
+            _complain(f"{_program_of(options)} trapped: {trap}")
         return STATUS_TRAP
-    except (WasmtimeError, ValueError) as error:
-        _complain(f"{options.program}: {error}")
+    except (WasmtimeError, ValueError, OverflowError, MemoryError) as error:
+        _complain(f"{_program_of(options)}: {error or type(error).__name__}")
         return STATUS_ERROR
     except BrokenPipeError:
-        # Whoever read our results has gone; Python must not complain once more as it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return STATUS_ERROR  # whoever read our results has seen enough
+    except OSError as error:
+        _complain(f"cannot write the results: {error.strerror or error}")
         return STATUS_ERROR
+
+
+def _program_of(options: argparse.Namespace) -> str:
+    """
+    The file that a command is about.
+    """
+    program: str = options.program if "program" in options else options.module
+    return program

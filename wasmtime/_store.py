@@ -184,6 +184,8 @@ class Store(core.Store, Managed):
         self._has_wasi = True
         self._wasi_needs_threads = wasi._needs_threads()
         self._wasi_needs_files = bool(wasi._preopens)
+        self._http_allowed = wasi._http
+        self._has_wasi_http = False
 
     _wasi_needs_threads: bool = False
     _wasi_needs_files: bool = False
@@ -192,8 +194,11 @@ class Store(core.Store, Managed):
         """
         Give this store a WASI HTTP environment, for components that use ``wasi:http``.
 
+        A call of `set_wasi` takes it away again, for what is instantiated afterwards.
+
         Raises:
-            WasmtimeError: `set_wasi` has not been called, which this needs.
+            WasmtimeError: `set_wasi` has not been called, or its configuration does not allow HTTP
+                requests (`WasiConfig.allow_http`).
             ValueError: The store is closed.
         """
         with door(self) as context:
@@ -201,10 +206,17 @@ class Store(core.Store, Managed):
                 raise WasmtimeError(
                     "set_wasi_http() needs WASI: call store.set_wasi(WasiConfig()) before it"
                 )
+            if not self._http_allowed:
+                raise WasmtimeError(
+                    "HTTP is not allowed in this store, and would reach every server that this "
+                    "process reaches: call wasi.allow_http() on the WasiConfig before "
+                    "store.set_wasi(wasi)"
+                )
             lib.wasmtime_context_set_wasi_http(context)
         self._has_wasi_http = True
 
     _has_wasi_http: bool = False
+    _http_allowed: bool = False
 
     def set_epoch_deadline(
         self, ticks_after_current: Optional[int] = None, *, ticks: Optional[int] = None

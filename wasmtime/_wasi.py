@@ -704,6 +704,7 @@ class WasiConfig:
         self._preopens: tuple[_Preopen, ...] = ()
         self._network = False
         self._name_lookup: Optional[bool] = None
+        self._http = False
         #: The (sink, callable) pairs of the last `_build`, for the store to serve.
         self._sinks: list[tuple[Any, Callable[[bytes], None]]] = []
 
@@ -915,10 +916,12 @@ class WasiConfig:
 
     def inherit_network(self) -> None:
         """
-        Let the guest use the network of this process.
+        Let the guest use the network of this process. **So far without effect**: version 50.0.1 of
+        the library refuses every socket, TCP and UDP alike, since its C API lacks the switches that
+        would allow some.
 
         Preview 1 itself has no way to open a connection, so this concerns programs that are
-        components.
+        components. It does not concern HTTP: see `allow_http`.
 
         Stands on ``wasi_config_inherit_network`` of the C API.
         """
@@ -927,7 +930,8 @@ class WasiConfig:
 
     def allow_ip_name_lookup(self, enable: bool = True) -> None:
         """
-        Let the guest look up the addresses of host names, or not.
+        Let the guest look up the addresses of host names, or not. HTTP requests look names up
+        whatever is said here: see `allow_http`.
 
         Args:
             enable: Whether it may.
@@ -941,6 +945,27 @@ class WasiConfig:
         if not isinstance(enable, bool):
             raise TypeError(f"enable must be a bool, not {type(enable).__name__}")
         self._name_lookup = enable
+
+    def allow_http(self, enable: bool = True) -> None:
+        """
+        Let the guest make HTTP requests, or not; at first it may not.
+
+        A guest that may reaches every server that this process reaches, by name or address,
+        services of this machine and of its private network among them: the library has no list of
+        allowed servers, and neither `inherit_network` nor `allow_ip_name_lookup` concerns HTTP.
+        `Store.set_wasi_http` turns it on for a store, and refuses one whose configuration does not
+        allow it.
+
+        Args:
+            enable: Whether it may.
+
+        Raises:
+            TypeError: If `enable` is not a bool.
+        """
+        self._check_open()
+        if not isinstance(enable, bool):
+            raise TypeError(f"enable must be a bool, not {type(enable).__name__}")
+        self._http = enable
 
     # -- lifetime
 

@@ -270,7 +270,7 @@ def test_http_requests(server: str) -> None:
     linker.add_wasi_http()
     assert linker.missing(component) == {}
     wasi = WasiConfig()
-    wasi.inherit_network()
+    wasi.allow_http()
     store.set_wasi(wasi)
     store.set_wasi_http()
     exports = linker.instantiate(store, component).exports(store)

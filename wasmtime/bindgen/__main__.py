@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Optional
 
 from .._error import WasmtimeError
+from .._terminal import printable
 from . import generate
 
 
@@ -38,9 +39,10 @@ def main(arguments: Optional[list[str]] = None) -> int:
             target = Path(options.out_dir, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(contents)
-            print("Generating", target)
+            print("Generating", printable(str(target)))
     except (OSError, ValueError, WasmtimeError) as error:
-        print(f"{parser.prog}: {options.filename}: {error}", file=sys.stderr)
+        message = printable(f"{parser.prog}: {options.filename}: {error}")
+        print(message, file=sys.stderr)
         return 1
     return 0
 

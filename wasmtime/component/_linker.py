@@ -189,7 +189,8 @@ class Linker(LinkerBase):
         """
         Define ``wasi:http``, beside what `add_wasip2` defines, which it needs.
 
-        Each store needs `Store.set_wasi` and `Store.set_wasi_http`.
+        Each store needs `Store.set_wasi`, with a configuration that allows HTTP
+        (`WasiConfig.allow_http`), and `Store.set_wasi_http`.
 
         Raises:
             WasmtimeError: It is defined already and `allow_shadowing` is off, or a
@@ -300,7 +301,8 @@ class Linker(LinkerBase):
         if http and self._wasi_http and not getattr(home, "_has_wasi_http", True):
             raise WasmtimeError(
                 "wasi:http is not configured: the component imports it, but this store has not "
-                "been given any; call store.set_wasi_http() before instantiating"
+                "been given any; call wasi.allow_http() on its WasiConfig and "
+                "store.set_wasi_http() before instantiating"
             )
 
     def _check_supported(self, component: Component) -> None:
@@ -391,7 +393,10 @@ class Linker(LinkerBase):
         lines = [f"    {name}: {_describe(item)}" for name, item in missing.items()]
         hint = ""
         if any(name.startswith(_WASI_HTTP) for name in missing):
-            hint = "\nFor wasi:http, call linker.add_wasi_http() and store.set_wasi_http()."
+            hint = (
+                "\nFor wasi:http, call linker.add_wasi_http(), wasi.allow_http() on the store's "
+                "WasiConfig, and store.set_wasi_http()."
+            )
         if any(name.startswith(_WASIP2) for name in missing):
             hint += (
                 "\nThe names that begin with 'wasi:' are WASI's: call linker.add_wasip2() and "

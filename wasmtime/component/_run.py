@@ -5,13 +5,13 @@ Components as programs: what ``python -m wasmtime run`` does with one.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, Optional
 
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._store import Store
+from .._terminal import printable
 from ._component import Component
 from ._func import Func
 from ._linker import Linker
@@ -33,20 +33,13 @@ from ._types import (
 )
 from ._values import Err, Record, Variant
 
-__all__ = ["is_component", "parse_argument", "run_command", "to_text"]
-
-_BINARY = b"\0asm\x0d\0\x01\0"
-_TEXT = re.compile(rb"(?:\s|;;[^\n]*\n|\(;.*?;\))*\(\s*component\b", re.DOTALL)
+__all__ = ["ArgumentError", "parse_argument", "run_command", "to_text"]
 
 
-def is_component(data: bytes) -> bool:
+class ArgumentError(ValueError):
     """
-    Whether something is a component, binary or text, and not a core module.
-
-    Args:
-        data: The whole file.
+    An argument of a function that cannot be read or does not fit.
     """
-    return data.startswith(_BINARY) or _TEXT.match(data) is not None
 
 
 def run_command(
@@ -67,7 +60,7 @@ def run_command(
         component: The component.
         invoke: Name of the function to call instead; ``interface#function`` in an interface.
         arguments: The arguments of that function, as text; see `parse_argument`.
-        http: Let the component make HTTP requests.
+        http: Let the component make HTTP requests, which the WASI configuration must allow too.
         unknown_imports_trap: Run it although imports are missing; calling one traps.
 
     Returns:
@@ -76,7 +69,7 @@ def run_command(
     Raises:
         WasmtimeError: The component is no command, lacks the function, or cannot be linked;
             `wasmtime.ExitTrap` if it exits with a status.
-        ValueError: An argument cannot be read, or there are too many or too few.
+        ArgumentError: An argument cannot be read or does not fit, or there are too many or too few.
         Trap: The component trapped.
     """
     engine: Engine = component.engine
@@ -93,7 +86,7 @@ def run_command(
         if run is None:
             raise WasmtimeError(
                 "the component is no command: it does not export wasi:cli/run; name one of its "
-                f"functions with --invoke: {', '.join(_functions(component)) or '(it has none)'}"
+                f"functions with --invoke: {_functions(component) or '(it has none)'}"
             )
         return (1 if isinstance(run["run"](store), Err) else 0), None
     item: Any = exports
@@ -102,22 +95,25 @@ def run_command(
         if item is None:
             break
     if not isinstance(item, Func):
-        known = ", ".join(_functions(component)) or "none"
+        known = _functions(component) or "none"
         raise WasmtimeError(f"the component exports no function {invoke!r}; it exports: {known}")
     ty = item.type(store)
     if len(ty.params) != len(arguments):
-        raise ValueError(
+        raise ArgumentError(
             f"the function {invoke!r} takes {len(ty.params)} arguments, but {len(arguments)} were "
             "given"
         )
     values = [parse_argument(text, part, name) for text, (name, part) in zip(arguments, ty.params)]
-    result = item(store, *values)
+    try:
+        result = item(store, *values)
+    except (TypeError, ValueError, OverflowError) as error:  # no other Python code is called here
+        raise ArgumentError(f"the function {invoke!r} cannot be called so: {error}") from None
     return 0, None if ty.result is None else to_text(result)
 
 
-def _functions(component: Component) -> list[str]:
+def _functions(component: Component) -> str:
     """
-    The names of all functions that a component exports.
+    The names of all functions that a component exports, for a message.
     """
     from ._types import ComponentInstanceType, _plain
 
@@ -132,7 +128,7 @@ def _functions(component: Component) -> list[str]:
                 for inner, part in item.exports(component.engine).items()
                 if isinstance(_plain(part), FuncType)
             )
-    return names
+    return ", ".join(printable(name, layout="") for name in names)
 
 
 def parse_argument(text: str, ty: ValType, what: str) -> Any:
@@ -146,7 +142,7 @@ def parse_argument(text: str, ty: ValType, what: str) -> Any:
         what: Its name, for the error.
 
     Raises:
-        ValueError: The text is not of that form.
+        ArgumentError: The text is not of that form.
     """
     if isinstance(ty, (String, Char, EnumType)):
         return text
@@ -155,7 +151,9 @@ def parse_argument(text: str, ty: ValType, what: str) -> Any:
             return float(text)
         return _from_json(json.loads(text), ty)
     except ValueError:
-        raise ValueError(f"{what} is not a value of type {ty}: {text!r}") from None
+        raise ArgumentError(f"{what} is not a value of type {ty}: {text!r}") from None
+    except RecursionError:
+        raise ArgumentError(f"{what} is nested too deeply for a value of type {ty}") from None
 
 
 def _from_json(value: Any, ty: Optional[ValType]) -> Any:
