@@ -70,8 +70,6 @@ class Func(core.Func):
     references on their checked forms.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(
         self,
         store: Storelike,

@@ -42,8 +42,6 @@ class Memory(core.Memory):
     Stands on ``wasmtime_memory_new``.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
         if not isinstance(ty, MemoryType):
             raise ArgumentTypeError(f"ty must be a MemoryType, not {type(ty).__name__}")

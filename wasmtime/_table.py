@@ -34,8 +34,6 @@ class Table(core.Table):
     Stands on ``wasmtime_table_new``.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(self, store: Storelike, ty: TableType, init: Any) -> None:
         if not isinstance(ty, TableType):
             raise ArgumentTypeError(f"ty must be a TableType, not {type(ty).__name__}")

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Optional, SupportsIndex, TypeVar, Union
 
 from ._error import WasmtimeError
-from ._native import check, encode_name, ffi, lib
+from ._native import address_of, check, core, encode_name, ffi, lib
 
 if TYPE_CHECKING:
     from ._gctypes import ArrayType, ExnType, StructType
@@ -53,6 +53,10 @@ else:
     HeapType = Union[str, object]
 
 
+#: How a slot of a type is set, past `TypeValue.__setattr__`.
+_set = object.__setattr__
+
+
 class TypeValue:
     """
     What all types share: they are immutable, and closing them does nothing.
@@ -66,7 +70,7 @@ class TypeValue:
     def _fill(self, **values: object) -> None:
         """Sets the slots of a new object; nothing else gets past `__setattr__`."""
         for name, value in values.items():
-            object.__setattr__(self, name, value)
+            _set(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
@@ -1087,6 +1091,15 @@ class ImportType(TypeValue):
             encode_name(name, "name")
         self._fill(_module=module, _name=name, _type=_extern_type(type))
 
+    @classmethod
+    def _make(cls, module: str, name: Optional[str], type: AsExternType) -> ImportType:
+        """Makes one of parts that come from the library and need no checks."""
+        self = cls.__new__(cls)
+        _set(self, "_module", module)
+        _set(self, "_name", name)
+        _set(self, "_type", type)
+        return self
+
     @property
     def module(self) -> str:
         """The first of the two names of the import."""
@@ -1138,6 +1151,14 @@ class ExportType(TypeValue):
     def __init__(self, name: str, type: AsExternType) -> None:
         encode_name(name, "name")
         self._fill(_name=name, _type=_extern_type(type))
+
+    @classmethod
+    def _make(cls, name: str, type: AsExternType) -> ExportType:
+        """Makes one of parts that come from the library and need no checks."""
+        self = cls.__new__(cls)
+        _set(self, "_name", name)
+        _set(self, "_type", type)
+        return self
 
     @property
     def name(self) -> str:
@@ -1224,6 +1245,27 @@ def export_type_from_native(pointer: Any, engine: Optional[object] = None) -> Ex
     )
 
 
+class _FuncTypes(dict[tuple[bytes, bytes], FuncType]):
+    """
+    Function types by the bytes in which the core describes them, each made once: the many
+    functions of a module have few types.
+    """
+
+    def __missing__(self, described: tuple[bytes, bytes]) -> FuncType:
+        params, results = described
+        made = self[described] = FuncType(_valtypes(params), _valtypes(results))
+        return made
+
+
+def _valtypes(described: bytes) -> Iterator[ValType]:
+    """Reads three bytes for each type: kind, kind of heap type, and whether it may be null."""
+    for kind, heap, nullable in zip(*[iter(described)] * 3):
+        if kind == lib.WASMTIME_VALTYPE_KIND_REF:
+            yield ValType._make(kind, heap, bool(nullable))
+        else:
+            yield ValType._make(kind)
+
+
 def module_imports(module: Any, engine: Optional[object] = None) -> list[ImportType]:
     """
     Reads the imports of a `wasmtime_module_t *`.
@@ -1232,10 +1274,20 @@ def module_imports(module: Any, engine: Optional[object] = None) -> list[ImportT
         module: the native module; the caller keeps it alive.
         engine: the module's engine, to which concrete types will belong.
     """
+    functions = _FuncTypes()
     vec = ffi.new("wasm_importtype_vec_t *")
     lib.wasmtime_module_imports(module, vec)
     try:
-        return [import_type_from_native(vec.data[i], engine) for i in range(vec.size)]
+        return [
+            ImportType._make(
+                outer,
+                name,
+                functions[described]
+                if described is not None
+                else extern_type_from_native(lib.wasm_importtype_type(vec.data[i]), engine),
+            )
+            for i, (outer, name, described) in enumerate(core.describe_imports(address_of(vec)))
+        ]
     finally:
         lib.wasm_importtype_vec_delete(vec)
 
@@ -1248,9 +1300,18 @@ def module_exports(module: Any, engine: Optional[object] = None) -> list[ExportT
         module: the native module; the caller keeps it alive.
         engine: the module's engine, to which concrete types will belong.
     """
+    functions = _FuncTypes()
     vec = ffi.new("wasm_exporttype_vec_t *")
     lib.wasmtime_module_exports(module, vec)
     try:
-        return [export_type_from_native(vec.data[i], engine) for i in range(vec.size)]
+        return [
+            ExportType._make(
+                name,
+                functions[described]
+                if described is not None
+                else extern_type_from_native(lib.wasm_exporttype_type(vec.data[i]), engine),
+            )
+            for i, (name, described) in enumerate(core.describe_exports(address_of(vec)))
+        ]
     finally:
         lib.wasm_exporttype_vec_delete(vec)

@@ -12,6 +12,7 @@
 #include "handle.c"
 #include "store.c"
 #include "signature.c"
+#include "moduletype.c"
 #include "value.c"
 #include "item.c"
 #include "error.c"
@@ -47,6 +48,13 @@ static PyMethodDef core_functions[] = {
     {"error_from_address", core_error_from_address, METH_O, error_doc},
     {"inherit_vectorcall", core_inherit_vectorcall, METH_O,
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
+    {"describe_exports", core_describe_exports, METH_O,
+     "describe_exports($module, address, /)\n--\n\n"
+     "(name, type) of each export in the wasm_exporttype_vec_t at `address`. The type of a function is "
+     "(params, results), with three bytes for each; other types are None."},
+    {"describe_imports", core_describe_imports, METH_O,
+     "describe_imports($module, address, /)\n--\n\n"
+     "(module, name, type) of each import in the wasm_importtype_vec_t at `address`."},
     {"lower", core_lower, METH_VARARGS,
      "lower($module, store, value, valtype, address, role, /)\n--\n\n"
      "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
