@@ -66,6 +66,8 @@ static PyMethodDef core_functions[] = {
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
     {"shared_memory_view", core_shared_memory_view, METH_VARARGS,
      "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\nA memoryview of a shared memory."},
+    {"shared_memory_pin", core_shared_memory_pin, METH_O,
+     "shared_memory_pin($module, handle, /)\n--\n\nWhat a raw pointer to a shared memory keeps."},
     {"describe_exception", core_describe_exception, METH_VARARGS,
      "describe_exception($module, exnref, exception, /)\n--\n\n"
      "Set what `exnref` carries as attributes of `exception`."},
@@ -102,6 +104,7 @@ static const struct {
     {"Aggregate", &aggregate_spec, &state.Aggregate_base, &state.Reference_base},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
     {"MemoryExport", &export_spec, &state.MemoryExport, NULL},
+    {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},
 };
 
 /* The size of the struct that follows an item's head. */
