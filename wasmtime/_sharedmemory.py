@@ -187,7 +187,7 @@ class SharedMemory(Managed):
         data = memoryview(bytes(value))
         with self.view() as view:
             first = slice(start, None).indices(len(view))[0]
-            if first >= len(view) or len(data) > len(view) - first:
+            if (start or 0) > len(view) or len(data) > len(view) - first:
                 raise IndexError(
                     f"index out of range: {len(data)} bytes at {start} do not fit in a memory of "
                     f"{len(view)} bytes"

@@ -158,7 +158,7 @@ memory_write(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObj
     Py_ssize_t size = (Py_ssize_t)wasmtime_memory_data_size(store->context, native);
     Py_ssize_t first = slice_clamp(start, size);
     PyObject *result = NULL;
-    if (first >= size || view.len > size - first) {
+    if (start > size || view.len > size - first) {
         PyErr_Format(PyExc_IndexError,
                      "index out of range: %zd bytes at %zd do not fit in a memory of %zd bytes",
                      view.len, start, size);

@@ -303,7 +303,7 @@ class _Parts(ValType):
         object.__setattr__(self, "_parts", tuple(parts))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a {type(self).__name__} cannot be changed")
+        raise AttributeError(f"{type(self).__name__} objects cannot be changed")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Parts) and self._identity() == other._identity()
@@ -803,7 +803,7 @@ class _Native:
         return engine._use()
 
     def __reduce__(self) -> Any:
-        raise TypeError(f"a {type(self).__name__} belongs to its engine and cannot be pickled")
+        raise TypeError(f"{type(self).__name__} objects belong to an engine and cannot be pickled")
 
     def close(self) -> None:
         """
@@ -1163,6 +1163,8 @@ class ComponentExtern:
         return type(self.ty)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "ty" or name in self.__slots__:  # asked for by `ty` itself
+            raise AttributeError(f"ComponentExtern: never initialized: it has no {name!r}")
         return getattr(self.ty, name)
 
     def __eq__(self, other: object) -> bool:
