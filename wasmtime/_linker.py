@@ -258,11 +258,12 @@ class Linker(LinkerBase):
             definitions.remove(host)
             raise
         shadowed = self._host_functions.get(key)
-        if shadowed is not None:
-            # The native linker has dropped it. Stores that may call it keep the list as it was;
-            # this linker goes on with one without it.
-            self._definitions = [entry for entry in definitions if entry is not shadowed]
         self._host_functions[key] = host
+        if shadowed is not None and len(definitions) >= 2 * len(self._host_functions):
+            # The native linker has dropped what was replaced. Stores that may call it keep the
+            # list as it was; this linker goes on with one without. (Not each time: making many
+            # such lists takes long.)
+            self._definitions = list(self._host_functions.values())
         self._ties.pop(key, None)
 
     def func(
@@ -389,9 +390,7 @@ class Linker(LinkerBase):
                 raise ArgumentTypeError(f"store must be a Store, not {type(store).__name__}")
             self._check_engine(home)
             if not isinstance(config, WasiConfig):
-                raise ArgumentTypeError(
-                    f"config must be a WasiConfig, not {type(config).__name__}"
-                )
+                raise ArgumentTypeError(f"config must be a WasiConfig, not {type(config).__name__}")
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
             self._wasi_defined = True

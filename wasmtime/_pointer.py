@@ -79,6 +79,6 @@ def buffer_at(memory: core.MemoryPin, offset: int, size: int) -> Any:
     """
     A ctypes array over `size` bytes of a memory.
     """
-    array = (ctypes.c_ubyte * size).from_address(memory.address + offset)
+    array: Any = (ctypes.c_ubyte * size).from_address(memory.address + offset)
     array._memory = memory
     return array

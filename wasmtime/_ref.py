@@ -44,7 +44,7 @@ class AnyRef(core.Reference):
 
     def __init__(self, *arguments: Any) -> None:
         raise TypeError(
-            f"{type(self).__name__} objects cannot be made directly: use StructRef, ArrayRef or "
+            f"cannot make {type(self).__name__} objects: use StructRef, ArrayRef or "
             "AnyRef.from_i31(), or get one from WebAssembly"
         )
 

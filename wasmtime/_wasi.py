@@ -328,7 +328,7 @@ class EnvSetting(Sequence[tuple[str, str]]):
         """
         if isinstance(env, (str, bytes)):
             raise TypeError(
-                f"env must be a mapping or an iterable of pairs, not {type(env).__name__}"
+                f"env must be a mapping or an iterable of pairs, not a {type(env).__name__}"
             )
         pairs: list[tuple[str, str]] = []
         items: Iterable[Any] = env.items() if isinstance(env, Mapping) else env

@@ -156,3 +156,11 @@ def test_maps() -> None:
         func(store, [("a", [1])])
     with pytest.raises(TypeError, match=r"x\[0\]\[0\]: expected u32"):
         func(store, {"a": ["b"]})
+
+
+def test_an_extern_that_was_never_made_has_nothing() -> None:
+    extern = ComponentExtern.__new__(ComponentExtern)
+    for name in ("x", "ty", "_ty", "_native", "exports"):
+        with pytest.raises(AttributeError, match="never initialized"):
+            getattr(extern, name)
+    assert not isinstance(extern, int)
