@@ -16,7 +16,7 @@ from typing import Optional
 
 from ._error import WasmtimeError
 
-__all__ = ["check_tables"]
+__all__ = ["check_tables", "tables_of_64_bits"]
 
 _HEADER = b"\0asm\x01\0\0\0"
 _IMPORTS, _TABLES, _EXPORTS = 2, 4, 7
@@ -50,15 +50,20 @@ class _Unknown(Exception):
     """Something in the module is not known here."""
 
 
-def _wide_table(wasm: bytes) -> Optional[str]:
+def _sections(wasm: bytes, reader: type[_Reader]) -> dict[int, _Reader]:
     sections: dict[int, _Reader] = {}
     at = len(_HEADER)
     while at < len(wasm):
         kind = wasm[at]
         size, at = _number(wasm, at + 1)
         if kind in (_IMPORTS, _TABLES, _EXPORTS):
-            sections.setdefault(kind, _Reader(wasm, at, at + size))
+            sections.setdefault(kind, reader(wasm, at, at + size))
         at += size
+    return sections
+
+
+def _wide_table(wasm: bytes) -> Optional[str]:
+    sections = _sections(wasm, _Reader)
     imported = 0
     if _IMPORTS in sections:
         imported, wide_import = _read_imports(sections[_IMPORTS])
@@ -233,3 +238,51 @@ class _Reader:
             self.number()
         elif opcode not in (26, 27, 28):  # any.convert_extern, extern.convert_any, ref.i31
             raise _Unknown
+
+
+class _IndexReader(_Reader):
+    """As the other, but what it tells of limits is whether they are of 64-bit indices."""
+
+    def limits(self) -> bool:
+        index64 = bool(self.peek() & 0b0100)
+        super().limits()
+        return index64
+
+
+def tables_of_64_bits(wasm: bytes) -> tuple[list[int], list[str]]:
+    """
+    Tells which imports of a module, by position, and which exports, by name, are tables with 64-bit
+    indices: the C API does not.
+
+    Args:
+        wasm: a binary module. Anything else, valid or not, has none.
+    """
+    imports: list[int] = []
+    exports: list[str] = []
+    try:
+        if wasm.startswith(_HEADER):
+            _find_64(wasm, imports, exports)
+    except (_Unknown, IndexError):
+        pass
+    return imports, exports
+
+
+def _find_64(wasm: bytes, imports: list[int], exports: list[str]) -> None:
+    sections = _sections(wasm, _IndexReader)
+    tables = 0
+    found = set()
+    if _IMPORTS in sections:
+        for position, (_, _, is_table, index64) in enumerate(_each_import(sections[_IMPORTS])):
+            if index64:
+                imports.append(position)
+                found.add(tables)
+            tables += is_table
+    if _TABLES in sections:
+        found |= _read_tables(sections[_TABLES], tables)
+    if not found or _EXPORTS not in sections:
+        return
+    reader = sections[_EXPORTS]
+    for _ in range(reader.number()):
+        name, kind, index = reader.name(), reader.byte(), reader.number()
+        if kind == _TABLE and index in found:
+            exports.append(name)
