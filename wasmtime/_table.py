@@ -95,9 +95,9 @@ class Table(core.Table):
 
 def _probe(engine: Any, element: ValType) -> Optional[core.Handle]:
     """
-    The native module that imports any table of such elements with 64-bit indices; None where it cannot be
-    made: no module of the engine can have such tables, the elements are of a type that has no name,
-    or the engine is closed.
+    The native module that imports any table of such elements with 64-bit indices. None where it
+    cannot be made: no module of the engine can have such tables, the elements are of a type that
+    has no name, or the engine is closed.
     """
     probes: dict[ValType, core.Handle] = engine._table_probes
     if element not in probes:

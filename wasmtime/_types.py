@@ -69,8 +69,8 @@ class TypeValue:
 
     def _fill(self, **values: object) -> None:
         """Sets the slots of a new object; nothing else gets past `__setattr__`."""
-        for name, value in values.items():
-            _set(self, name, value)
+        for name in values:  # not items(): without memory, CPython 3.11 crashes there
+            _set(self, name, values[name])
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
@@ -1283,13 +1283,14 @@ class _FuncTypes(dict[tuple[bytes, bytes], FuncType]):
         return made
 
 
-def _valtypes(described: bytes) -> Iterator[ValType]:
+def _valtypes(described: bytes) -> list[ValType]:
     """Reads three bytes for each type: kind, kind of heap type, and whether it may be null."""
-    for kind, heap, nullable in zip(*[iter(described)] * 3):
-        if kind == lib.WASMTIME_VALTYPE_KIND_REF:
-            yield ValType._make(kind, heap, bool(nullable))
-        else:
-            yield ValType._make(kind)
+    return [
+        ValType._make(kind, heap, bool(nullable))
+        if kind == lib.WASMTIME_VALTYPE_KIND_REF
+        else ValType._make(kind)
+        for kind, heap, nullable in zip(described[::3], described[1::3], described[2::3])
+    ]
 
 
 def module_imports(
