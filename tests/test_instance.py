@@ -4,12 +4,15 @@ Instances: imports by position, exports, and why instantiation fails.
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from wasmtime import (
+    Config,
     Engine,
     Func,
     FuncType,
@@ -17,9 +20,11 @@ from wasmtime import (
     GlobalType,
     Instance,
     Limits,
+    Linker,
     Memory,
     MemoryType,
     Module,
+    SharedMemory,
     Store,
     Table,
     TableType,
@@ -175,3 +180,109 @@ def test_pieces_outlive_their_instance(store: Store) -> None:
         store, Module(store.engine, '(func (export "f") (result i32) (i32.const 3))'), []
     ).exports(store)["f"]
     assert func(store) == 3  # type: ignore[operator]
+
+
+# --- many exports --------------------------------------------------------------------------------
+
+
+def many_exports(engine: Engine, count: int) -> Module:
+    exports = "".join(f'(export "f{n}" (func {n % 2}))' for n in range(count))
+    return Module(engine, f"(module (func) (func (param i32) (result i32) local.get 0) {exports})")
+
+
+def test_time_grows_with_the_number_of_exports_and_not_with_its_square(engine: Engine) -> None:
+    # The library's enumeration begins anew for each index: 30 seconds for so many.
+    count = 40_000
+    module = many_exports(engine, count)
+    store = Store(engine)
+    exports = Instance(store, module, []).exports(store)
+    begin = time.perf_counter()
+    assert exports[f"f{count - 1}"](store, 7) == 7  # type: ignore[operator]
+    assert len(exports.by_index) == len(exports) == count
+    assert list(exports.items())[7] == ("f7", exports["f7"])
+    assert len(module.exports) == count
+    assert time.perf_counter() - begin < 10
+
+
+def test_one_of_many_exports_costs_one_look(engine: Engine, store: Store) -> None:
+    exports: Any = Instance(store, many_exports(engine, 1000), []).exports(store)
+    gc.collect()
+    before = sum(type(thing) is Func for thing in gc.get_objects())
+    assert exports["f7"] is exports["f7"]
+    assert "f8" in exports
+    assert exports.get("g") is None
+    assert sum(type(thing) is Func for thing in gc.get_objects()) == before + 2
+
+
+def test_the_order_is_the_modules_whatever_was_asked_for_first(store: Store) -> None:
+    exports = Instance(store, many_exports(store.engine, 10), []).exports(store)
+    last = exports["f9"]
+    names = [f"f{n}" for n in range(10)]
+    assert list(exports) == list(exports.keys()) == names
+    assert exports.by_index[9] is last
+    assert list(exports.values()) == list(exports.by_index)
+    assert exports.by_index is exports.by_index
+    assert repr(exports).index("f0") < repr(exports).index("f9")
+
+
+@pytest.mark.parametrize("key", [0, None, b"f", "\ud800", ("f",)])
+def test_keys_that_are_no_names(exports_of: Any, key: Any) -> None:
+    for exports in (exports_of(FOUR), listed := exports_of(FOUR)):
+        assert exports is not listed or exports.by_index
+        assert key not in exports
+        with pytest.raises(KeyError):
+            exports[key]
+    with pytest.raises(TypeError, match="unhashable"):
+        listed[[]]
+
+
+@pytest.mark.parametrize("gone", ["closed", "collected"])
+def test_names_are_known_without_the_store_and_exports_are_not(engine: Engine, gone: str) -> None:
+    store = Store(engine)
+    exports = Instance(store, Module(engine, f"(module {FOUR})"), []).exports(store)
+    found = exports["f"]
+    if gone == "closed":
+        store.close()
+    else:
+        del store
+        gc.collect()
+    assert list(exports) == ["f", "g", "t", "m"]
+    assert len(exports) == 4
+    assert exports["f"] is found
+    reason = "store: already closed" if gone == "closed" else "the store of these exports is gone"
+    for use in (lambda: exports["m"], lambda: "m" in exports, lambda: exports.by_index):
+        with pytest.raises(ValueError, match=reason):
+            use()
+
+
+def test_names_outlive_the_closing_of_the_module(engine: Engine, store: Store) -> None:
+    module = Module(engine, f"(module {FOUR})")
+    pre = Linker(engine).instantiate_pre(module)
+    instances = [Instance(store, module, []), Linker(engine).instantiate(store, module)]
+    module.close()
+    instances.append(pre.instantiate(store))
+    for instance in instances:
+        assert list(instance.exports(store)) == ["f", "g", "t", "m"]
+
+
+def test_exports_are_looked_up_inside_a_call(store: Store) -> None:
+    seen: list[Any] = []
+    look = Func(store, FuncType([], []), lambda: seen.append(exports["m"].size(store)))
+    module = Module(
+        store.engine,
+        """(module (import "" "" (func $look))
+            (func (export "f") (call $look)) (memory (export "m") 3))""",
+    )
+    exports: Any = Instance(store, module, [look]).exports(store)
+    exports["f"](store)
+    assert seen == [3]
+
+
+def test_a_shared_memory_among_exports_is_one_object(engine: Engine) -> None:
+    config = Config()
+    config.shared_memory = config.wasm_threads = True
+    store = Store(Engine(config))
+    module = Module(store.engine, '(module (memory (export "m") 1 1 shared))')
+    exports = Instance(store, module, []).exports(store)
+    assert isinstance(exports["m"], SharedMemory)
+    assert exports["m"] is exports["m"] is exports.by_index[0]

@@ -5,8 +5,9 @@ Linkers: names for imports, and what happens when one is missing, taken or wrong
 from __future__ import annotations
 
 import gc
+import time
 import weakref
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -351,3 +352,56 @@ def test_one_linker_can_serve_stores_one_after_the_other(engine: Engine, linker:
         table = Table(store, TableType(ValType.FUNCREF, Limits(1)), None)
         linker.define(store, "env", "table", table)
         assert linker.instantiate(store, module).exports(store)["f"](store) == n
+
+
+def test_shadowing_many_functions_takes_no_long_time(linker: Linker) -> None:
+    linker.allow_shadowing = True
+    begin = time.perf_counter()
+    for _ in range(2):
+        for n in range(20_000):
+            linker.define_func("m", f"f{n}", NOTHING, int)
+    assert time.perf_counter() - begin < 15  # half a minute where each makes a new list
+    assert len(linker._definitions) < 3 * 20_000
+
+
+def test_a_function_that_is_shadowed_again_and_again_is_let_go(linker: Linker) -> None:
+    class Function:
+        def __call__(self) -> None:
+            pass
+
+    linker.allow_shadowing = True
+    references = []
+    for _ in range(10):
+        function = Function()
+        references.append(weakref.ref(function))
+        linker.define_func("m", "f", NOTHING, function)
+    del function
+    gc.collect()
+    assert sum(reference() is not None for reference in references) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "defined", "hint"),
+    [
+        ("wasi_snapshot_preview1", False, "call linker.define_wasi()"),
+        ("wasi_snapshot_preview1", True, "and not these of wasi_snapshot_preview1"),
+        ("wasi_unstable", False, "and not these of wasi_unstable"),
+        ("wasi_unstable", True, "compile the program for preview 1"),
+        ("wasi_nn", True, "define them with linker.define_func()"),
+        ("env", False, None),
+        ("env", True, None),
+    ],
+)
+def test_the_hint_for_missing_imports_of_wasi_is_what_helps(
+    engine: Engine, linker: Linker, module: str, defined: bool, hint: Optional[str]
+) -> None:
+    store = Store(engine)
+    if defined:
+        linker.define_wasi()
+        store.set_wasi(WasiConfig())
+    with pytest.raises(WasmtimeError, match="unknown import: 1 of") as caught:
+        linker.instantiate(store, Module(engine, f'(import "{module}" "f" (func))'))
+    assert ("define_wasi" in str(caught.value)) == (hint is not None)
+    assert hint is None or hint in str(caught.value)
+    if defined:
+        assert "call linker.define_wasi()" not in str(caught.value)

@@ -165,8 +165,9 @@ def test_what_lives_in_a_store_is_never_duplicated(item: Any) -> None:
         with pytest.raises(TypeError, match="neither copied nor pickled"):
             duplicate(item)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError, match="neither copied nor pickled"):
+        with pytest.raises(TypeError, match="neither copied nor pickled") as caught:
             pickle.dumps(item, protocol)
+        assert f"{type(item).__name__} objects belong to the store" in str(caught.value)
 
 
 def test_a_store_refuses_to_be_closed_by_what_it_runs(engine: Engine) -> None:

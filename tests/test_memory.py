@@ -5,11 +5,23 @@ Linear memories: sizes, growth, copies in and out, pointers and views.
 from __future__ import annotations
 
 import ctypes
+import gc
+import weakref
 from typing import Any
 
 import pytest
 
-from wasmtime import Engine, Limits, Memory, MemoryType, Store, WasmtimeError
+from wasmtime import (
+    Config,
+    Engine,
+    Func,
+    FuncType,
+    Limits,
+    Memory,
+    MemoryType,
+    Store,
+    WasmtimeError,
+)
 
 PAGE = 65536
 
@@ -216,3 +228,122 @@ def test_a_number_in_any_form_is_nothing_to_write(store: Store) -> None:
         with pytest.raises(TypeError, match="bytes-like"):
             memory.write(store, number)  # type: ignore[arg-type]
     assert memory.read(store, 0, 3) == b"abc"
+
+
+def test_nothing_can_be_written_at_the_very_end(store: Store, memory: Memory) -> None:
+    assert memory.write(store, b"", PAGE) == 0
+    with pytest.raises(IndexError):
+        memory.write(store, b"", PAGE + 1)
+    assert Memory(store, MemoryType(Limits(0))).write(store, b"") == 0
+
+
+# --- raw pointers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "index", [PAGE, -1, slice(0, PAGE + 1), slice(-2, 2), slice(PAGE, 1, -1), slice(0, 2**70)]
+)
+def test_a_pointer_is_not_indexed_beyond_the_memory(
+    store: Store, memory: Memory, index: Any
+) -> None:
+    pointer = memory.data_ptr(store)
+    with pytest.raises(IndexError, match="index out of range: byte"):
+        pointer[index]
+    if isinstance(index, int):
+        with pytest.raises(IndexError):
+            pointer[index] = 1
+    assert pointer[PAGE - 1] == 0
+    assert pointer[2 : PAGE : PAGE // 2] == [0, 0]
+
+
+def test_iterating_over_a_pointer_ends_with_the_memory(store: Store, memory: Memory) -> None:
+    assert sum(1 for _ in memory.data_ptr(store)) == PAGE
+
+
+def test_what_a_memory_grew_by_can_be_indexed(store: Store, memory: Memory) -> None:
+    pointer = memory.data_ptr(store)
+    memory.grow(store, 1)
+    pointer[PAGE] = 7
+    assert memory.read(store, PAGE, PAGE + 1) == b"\7"
+    with pytest.raises(IndexError):
+        pointer[2 * PAGE]
+
+
+def test_a_pointer_to_a_memory_that_has_moved_is_not_indexed() -> None:
+    config = Config()
+    config.memory_reservation = 0
+    config.memory_reservation_for_growth = 0
+    store = Store(Engine(config))
+    memory = Memory(store, MemoryType(Limits(1)))
+    pointer = memory.data_ptr(store)
+    pointer[0] = 1
+    memory.grow(store, 100)
+    if pointer != memory.data_ptr(store):
+        with pytest.raises(BufferError, match="has moved"):
+            pointer[0]
+    assert memory.data_ptr(store)[0] == 1
+
+
+@pytest.mark.parametrize("gone", ["closed", "collected"])
+def test_raw_pointers_keep_the_bytes(engine: Engine, gone: str) -> None:
+    store = Store(engine)
+    memory = Memory(store, MemoryType(Limits(1)))
+    reference = weakref.ref(store)
+    pointer = memory.data_ptr(store)
+    pointer[3] = 7
+    kept = [
+        pointer,
+        memory.get_buffer_ptr(store),
+        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_uint8)),
+        ctypes.cast(memory.get_buffer_ptr(store), ctypes.POINTER(ctypes.c_uint8)),
+        memoryview(memory.get_buffer_ptr(store)).cast("B"),
+        (ctypes.c_uint8 * 4).from_buffer(memory.get_buffer_ptr(store)),
+    ]
+    if gone == "closed":
+        store.close()
+        for use in (memory.data_ptr, memory.get_buffer_ptr, memory.size):
+            with pytest.raises(ValueError, match="closed"):
+                use(store)
+    del store, memory, pointer
+    while kept:
+        gc.collect()
+        assert reference() is not None
+        assert [each[3] for each in kept] == [7] * len(kept)
+        del kept[0]
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_closed_store_is_deleted_with_the_last_pointer(engine: Engine) -> None:
+    def kept_by_the_store() -> None:
+        pass
+
+    freed = weakref.ref(kept_by_the_store)
+    store = Store(engine)
+    Func(store, FuncType([], []), kept_by_the_store)
+    pointer = Memory(store, MemoryType(Limits(1))).data_ptr(store)
+    array = Memory(store, MemoryType(Limits(1))).get_buffer_ptr(store)
+    store.close()
+    del kept_by_the_store, pointer
+    gc.collect()
+    assert freed() is not None
+    del array
+    gc.collect()
+    assert freed() is None
+
+
+def test_a_pointer_held_by_a_host_function_does_not_leak_its_store(engine: Engine) -> None:
+    store = Store(engine)
+    pointer = Memory(store, MemoryType(Limits(1))).data_ptr(store)
+    Func(store, FuncType([], []), lambda pointer=pointer: pointer[0])
+    reference = weakref.ref(store)
+    del store, pointer
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_pointer_that_ctypes_made_is_as_any_other(store: Store, memory: Memory) -> None:
+    made = type(memory.data_ptr(store))((ctypes.c_ubyte * 3)(1, 2, 3))
+    assert made[:3] == [1, 2, 3]
+    with pytest.raises(TypeError):
+        memory.data_ptr(store)["a"]

@@ -96,6 +96,33 @@ def test_imports_and_exports_are_described_in_order(engine: Engine) -> None:
     assert module.exports == [ExportType("F", func), ExportType("M", memory)]
 
 
+def test_function_types_are_those_of_the_functions() -> None:
+    # A module's are read in one go, those of functions one by one.
+    config = Config()
+    config.wasm_gc = config.wasm_function_references = config.wasm_exceptions = True
+    store = Store(Engine(config))
+    heaps = ["extern", "noextern", "func", "nofunc", "any", "none", "eq", "i31", "array"]
+    heaps += ["struct", "exn", "noexn"]
+    types = ["i32", "i64", "f32", "f64", "v128", *(f"(ref null {heap})" for heap in heaps)]
+    types += [f"(ref {heap})" for heap in heaps] + ["(ref $t)", "(ref null $t)"]
+    text = "(module (type $t (func (param i32)))" + "".join(
+        f'(func (export "takes {ty}") (param i32 {ty}))'
+        f'(func (export "gives {ty}") (result {ty} i64) unreachable)'
+        for ty in types
+    )
+    module = Module(store.engine, text + '(func (export "") ))')
+    exports = Instance(store, module, []).exports(store)
+    assert len(module.exports) == 2 * len(types) + 1
+    for entry in module.exports:
+        assert entry.type == exports[entry.name].type(store), entry.name  # type: ignore[union-attr]
+    text = '(import "é" "" (func (param f32))) (import "" "m" (memory 1))'
+    imports = Module(store.engine, text).imports
+    assert [(entry.module, entry.name, str(entry.type)) for entry in imports] == [
+        ("é", "", "(func (param f32))"),
+        ("", "m", "(memory 1)"),
+    ]
+
+
 def test_serialized_modules_come_back(engine: Engine, tmp_path: Path) -> None:
     encoded = Module(engine, TEXT).serialize()
     assert isinstance(encoded, bytearray)

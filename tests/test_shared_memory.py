@@ -4,6 +4,7 @@ Memories that several stores and threads share (threads proposal).
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
@@ -176,3 +177,24 @@ def test_closing(sharing: Engine) -> None:
     store = Store(sharing)
     with pytest.raises(ValueError, match="already closed"):
         Instance(store, Module(sharing, '(import "" "" (memory 1 2 shared))'), [memory])
+
+
+def test_raw_pointers_keep_a_shared_memory(sharing: Engine) -> None:
+    memory = SharedMemory(sharing, MemoryType(Limits(1, 2), shared=True))
+    pointer = memory.data_ptr()
+    memory.grow(1)
+    pointer[65536] = 7
+    with pytest.raises(IndexError, match="index out of range: byte 131072"):
+        pointer[131072]
+    array = memory.as_memory(Store(sharing)).get_buffer_ptr(Store(sharing))
+    memory.close()
+    del memory
+    gc.collect()
+    assert pointer[65536] == array[65536] == 7
+
+
+def test_nothing_can_be_written_at_the_very_end_of_a_shared_memory(sharing: Engine) -> None:
+    memory = SharedMemory(sharing, MemoryType(Limits(1, 1), shared=True))
+    assert memory.write(b"", 65536) == 0
+    with pytest.raises(IndexError):
+        memory.write(b"", 65537)

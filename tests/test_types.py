@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -17,9 +18,12 @@ from wasmtime import (
     FuncType,
     GlobalType,
     ImportType,
+    Instance,
     Limits,
     MemoryType,
     Module,
+    Store,
+    Table,
     TableType,
     TagType,
     ValType,
@@ -487,9 +491,64 @@ def test_components_with_tables_that_it_can() -> None:
     assert [item.name for item in module.exports(component.engine)] == ["t"]
 
 
+TABLES_OF_64_BITS = """(module
+    (import "a" "f" (func)) (import "a" "t" (table 1 funcref)) (import "a" "T" (table i64 1 anyref))
+    (table (export "u") 2 100 funcref) (table (export "U") i64 2 100 funcref)
+    (table i64 3 funcref) (memory (export "m") i64 1)
+    (export "f" (func 0)) (export "t" (table 0)) (export "T" (table 1)))"""
+
+
+def test_tables_say_that_their_indices_have_64_bits(engine: Engine, tmp_path: Path) -> None:
+    module = Module(engine, TABLES_OF_64_BITS)
+    (tmp_path / "module").write_bytes(module.serialize())
+    for made in (
+        module,
+        Module.deserialize(engine, module.serialize()),
+        Module.deserialize_file(engine, tmp_path / "module"),
+        Module.deserialize(engine, Module.deserialize(engine, module.serialize()).serialize()),
+        pickle.loads(pickle.dumps(module)),
+    ):
+        types = {entry.name: str(entry.type) for entry in [*made.exports, *made.imports]}
+        assert types == {
+            "f": "(func)",
+            "t": "(table 1 funcref)",
+            "T": "(table i64 1 anyref)",
+            "u": "(table 2 100 funcref)",
+            "U": "(table i64 2 100 funcref)",
+            "m": "(memory i64 1)",
+        }
+    wide = TableType(ValType.FUNCREF, Limits(2, 100), is_64=True)
+    assert next(entry.type for entry in module.exports if entry.name == "U") == wide
+    assert wide.is_64
+    assert wide != TableType(ValType.FUNCREF, Limits(2, 100))
+    assert repr(wide) == "TableType(funcref, Limits(2, 100), is_64=True)"
+    assert pickle.loads(pickle.dumps(wide)) == wide
+    with pytest.raises(WasmtimeError, match="makes no tables with 64-bit indices"):
+        Table(Store(engine), wide, None)
+
+
+@pytest.mark.parametrize("index", ["", "i64 "])
+@pytest.mark.parametrize("element", ["funcref", "externref", "anyref", "(ref null i31)"])
+@pytest.mark.parametrize("limits", ["0", "2", "2 100"])
+def test_a_table_has_the_type_that_its_module_tells(index: str, element: str, limits: str) -> None:
+    store = Store(Engine(Config(wasm_gc=True, wasm_function_references=True)))
+    module = Module(store.engine, f'(module (table (export "t") {index}{limits} {element}))')
+    table: Any = Instance(store, module, []).exports(store)["t"]
+    assert table.type(store) == module.exports[0].type
+    assert table.type(store).is_64 == bool(index)
+
+
+def test_the_type_of_a_table_where_there_are_none_of_64_bits() -> None:
+    store = Store(Engine(Config(wasm_memory64=False)))
+    table = Table(store, TableType(ValType.FUNCREF, Limits(2)), None)
+    assert not table.type(store).is_64
+    store.engine.close()
+    assert str(table.type(store)) == "(table 2 funcref)"
+
+
 @given(st.binary(max_size=64))
 def test_the_look_into_modules_takes_anything(data: bytes) -> None:
-    from wasmtime._scan import check_tables
+    from wasmtime._scan import check_tables, tables_of_64_bits
     from wasmtime.component._scan import check_modules
 
     module, component = b"\0asm\1\0\0\0", b"\0asm\x0d\0\1\0"
@@ -501,6 +560,9 @@ def test_the_look_into_modules_takes_anything(data: bytes) -> None:
                 check(head + data)
             except WasmtimeError:
                 pass
+        imports, exports = tables_of_64_bits(head + data)
+        assert all(isinstance(position, int) for position in imports)
+        assert all(isinstance(name, str) for name in exports)
 
 
 def compact_imports(*items: bytes) -> bytes:

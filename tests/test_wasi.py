@@ -30,6 +30,7 @@ from wasmtime import (
     Module,
     Store,
     Trap,
+    ValType,
     WasiConfig,
     WasmtimeError,
 )
@@ -931,9 +932,41 @@ class TestExit:
             instance.exports(store)["_start"](store)
         assert caught.value.code == 7
 
-    def test_status_out_of_range(self, run: Any) -> None:
-        with pytest.raises(WasmtimeError, match="exit status"):
-            run(programs.exits(126), WasiConfig())
+    # The library's own exit refuses these, and does not say what they were.
+    @pytest.mark.parametrize("code", [126, 127, 200, 255, 256, -1, 2**31 - 1])
+    def test_no_status_is_lost(self, run: Any, code: int) -> None:
+        assert run(programs.exits(code), WasiConfig()) == code
+
+    def test_where_the_program_was(self, engine: Engine) -> None:
+        linker = Linker(engine)
+        linker.define_wasi()
+        store = Store(engine)
+        store.set_wasi(WasiConfig())
+        instance = linker.instantiate(store, Module(engine, programs.exits(200)))
+        with pytest.raises(ExitTrap, match="exit status 200") as caught:
+            instance.exports(store)["_start"](store)
+        assert caught.value.frames
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (again.code, again.frames) == (200, caught.value.frames)
+
+    def test_an_exit_of_ones_own_takes_its_place(self, engine: Engine) -> None:
+        seen: list[int] = []
+        linker = Linker(engine)
+        linker.define_wasi()
+        names = "wasi_snapshot_preview1", "proc_exit"
+        with pytest.raises(WasmtimeError, match="defined twice"):
+            linker.define_func(*names, FuncType([ValType.I32], []), seen.append)
+        linker.allow_shadowing = True
+        linker.define_func(*names, FuncType([ValType.I32], []), seen.append)
+        store = Store(engine)
+        store.set_wasi(WasiConfig())
+        module = Module(
+            engine,
+            """(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (func (export "f") (call $exit (i32.const 9)))""",
+        )
+        linker.instantiate(store, module).exports(store)["f"](store)
+        assert seen == [9]
 
 
 class TestConfiguration:

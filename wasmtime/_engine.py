@@ -94,6 +94,7 @@ class Engine(core.Engine, Managed):
             settings.memory_reservation,
         )
         self._config = settings
+        self._table_probes: dict[Any, core.Handle] = {}  # see `Table.type`
         config.close()
 
     def __reduce_ex__(self, protocol: Any) -> Any:

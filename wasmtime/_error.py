@@ -62,6 +62,8 @@ class NativeException(Exception):
         none.
         """
         if self._frames is None:
+            if self._handle is None:  # raised by a host function, perhaps
+                return list(getattr(self, "wasm_backtrace", ()))
             from ._trap import read_frames
 
             self._frames = tuple(read_frames(self._handle))

@@ -4,6 +4,7 @@ Functions, and the caller that a host function can ask for.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._error import ArgumentTypeError
@@ -18,6 +19,27 @@ __all__ = ["BoundFunc", "Caller", "Func"]
 
 #: A function together with its store, made by `Func.bind`.
 BoundFunc = core.BoundFunc
+
+
+class CallSignature:
+    """
+    What `inspect.signature` says about calling an object that C code calls.
+
+    Only instances have it: the signature of their class is that of making one.
+    """
+
+    def __get__(self, instance: object, owner: type) -> object:
+        if instance is None:
+            raise AttributeError("__signature__")
+        from inspect import signature
+
+        return signature(_call)
+
+
+def _call(store: Storelike, *params: Any) -> Any:
+    """
+    Called as every function here is.
+    """
 
 
 class Func(core.Func):
@@ -39,6 +61,10 @@ class Func(core.Func):
 
     The result is None for a function without results, the value for one, a list for several.
     Integers come back signed.
+
+    Two objects for one function are equal and have the same hash, also when their store is gone.
+    So it is with all that lives in a store. A function that a second instance imports and exports
+    again is another function to the library.
 
     Args:
         store: The store to make the function in.
@@ -70,8 +96,6 @@ class Func(core.Func):
     references on their checked forms.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(
         self,
         store: Storelike,
@@ -91,6 +115,17 @@ class Func(core.Func):
             ty._check_engine(with_engine._engine)
         native = ty._to_native()
         self._init(store, address_of(native), func, bool(access_caller))
+
+    __signature__ = CallSignature()
+
+    @property
+    def _func(self) -> Any:
+        """
+        The two fields of the native struct, ``store_id`` and ``__private``, which some programs
+        written for the published package tell functions apart by. ``==`` and `hash` do the same.
+        """
+        store_id, private = self._identity
+        return SimpleNamespace(**{"store_id": store_id, "__private": private})
 
     def _pointer(self) -> Any:
         # By this name in every class, so that cffi refuses another's where it is called as ours.

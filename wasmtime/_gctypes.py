@@ -235,7 +235,7 @@ class ConcreteType(TypeValue):
         return hash((type(self), id(self._engine)))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"cannot pickle a {type(self).__name__}: it belongs to one engine")
+        raise TypeError(f"cannot pickle {type(self).__name__}: it belongs to one engine")
 
 
 def _gc_engine(engine: object) -> tuple[Any, Any]:

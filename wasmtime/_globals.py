@@ -33,8 +33,6 @@ class Global(core.Global):
     Stands on ``wasmtime_global_new``.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(self, store: Storelike, ty: GlobalType, val: Any) -> None:
         if not isinstance(ty, GlobalType):
             raise ArgumentTypeError(f"ty must be a GlobalType, not {type(ty).__name__}")

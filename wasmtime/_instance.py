@@ -5,6 +5,7 @@ Instances.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Optional
 
 from ._exportable import AsExtern
@@ -69,10 +70,19 @@ class InstanceExports(core.Exports, Mapping[str, AsExtern]):
     The exports of an instance: a mapping from name to Func, Memory, Table, Global, SharedMemory
     or Tag. `by_index` is the tuple of them in the module's order.
 
+    An export is looked up in the instance when it is first asked for. That needs the store: it
+    raises as `Instance.get_export` does when the store is closed, gone or in use by another
+    thread. The names and their number are known without it.
+
     Made by `Instance.exports`.
     """
 
-    __slots__ = ()
+    @cached_property
+    def _extern_map(self) -> dict[str, AsExtern]:
+        """
+        The exports as a dict, which some programs written for the published package use.
+        """
+        return dict(zip(self, self.by_index))
 
     def __repr__(self) -> str:
         return f"<wasmtime exports: {', '.join(map(repr, self)) or 'none'}>"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ._compiled import engine_handle
 from ._engine import Engine
-from ._error import ArgumentTypeError, WasmtimeError
+from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
 from ._exportable import AsExtern
 from ._func import Func
 from ._instance import Instance
@@ -19,7 +19,7 @@ from ._managed import Managed
 from ._module import WASI_MODULES, Module
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Store, Storelike, door
-from ._types import FuncType, ImportType
+from ._types import FuncType, ImportType, ValType
 from ._wasi_fork import note_linker
 
 if TYPE_CHECKING:
@@ -223,40 +223,49 @@ class Linker(LinkerBase):
         ty._check_engine(self._engine)
         native = ty._to_native()
         host = core.HostFunc(func, address_of(native), bool(access_caller))
+        with self._changing() as linker:
+            self._define_host(linker, module_name, field, native, host)
+
+    def _define_host(
+        self, linker: Any, module_name: bytes, field: bytes, native: Any, host: Any
+    ) -> None:
+        """
+        Define a host function of a native type, while nothing else uses the linker.
+        """
         define, callback_type = (
             (lib.wasmtime_linker_define_func_unchecked, "wasmtime_func_unchecked_callback_t")
             if host.raw
             else (lib.wasmtime_linker_define_func, "wasmtime_func_callback_t")
         )
         key = (module_name, field)
-        with self._changing() as linker:
-            definitions = self._definitions
-            # Before the native linker can reach it; a definition that fails leaves it unused.
-            definitions.append(host)
-            try:
-                check(
-                    define(
-                        linker,
-                        module_name,
-                        len(module_name),
-                        field,
-                        len(field),
-                        native,
-                        ffi.cast(callback_type, host.callback),
-                        ffi.cast("void *", host.env),
-                        ffi.NULL,
-                    )
+        definitions = self._definitions
+        # Before the native linker can reach it; a definition that fails leaves it unused.
+        definitions.append(host)
+        try:
+            check(
+                define(
+                    linker,
+                    module_name,
+                    len(module_name),
+                    field,
+                    len(field),
+                    native,
+                    ffi.cast(callback_type, host.callback),
+                    ffi.cast("void *", host.env),
+                    ffi.NULL,
                 )
-            except BaseException:
-                definitions.remove(host)
-                raise
-            shadowed = self._host_functions.get(key)
-            if shadowed is not None:
-                # The native linker has dropped it. Stores that may call it keep the list as it
-                # was; this linker goes on with one without it.
-                self._definitions = [entry for entry in definitions if entry is not shadowed]
-            self._host_functions[key] = host
-            self._ties.pop(key, None)
+            )
+        except BaseException:
+            definitions.remove(host)
+            raise
+        shadowed = self._host_functions.get(key)
+        self._host_functions[key] = host
+        if shadowed is not None and len(definitions) >= 2 * len(self._host_functions):
+            # The native linker has dropped what was replaced. Stores that may call it keep the
+            # list as it was; this linker goes on with one without. (Not each time: making many
+            # such lists takes long.)
+            self._definitions = list(self._host_functions.values())
+        self._ties.pop(key, None)
 
     def func(
         self, module: str, name: Optional[str] = None
@@ -382,15 +391,26 @@ class Linker(LinkerBase):
                 raise ArgumentTypeError(f"store must be a Store, not {type(store).__name__}")
             self._check_engine(home)
             if not isinstance(config, WasiConfig):
-                raise ArgumentTypeError(
-                    f"config must be a WasiConfig, not {type(config).__name__}"
-                )
+                raise ArgumentTypeError(f"config must be a WasiConfig, not {type(config).__name__}")
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
             self._wasi_defined = True
+            self._define_exit(linker)
         note_linker(self)
         if home is not None and config is not None:
             home.set_wasi(config)
+
+    def _define_exit(self, linker: Any) -> None:
+        """
+        Put an exit of ours in the place of the library's, which loses a status above 125.
+        """
+        native = FuncType([ValType.I32], [])._to_native()
+        host = core.HostFunc(_exit, address_of(native), False)
+        lib.wasmtime_linker_allow_shadowing(linker, True)
+        try:
+            self._define_host(linker, WASI_MODULES[0], b"proc_exit", native, host)
+        finally:
+            lib.wasmtime_linker_allow_shadowing(linker, self._shadowing)
 
     def define_module(self, store: Storelike, name: str, module: Module) -> None:
         """
@@ -635,6 +655,10 @@ class Linker(LinkerBase):
         home._keep(self._definitions)
 
 
+def _exit(status: int) -> None:
+    raise ExitTrap(status)
+
+
 def _import_names(module: Module) -> list[tuple[bytes, bytes]]:
     return [(entry.module.encode(), (entry.name or "").encode()) for entry in module.imports]
 
@@ -656,15 +680,34 @@ def explain_link_error(
     if not missing:
         return error
     lines = [f"    {entry.module!r} {entry.name!r}: {entry.type}" for entry in missing]
-    hint = ""
-    if any(entry.module.startswith("wasi_") for entry in missing):
-        hint = (
-            "\nThe names that begin with 'wasi_' are WASI's: call linker.define_wasi() and "
-            "store.set_wasi(WasiConfig())."
-        )
+    hint = _wasi_hint({entry.module for entry in missing}, linker._wasi_defined)
     explained = type(error)(
         f"unknown import: {len(missing)} of the module's {len(module.imports)} imports "
         f"{'has' if len(missing) == 1 else 'have'} not been defined:\n" + "\n".join(lines) + hint
     )
     explained.__cause__ = error
     return explained
+
+
+def _wasi_hint(modules: set[str], defined: bool) -> str:
+    """
+    What to do about missing imports from WASI.
+
+    Args:
+        modules: The modules that something is missing of.
+        defined: Whether `Linker.define_wasi` has been called.
+    """
+    known = {name.decode() for name in WASI_MODULES}
+    if not defined and modules & known:
+        return (
+            "\nThe names that begin with 'wasi_' are WASI's: call linker.define_wasi() and "
+            "store.set_wasi(WasiConfig())."
+        )
+    others = sorted(name for name in modules if name.startswith("wasi_"))
+    if not others:
+        return ""
+    return (
+        f"\nlinker.define_wasi() defines WASI preview 1, {' and '.join(sorted(known))}, and not "
+        f"these of {' and '.join(others)}: compile the program for preview 1 (wasm32-wasip1), or "
+        "define them with linker.define_func()."
+    )

@@ -57,7 +57,7 @@ class Managed(core.Owner):
 
     def __copy__(self) -> Any:
         raise TypeError(
-            f"a {type(self).__name__} owns a native object and cannot be copied: "
+            f"{type(self).__name__} objects own a native one and cannot be copied: "
             "use the same object, or make another"
         )
 
@@ -65,4 +65,4 @@ class Managed(core.Owner):
         return self.__copy__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TypeError(f"a {type(self).__name__} owns a native object and cannot be pickled")
+        raise TypeError(f"{type(self).__name__} objects own a native one and cannot be pickled")

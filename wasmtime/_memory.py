@@ -42,8 +42,6 @@ class Memory(core.Memory):
     Stands on ``wasmtime_memory_new``.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
         if not isinstance(ty, MemoryType):
             raise ArgumentTypeError(f"ty must be a MemoryType, not {type(ty).__name__}")
@@ -75,7 +73,10 @@ class Memory(core.Memory):
         The address of the first byte, now: a ctypes pointer to unsigned bytes that is also an
         integer where one is asked for.
 
-        Growing the memory may move it; nothing checks accesses through this pointer.
+        An index outside of the memory raises IndexError. The bytes stay for as long as the pointer
+        does, also when the store is closed. A memory that moves when it grows takes them along: an
+        index raises BufferError then, and what was cast before leads nowhere, unchecked.
+        `Config.memory_may_move` tells which memories do.
 
         Raises:
             WasmtimeError: The memory lives in another store, or the store is in use.
@@ -83,7 +84,7 @@ class Memory(core.Memory):
         """
         from ._pointer import data_pointer
 
-        return data_pointer(self._bounds(store)[0])
+        return data_pointer(self._pin(store))
 
     def view(
         self,
@@ -158,7 +159,8 @@ class Memory(core.Memory):
         """
         A ctypes array over the bytes, without a copy.
 
-        Growing the memory or closing the store makes it stale; nothing checks that.
+        The bytes stay for as long as the array does, also when the store is closed. A memory that
+        moves when it grows makes it stale; nothing checks that.
 
         Args:
             store: The store that the memory lives in.
@@ -172,14 +174,15 @@ class Memory(core.Memory):
         """
         from ._pointer import buffer_at
 
-        address, length = self._bounds(store)
+        memory = self._pin(store)
+        length = memory.size
         if size is None:
             size = length - offset
         if offset < 0 or size < 0 or offset + size > length:
             raise IndexError(
                 f"index out of range: {size} bytes at {offset} in a memory of {length} bytes"
             )
-        return buffer_at(address + offset, size)
+        return buffer_at(memory, offset, size)
 
     def page_size(self, store: Storelike) -> int:
         """

@@ -4,9 +4,12 @@ Modules: compiled WebAssembly.
 
 from __future__ import annotations
 
+import io
+import os
 from functools import cached_property
+from typing import BinaryIO
 
-from ._compiled import Compiled, LibraryFunctions, Source, engine_handle
+from ._compiled import Binary, Compiled, LibraryFunctions, Source, StrPath, engine_handle
 from ._engine import Engine
 from ._native import core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
@@ -16,6 +19,9 @@ __all__ = ["Module"]
 
 #: The names that `Linker.define_wasi` defines functions in.
 WASI_MODULES = (b"wasi_snapshot_preview1",)
+
+#: Ends what an artifact says of tables with 64-bit indices, as JSON, which `Module` cannot ask for.
+_TABLES64 = b"\0tables64"
 
 
 class Module(Compiled):
@@ -51,13 +57,42 @@ class Module(Compiled):
         lib.wasmtime_module_deserialize_file,
     )
 
+    #: Positions of the imports and names of the exports that are tables with 64-bit indices.
+    _tables64: tuple[list[int], list[str]] = ([], [])
+
     def __init__(self, engine: Engine, wasm: Source, validate: bool = True) -> None:
-        from ._scan import check_tables
+        from ._scan import check_tables, tables_of_64_bits
 
         engine_handle(engine)
         binary = to_wasm(wasm)
         check_tables(binary)
+        self._tables64 = tables_of_64_bits(binary)
         self._compile(engine, binary)
+
+    def serialize(self) -> bytearray:
+        artifact = super().serialize()
+        if not any(self._tables64):
+            return artifact
+        from json import dumps
+
+        from ._artifact import seal
+
+        # Behind what the library reads, and under a seal again.
+        told = dumps(self._tables64).encode()
+        return bytearray(seal(bytes(artifact) + told + len(told).to_bytes(4, "big") + _TABLES64))
+
+    @classmethod
+    def deserialize(cls, engine: Engine, encoded: Binary) -> Module:
+        module = super().deserialize(engine, encoded)
+        module._tables64 = _read_tables64(io.BytesIO(encoded))
+        return module
+
+    @classmethod
+    def deserialize_file(cls, engine: Engine, path: StrPath) -> Module:
+        module = super().deserialize_file(engine, path)
+        with open(path, "rb") as file:
+            module._tables64 = _read_tables64(file)
+        return module
 
     @staticmethod
     def validate(engine: Engine, wasm: Source) -> None:
@@ -87,7 +122,7 @@ class Module(Compiled):
             ValueError: The module is closed.
         """
         handle = self._use()
-        return module_imports(handle.pointer, self._engine)
+        return module_imports(handle.pointer, self._engine, self._tables64[0])
 
     @cached_property
     def _imports_wasi(self) -> bool:
@@ -105,7 +140,7 @@ class Module(Compiled):
             ValueError: The module is closed.
         """
         handle = self._use()
-        return module_exports(handle.pointer, self._engine)
+        return module_exports(handle.pointer, self._engine, self._tables64[1])
 
     def image_range(self) -> range:
         """
@@ -120,3 +155,23 @@ class Module(Compiled):
         start, end = ffi.new("void **"), ffi.new("void **")
         lib.wasmtime_module_image_range(handle.pointer, start, end)
         return range(int(ffi.cast("uintptr_t", start[0])), int(ffi.cast("uintptr_t", end[0])))
+
+
+def _read_tables64(artifact: BinaryIO) -> tuple[list[int], list[str]]:
+    """
+    What an artifact says of tables with 64-bit indices.
+    """
+    from ._artifact import _SEAL_SIZE
+
+    foot = 4 + len(_TABLES64) + _SEAL_SIZE
+    if artifact.seek(0, os.SEEK_END) < foot:
+        return [], []
+    artifact.seek(-foot, os.SEEK_END)
+    size = int.from_bytes(artifact.read(4), "big")
+    if artifact.read(len(_TABLES64)) != _TABLES64:
+        return [], []
+    from json import loads
+
+    artifact.seek(-foot - size, os.SEEK_END)
+    imports, exports = loads(artifact.read(size))
+    return imports, exports

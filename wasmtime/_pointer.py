@@ -1,27 +1,53 @@
 """
 Raw pointers into memories, for code that works with ctypes.
+
+Both kinds keep a `core.MemoryPin`, and with it the bytes. What ctypes makes of them (casts,
+``contents``, buffers) keeps them.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
-__all__ = ["DataPointer", "data_pointer"]
+if TYPE_CHECKING:
+    from ._native import core
+
+__all__ = ["DataPointer", "buffer_at", "data_pointer"]
 
 
-class DataPointer(ctypes.POINTER(ctypes.c_ubyte)):  # type: ignore[misc]
+_BytePointer: Any = ctypes.POINTER(ctypes.c_ubyte)
+_get = _BytePointer.__getitem__
+_set = _BytePointer.__setitem__
+
+
+class DataPointer(_BytePointer):  # type: ignore[misc]
     """
     The address of a memory's first byte.
 
     It is a ctypes pointer, so that it can be indexed, assigned to, dereferenced and cast; and an
-    integer where one is asked for (``int(pointer)``, ``hex(pointer)``, ``range``). Nothing checks
-    what is done through it: an index beyond the memory's ``data_len`` reads or writes memory of
-    the process, and growing or closing makes it stale. `Memory.read` and `Memory.write` are
-    checked.
+    integer where one is asked for (``int(pointer)``, ``hex(pointer)``, ``range``).
+
+    Indices and slices are checked: one outside of the memory raises IndexError, and one into a
+    memory that has moved since raises BufferError. What is reached in other ways (a cast, the
+    address) is not checked. The bytes stay for as long as this object does, or what ctypes made of
+    it, also when the store is closed.
     """
 
     _type_ = ctypes.c_ubyte
+
+    #: What keeps the bytes; None for a pointer that was not made by a memory.
+    _memory: Optional[core.MemoryPin] = None
+
+    def __getitem__(self, index: Any) -> Any:
+        if self._memory is not None:
+            self._memory.check(index)
+        return _get(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self._memory is not None:
+            self._memory.check(index)
+        _set(self, index, value)
 
     def __int__(self) -> int:
         return ctypes.cast(self, ctypes.c_void_p).value or 0
@@ -40,15 +66,19 @@ class DataPointer(ctypes.POINTER(ctypes.c_ubyte)):  # type: ignore[misc]
         return f"<wasmtime.DataPointer {int(self):#x}>"
 
 
-def data_pointer(address: int) -> Any:
+def data_pointer(memory: core.MemoryPin) -> Any:
     """
-    The pointer for an address.
+    The pointer to a memory's first byte.
     """
-    return ctypes.cast(address, DataPointer)
+    pointer = ctypes.cast(memory.address, DataPointer)
+    pointer._memory = memory
+    return pointer
 
 
-def buffer_at(address: int, size: int) -> Any:
+def buffer_at(memory: core.MemoryPin, offset: int, size: int) -> Any:
     """
-    A ctypes array over `size` bytes at an address.
+    A ctypes array over `size` bytes of a memory.
     """
-    return (ctypes.c_ubyte * size).from_address(address)
+    array: Any = (ctypes.c_ubyte * size).from_address(memory.address + offset)
+    array._memory = memory
+    return array

@@ -44,8 +44,8 @@ class AnyRef(core.Reference):
 
     def __init__(self, *arguments: Any) -> None:
         raise TypeError(
-            f"cannot make a {type(self).__name__}: use StructRef, ArrayRef or AnyRef.from_i31(), "
-            "or get one from WebAssembly"
+            f"cannot make {type(self).__name__} objects: use StructRef, ArrayRef or "
+            "AnyRef.from_i31(), or get one from WebAssembly"
         )
 
     @staticmethod

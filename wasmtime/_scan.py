@@ -6,23 +6,28 @@ One thing has to be known beforehand: whether a table that the module imports or
 the C API describes tables with 32-bit numbers (`wasm_tabletype_limits`) and ends the process when
 asked for the type of such a table. There is no other function to ask, so they are refused.
 
+Another thing the C API does not tell at all: which tables have 64-bit indices.
+
 Everything that is not understood here is left to the library's validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Optional
 
 from ._error import WasmtimeError
 
 __all__ = [
     "CONCRETE",
+    "ODD",
     "WIDE",
     "Reader",
     "UnknownForm",
     "check_tables",
     "each_section",
     "odd_items",
+    "tables_of_64_bits",
     "wide_table",
 ]
 
@@ -32,9 +37,12 @@ _FUNC, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 _NAMES = {_TABLE: "table", _GLOBAL: "global"}
 
 
-#: What is odd about an item that a module imports or exports: it is a table with limits of more
-#: than 32 bits; it is a table or global of a type that the module defines.
-WIDE, CONCRETE = 1, 2
+#: What is special about an item that a module imports or exports: it is a table with limits of more
+#: than 32 bits; it is a table or global of a type that the module defines; it is a table with
+#: 64-bit indices.
+WIDE, CONCRETE, INDEX64 = 1, 2, 4
+#: Of these, what the library may be unable to describe.
+ODD = WIDE | CONCRETE
 
 
 def check_tables(wasm: bytes) -> None:
@@ -76,9 +84,36 @@ def odd_items(wasm: bytes, kinds: Sequence[int] = (_TABLE, _GLOBAL)) -> Iterator
     """
     for kind in kinds:
         try:
-            yield from _odd_items(wasm, kind)
+            for position, name, module, marks in _marked_items(wasm, kind):
+                if marks & ODD and position is None:
+                    yield f"the exported {_NAMES[kind]} {name!r}", marks & ODD
+                elif marks & ODD:
+                    yield f"the imported {_NAMES[kind]} {module!r} {name!r}", marks & ODD
         except (UnknownForm, IndexError):
             continue
+
+
+def tables_of_64_bits(wasm: bytes) -> tuple[list[int], list[str]]:
+    """
+    Tells which imports of a module, by position, and which exports, by name, are tables with 64-bit
+    indices: the C API does not.
+
+    Args:
+        wasm: a binary module. Anything else, valid or not, has none.
+    """
+    imports: list[int] = []
+    exports: list[str] = []
+    if not wasm.startswith(_HEADER):
+        return imports, exports
+    try:
+        for position, name, _, marks in _marked_items(wasm, _TABLE):
+            if marks & INDEX64 and position is None:
+                exports.append(name)
+            elif marks & INDEX64:
+                imports.append(position)
+    except (UnknownForm, IndexError):
+        pass
+    return imports, exports
 
 
 def each_section(wasm: bytes, at: int, end: int) -> Iterator[tuple[int, Reader]]:
@@ -90,17 +125,23 @@ def each_section(wasm: bytes, at: int, end: int) -> Iterator[tuple[int, Reader]]
         at += size
 
 
-def _odd_items(wasm: bytes, kind: int) -> Iterator[tuple[str, int]]:
+def _marked_items(wasm: bytes, kind: int) -> Iterator[tuple[Optional[int], str, str, int]]:
+    """
+    Yields the imports and exports of a kind that have something special: the position among all
+    imports (None: an export), the name, the module that it is imported from, and what it is.
+    """
     sections: dict[int, Reader] = {}
     for section, reader in each_section(wasm, len(_HEADER), len(wasm)):
         sections.setdefault(section, reader)
-    items: list[int] = []  # how odd each of them is
+    items: list[int] = []  # the marks of each
     if _IMPORTS in sections:
-        for module, name, imported, oddity in _each_import(sections[_IMPORTS]):
+        for position, (module, name, imported, marks) in enumerate(
+            _each_import(sections[_IMPORTS])
+        ):
             if imported == kind:
-                items.append(oddity)
-                if oddity:
-                    yield f"the imported {_NAMES[kind]} {module!r} {name!r}", oddity
+                items.append(marks)
+                if marks:
+                    yield position, name, module, marks
     if kind == _TABLE and _TABLES in sections:
         items.extend(_each_table(sections[_TABLES]))
     if kind == _GLOBAL and _GLOBALS in sections:
@@ -111,11 +152,11 @@ def _odd_items(wasm: bytes, kind: int) -> Iterator[tuple[str, int]]:
     for _ in range(reader.number()):
         name, exported, index = reader.name(), reader.byte(), reader.number()
         if exported == kind and items[index]:
-            yield f"the exported {_NAMES[kind]} {name!r}", items[index]
+            yield None, name, "", items[index]
 
 
 def _each_import(reader: Reader) -> Iterator[tuple[str, str, int, int]]:
-    """Yields the names of each import, its kind, and how odd it is."""
+    """Yields the names of each import, its kind, and its marks."""
     for _ in range(reader.number()):
         module, name = reader.name(), reader.name()
         kind = reader.byte()
@@ -126,15 +167,15 @@ def _each_import(reader: Reader) -> Iterator[tuple[str, str, int, int]]:
                 yield module, name, kind, reader.extern(kind)
         elif name == "" and kind == 0x7E:  # compact imports: several of one module and type
             kind = reader.byte()
-            oddity = reader.extern(kind)
+            marks = reader.extern(kind)
             for _ in range(reader.number()):
-                yield module, reader.name(), kind, oddity
+                yield module, reader.name(), kind, marks
         else:
             yield module, name, kind, reader.extern(kind)
 
 
 def _each_table(reader: Reader) -> Iterator[int]:
-    """Yields how odd each defined table is."""
+    """Yields the marks of each defined table."""
     for _ in range(reader.number()):
         initialised = reader.peek() == 0x40
         if initialised:
@@ -146,7 +187,7 @@ def _each_table(reader: Reader) -> Iterator[int]:
 
 
 def _each_global(reader: Reader) -> Iterator[int]:
-    """Yields how odd each defined global is."""
+    """Yields the marks of each defined global."""
     for _ in range(reader.number()):
         yield reader.extern(_GLOBAL)
         reader.skip_expression()
@@ -204,8 +245,8 @@ class Reader:
         self.number()  # not, as far as they take one byte
         return CONCRETE if named else 0
 
-    def limits(self) -> bool:
-        """Reads limits; returns whether they need more than 32 bits."""
+    def limits(self) -> int:
+        """Reads limits; returns WIDE and INDEX64 as far as they apply."""
         flags = self.byte()
         if flags & ~0b1111:
             raise UnknownForm
@@ -214,15 +255,14 @@ class Reader:
             wide |= self.number() >= 1 << 32
         if flags & 0b1000:
             self.number()  # custom page size
-        return wide
+        return (WIDE if wide else 0) | (INDEX64 if flags & 0b0100 else 0)
 
     def table(self) -> int:
-        """Reads the type of a table; returns how odd it is."""
-        oddity = self.value_type()
-        return oddity | WIDE if self.limits() else oddity
+        """Reads the type of a table; returns its marks."""
+        return self.value_type() | self.limits()
 
     def extern(self, kind: int) -> int:
-        """Reads the type of an import; returns how odd it is."""
+        """Reads the type of an import; returns its marks."""
         if kind == _TABLE:
             return self.table()
         if kind == _FUNC:
@@ -230,9 +270,9 @@ class Reader:
         elif kind == _MEMORY:
             self.limits()
         elif kind == _GLOBAL:
-            oddity = self.value_type()
+            marks = self.value_type()
             self.byte()
-            return oddity
+            return marks
         elif kind == _TAG:
             self.byte()
             self.number()

@@ -13,7 +13,7 @@ from ._error import ArgumentTypeError, WasmtimeError
 from ._func import _engine_of
 from ._managed import Managed
 from ._memory import Memory
-from ._native import address_of, check, core, ffi, lib
+from ._native import check, core, ffi, lib
 from ._store import Storelike, _unsigned, door
 from ._types import MemoryType
 from ._view import cast_view, numpy_array
@@ -102,15 +102,14 @@ class SharedMemory(Managed):
     def data_ptr(self) -> Any:
         """
         The address of the first byte, as `Memory.data_ptr`. It stays the same for as long as the
-        memory lives.
+        memory lives, which is no shorter than the pointer does.
 
         Raises:
             ValueError: The memory is closed.
         """
         from ._pointer import data_pointer
 
-        handle = self._use()
-        return data_pointer(address_of(lib.wasmtime_sharedmemory_data(handle.pointer)))
+        return data_pointer(core.shared_memory_pin(self._use()))
 
     def data_len(self) -> int:
         """
@@ -188,7 +187,7 @@ class SharedMemory(Managed):
         data = memoryview(bytes(value))
         with self.view() as view:
             first = slice(start, None).indices(len(view))[0]
-            if first >= len(view) or len(data) > len(view) - first:
+            if (start or 0) > len(view) or len(data) > len(view) - first:
                 raise IndexError(
                     f"index out of range: {len(data)} bytes at {start} do not fit in a memory of "
                     f"{len(view)} bytes"
@@ -228,6 +227,12 @@ class _MemoryOfStore(Memory):
     def __init__(self, shared: SharedMemory) -> None:
         self._shared = shared
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _MemoryOfStore) and self._shared is other._shared
+
+    def __hash__(self) -> int:
+        return hash(self._shared)
+
     def _checked(self, store: Storelike) -> SharedMemory:
         with door(store):
             if _engine_of(store) is not self._shared._engine:
@@ -262,9 +267,8 @@ class _MemoryOfStore(Memory):
     def page_size_log2(self, store: Storelike) -> int:
         return self._checked(store).type().page_size_log2
 
-    def _bounds(self, store: Storelike) -> tuple[int, int]:
-        shared = self._checked(store)
-        return int(shared.data_ptr()), shared.data_len()
+    def _pin(self, store: Storelike) -> core.MemoryPin:
+        return core.shared_memory_pin(self._checked(store)._use())
 
     def _view(
         self, store: Storelike, start: int, stop: Optional[int], readonly: bool

@@ -4,13 +4,14 @@ Tables.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
-from ._error import ArgumentTypeError
+from ._error import ArgumentTypeError, WasmtimeError
 from ._func import _engine_of
+from ._module import Module
 from ._native import address_of, check, core, ffi, lib
 from ._store import Storelike, door
-from ._types import TableType
+from ._types import TableType, ValType
 
 __all__ = ["Table"]
 
@@ -33,8 +34,6 @@ class Table(core.Table):
 
     Stands on ``wasmtime_table_new``.
     """
-
-    __slots__ = ("__weakref__",)
 
     def __init__(self, store: Storelike, ty: TableType, init: Any) -> None:
         if not isinstance(ty, TableType):
@@ -68,4 +67,43 @@ class Table(core.Table):
                 lib.wasmtime_table_type(context, self._pointer()),
                 lib.wasm_tabletype_delete,
             )
-        return TableType._from_native(native, _engine_of(store))
+        ty = TableType._from_native(native, _engine_of(store))
+        return ty._with_64(self._has_64_bit_indices(store, ty.element))
+
+    def _has_64_bit_indices(self, store: Storelike, element: ValType) -> bool:
+        """
+        Ask whether a module that imports such a table would get this one: the C API does not tell.
+        """
+        engine = _engine_of(store)
+        module = _probe(engine, element)
+        if module is None:
+            return False
+        linker = ffi.gc(lib.wasmtime_linker_new(engine._use().pointer), lib.wasmtime_linker_delete)
+        item = ffi.new("wasmtime_extern_t *")
+        item.kind = lib.WASMTIME_EXTERN_TABLE
+        item.of.table = self._pointer()[0]
+        with door(store, self) as context:
+            check(lib.wasmtime_linker_define(linker, context, b"", 0, b"", 0, item))
+        linked = ffi.new("wasmtime_instance_pre_t **")
+        error = lib.wasmtime_linker_instantiate_pre(linker, module.pointer, linked)
+        if error != ffi.NULL:
+            lib.wasmtime_error_delete(error)
+            return False
+        lib.wasmtime_instance_pre_delete(linked[0])
+        return True
+
+
+def _probe(engine: Any, element: ValType) -> Optional[core.Handle]:
+    """
+    The native module that imports any table of such elements with 64-bit indices. None where it
+    cannot be made: no module of the engine can have such tables, the elements are of a type that
+    has no name, or the engine is closed.
+    """
+    probes: dict[ValType, core.Handle] = engine._table_probes
+    if element not in probes:
+        try:
+            module = Module(engine, f'(module (import "" "" (table i64 0 {element})))')
+        except (WasmtimeError, ValueError):
+            return None
+        probes[element] = module._use()
+    return probes[element]

@@ -31,8 +31,6 @@ class Tag(core.Tag):
     Stands on ``wasmtime_tag_new``.
     """
 
-    __slots__ = ("__weakref__",)
-
     def __init__(self, store: Storelike, ty: TagType) -> None:
         if not isinstance(ty, TagType):
             raise ArgumentTypeError(f"ty must be a TagType, not {type(ty).__name__}")

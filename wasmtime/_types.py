@@ -16,11 +16,11 @@ reference other than `funcref` and `externref`.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Optional, SupportsIndex, TypeVar, Union
 
 from ._error import WasmtimeError
-from ._native import check, encode_name, ffi, lib
+from ._native import address_of, check, core, encode_name, ffi, lib
 
 if TYPE_CHECKING:
     from ._gctypes import ArrayType, ExnType, StructType
@@ -53,6 +53,10 @@ else:
     HeapType = Union[str, object]
 
 
+#: How a slot of a type is set, past `TypeValue.__setattr__`.
+_set = object.__setattr__
+
+
 class TypeValue:
     """
     What all types share: they are immutable, and closing them does nothing.
@@ -65,8 +69,8 @@ class TypeValue:
 
     def _fill(self, **values: object) -> None:
         """Sets the slots of a new object; nothing else gets past `__setattr__`."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        for name in values:  # not items(): without memory, CPython 3.11 crashes there
+            _set(self, name, values[name])
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
@@ -761,6 +765,8 @@ class TableType(TypeValue):
     Args:
         valtype: the type of the elements, a reference type.
         limits: the number of elements.
+        is_64: whether indices have 64 bits (memory64 proposal). Modules define such tables; `Table`
+            cannot make them.
 
     Raises:
         TypeError: `valtype` is not a `ValType`, or `limits` is not `Limits`.
@@ -768,12 +774,13 @@ class TableType(TypeValue):
         OverflowError: a limit does not fit into 32 bits.
     """
 
-    __slots__ = ("_element", "_limits")
+    __slots__ = ("_element", "_is_64", "_limits")
 
     _element: ValType
     _limits: Limits
+    _is_64: bool
 
-    def __init__(self, valtype: ValType, limits: Limits) -> None:
+    def __init__(self, valtype: ValType, limits: Limits, is_64: bool = False) -> None:
         limits = _limits(limits)
         if not _val_type(valtype).is_ref:
             raise WasmtimeError(
@@ -788,7 +795,7 @@ class TableType(TypeValue):
                     f"the maximum size of a table ({limits.max}) cannot be smaller than "
                     f"its minimum size ({limits.min})"
                 )
-        self._fill(_element=valtype, _limits=limits)
+        self._fill(_element=valtype, _limits=limits, _is_64=bool(is_64))
 
     @property
     def element(self) -> ValType:
@@ -800,11 +807,30 @@ class TableType(TypeValue):
         """The number of elements."""
         return self._limits
 
+    @property
+    def is_64(self) -> bool:
+        """
+        Whether indices have 64 bits.
+
+        It is known of tables, and of what a `Module` imports and exports unless that is an artifact
+        of another maker; elsewhere it is False.
+        """
+        return self._is_64
+
+    def _with_64(self, is_64: bool) -> TableType:
+        """Returns the same type with the one thing that the C API does not tell."""
+        return TableType(self._element, self._limits, True) if is_64 else self
+
     def _check_engine(self, engine: object) -> None:
         self._element._check_engine(engine)
 
     def _to_native(self) -> Any:
         """Returns a `wasm_tabletype_t *` that is freed with the cdata object."""
+        if self._is_64:
+            raise WasmtimeError(
+                "the C API of the library makes no tables with 64-bit indices: let a module define "
+                "and export the table"
+            )
         limits = ffi.new("wasm_limits_t *")
         limits.min = self._limits.min
         limits.max = _NO_MAXIMUM if self._limits.max is None else self._limits.max
@@ -823,25 +849,29 @@ class TableType(TypeValue):
         maximum = None if limits.max == _NO_MAXIMUM else limits.max
         element = ValType._from_native(lib.wasm_tabletype_element(pointer), engine)
         self = cls.__new__(cls)
-        self._fill(_element=element, _limits=Limits(limits.min, maximum))
+        self._fill(_element=element, _limits=Limits(limits.min, maximum), _is_64=False)
         return self
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TableType):
             return NotImplemented
-        return self._element == other._element and self._limits == other._limits
+        return self._key() == other._key()
+
+    def _key(self) -> tuple[object, ...]:
+        return (self._element, self._limits, self._is_64)
 
     def __hash__(self) -> int:
-        return hash((self._element, self._limits))
+        return hash(self._key())
 
     def __str__(self) -> str:
-        return f"(table {self._limits} {self._element})"
+        return f"(table {'i64 ' if self._is_64 else ''}{self._limits} {self._element})"
 
     def __repr__(self) -> str:
-        return f"TableType({self._element!r}, {self._limits!r})"
+        index = ", is_64=True" if self._is_64 else ""
+        return f"TableType({self._element!r}, {self._limits!r}{index})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self._element, self._limits))
+        return (type(self), self._key())
 
 
 class MemoryType(TypeValue):
@@ -1087,6 +1117,15 @@ class ImportType(TypeValue):
             encode_name(name, "name")
         self._fill(_module=module, _name=name, _type=_extern_type(type))
 
+    @classmethod
+    def _make(cls, module: str, name: Optional[str], type: AsExternType) -> ImportType:
+        """Makes one of parts that come from the library and need no checks."""
+        self = cls.__new__(cls)
+        _set(self, "_module", module)
+        _set(self, "_name", name)
+        _set(self, "_type", type)
+        return self
+
     @property
     def module(self) -> str:
         """The first of the two names of the import."""
@@ -1138,6 +1177,14 @@ class ExportType(TypeValue):
     def __init__(self, name: str, type: AsExternType) -> None:
         encode_name(name, "name")
         self._fill(_name=name, _type=_extern_type(type))
+
+    @classmethod
+    def _make(cls, name: str, type: AsExternType) -> ExportType:
+        """Makes one of parts that come from the library and need no checks."""
+        self = cls.__new__(cls)
+        _set(self, "_name", name)
+        _set(self, "_type", type)
+        return self
 
     @property
     def name(self) -> str:
@@ -1224,33 +1271,83 @@ def export_type_from_native(pointer: Any, engine: Optional[object] = None) -> Ex
     )
 
 
-def module_imports(module: Any, engine: Optional[object] = None) -> list[ImportType]:
+class _FuncTypes(dict[tuple[bytes, bytes], FuncType]):
+    """
+    Function types by the bytes in which the core describes them, each made once: the many
+    functions of a module have few types.
+    """
+
+    def __missing__(self, described: tuple[bytes, bytes]) -> FuncType:
+        params, results = described
+        made = self[described] = FuncType(_valtypes(params), _valtypes(results))
+        return made
+
+
+def _valtypes(described: bytes) -> list[ValType]:
+    """Reads three bytes for each type: kind, kind of heap type, and whether it may be null."""
+    return [
+        ValType._make(kind, heap, bool(nullable))
+        if kind == lib.WASMTIME_VALTYPE_KIND_REF
+        else ValType._make(kind)
+        for kind, heap, nullable in zip(described[::3], described[1::3], described[2::3])
+    ]
+
+
+def module_imports(
+    module: Any, engine: Optional[object] = None, tables64: Container[int] = ()
+) -> list[ImportType]:
     """
     Reads the imports of a `wasmtime_module_t *`.
 
     Args:
         module: the native module; the caller keeps it alive.
         engine: the module's engine, to which concrete types will belong.
+        tables64: the positions of those that are tables with 64-bit indices.
     """
+    functions = _FuncTypes()
     vec = ffi.new("wasm_importtype_vec_t *")
     lib.wasmtime_module_imports(module, vec)
+
+    def other_type(i: int) -> AsExternType:
+        ty = extern_type_from_native(lib.wasm_importtype_type(vec.data[i]), engine)
+        return ty._with_64(i in tables64) if isinstance(ty, TableType) else ty
+
     try:
-        return [import_type_from_native(vec.data[i], engine) for i in range(vec.size)]
+        return [
+            ImportType._make(
+                outer, name, other_type(i) if described is None else functions[described]
+            )
+            for i, (outer, name, described) in enumerate(core.describe_imports(address_of(vec)))
+        ]
     finally:
         lib.wasm_importtype_vec_delete(vec)
 
 
-def module_exports(module: Any, engine: Optional[object] = None) -> list[ExportType]:
+def module_exports(
+    module: Any, engine: Optional[object] = None, tables64: Container[str] = ()
+) -> list[ExportType]:
     """
     Reads the exports of a `wasmtime_module_t *`.
 
     Args:
         module: the native module; the caller keeps it alive.
         engine: the module's engine, to which concrete types will belong.
+        tables64: the names of those that are tables with 64-bit indices.
     """
+    functions = _FuncTypes()
     vec = ffi.new("wasm_exporttype_vec_t *")
     lib.wasmtime_module_exports(module, vec)
+
+    def other_type(i: int, name: str) -> AsExternType:
+        ty = extern_type_from_native(lib.wasm_exporttype_type(vec.data[i]), engine)
+        return ty._with_64(name in tables64) if isinstance(ty, TableType) else ty
+
     try:
-        return [export_type_from_native(vec.data[i], engine) for i in range(vec.size)]
+        return [
+            ExportType._make(
+                name, other_type(i, name) if described is None else functions[described]
+            )
+            for i, (name, described) in enumerate(core.describe_exports(address_of(vec)))
+        ]
     finally:
         lib.wasm_exporttype_vec_delete(vec)

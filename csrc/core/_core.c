@@ -14,6 +14,7 @@
 #include "fiber.c"
 #include "store.c"
 #include "signature.c"
+#include "moduletype.c"
 #include "value.c"
 #include "item.c"
 #include "error.c"
@@ -48,6 +49,13 @@ static PyMethodDef core_functions[] = {
     {"error_from_address", core_error_from_address, METH_O, error_doc},
     {"inherit_vectorcall", core_inherit_vectorcall, METH_O,
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
+    {"describe_exports", core_describe_exports, METH_O,
+     "describe_exports($module, address, /)\n--\n\n"
+     "(name, type) of each export in the wasm_exporttype_vec_t at `address`. The type of a function is "
+     "(params, results), with three bytes for each; other types are None."},
+    {"describe_imports", core_describe_imports, METH_O,
+     "describe_imports($module, address, /)\n--\n\n"
+     "(module, name, type) of each import in the wasm_importtype_vec_t at `address`."},
     {"lower", core_lower, METH_VARARGS,
      "lower($module, store, value, valtype, address, role, /)\n--\n\n"
      "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
@@ -59,6 +67,8 @@ static PyMethodDef core_functions[] = {
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
     {"shared_memory_view", core_shared_memory_view, METH_VARARGS,
      "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\nA memoryview of a shared memory."},
+    {"shared_memory_pin", core_shared_memory_pin, METH_O,
+     "shared_memory_pin($module, handle, /)\n--\n\nWhat a raw pointer to a shared memory keeps."},
     {"describe_exception", core_describe_exception, METH_VARARGS,
      "describe_exception($module, exnref, exception, /)\n--\n\n"
      "Set what `exnref` carries as attributes of `exception`."},
@@ -95,6 +105,7 @@ static const struct {
     {"Aggregate", &aggregate_spec, &state.Aggregate_base, &state.Reference_base},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
     {"MemoryExport", &export_spec, &state.MemoryExport, NULL},
+    {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},
 };
 
 /* The size of the struct that follows an item's head. */

@@ -65,8 +65,8 @@ static PyObject *
 refuse_reduce(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     PyErr_Format(PyExc_TypeError,
-                 "a %.200s belongs to the store that it was made in, and can be neither copied nor "
-                 "pickled",
+                 "%.200s objects belong to the store that they were made in, and can be neither "
+                 "copied nor pickled",
                  type_name(self));
     return NULL;
 }

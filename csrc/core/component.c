@@ -820,6 +820,21 @@ static PyType_Spec component_instance_spec = {
     "wasmtime._core.ComponentInstance", sizeof(ComponentInstanceObject), 0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, component_instance_slots};
 
+static ItemIdentity
+component_item_identity(ItemObject *self)
+{
+    if (PyObject_TypeCheck((PyObject *)self, component.Func_base)) {
+        const ComponentFuncObject *object = (const ComponentFuncObject *)self;
+        const wasmtime_component_func_t *func = &object->native;
+        return (ItemIdentity){component.Func_base,
+                              5,
+                              {func->store_id, func->__private1, func->__private2,
+                               (uintptr_t)func->__private3, object->tagged}};
+    }
+    const wasmtime_component_instance_t *instance = &((ComponentInstanceObject *)self)->native;
+    return (ItemIdentity){component.Instance_base, 2, {instance->store_id, instance->__private}};
+}
+
 /* --- host functions -------------------------------------------------------------------------- */
 
 #define COMPONENT_PROGRAMS 4

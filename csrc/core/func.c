@@ -329,16 +329,11 @@ func_arity(FuncObject *self, void *Py_UNUSED(closure))
     }
     const Signature *signature = published(self->signature);
     if (signature == NULL) {
-        PyObject *store = PyObject_CallNoArgs(self->item.home);
+        StoreObject *store = home_store(self->item.home, "this function");
         if (store == NULL) {
             return NULL;
         }
-        if (store == Py_None) {
-            Py_DECREF(store);
-            PyErr_SetString(PyExc_ValueError, "the store of this function is gone");
-            return NULL;
-        }
-        signature = func_read_signature(self, (StoreObject *)store);
+        signature = func_read_signature(self, store);
         Py_DECREF(store);
         if (signature == NULL) {
             return NULL;

@@ -11,6 +11,7 @@ struct HandleObject {
     void *pointer; /* NULL once disowned, which is done by who has the only reference */
     int kind;
     PyObject *cdata; /* locked: the same pointer for the cffi half */
+    PyObject *export_names; /* once: of a module, see module_export_names() */
 };
 
 struct OwnerObject {
@@ -133,6 +134,7 @@ handle_dealloc(HandleObject *self)
         self->pointer = NULL;
     }
     Py_CLEAR(self->cdata);
+    Py_CLEAR(self->export_names);
     type_free((PyObject *)self);
 }
 

@@ -4,15 +4,21 @@
 typedef struct {
     ItemObject item;
     wasmtime_instance_t native;
-    PyObject *exports; /* once: InstanceExports, made when first asked for */
-    PyObject *module;  /* the Module it was made from, for the names; may be NULL */
+    HandleObject *module; /* set with `native`: what it was made from, for the names */
+    PyObject *exports;    /* once: InstanceExports, made when first asked for */
 } InstanceObject;
 
-/* The exports of an instance: a mapping by name, and a tuple in the module's order. */
+/* The exports of an instance: a mapping by name, and a tuple in the module's order.
+ *
+ * Each is looked up by its name when it is asked for, which costs the same however many there are.
+ * (The library's enumeration begins anew for each index, so it is not used.) */
 typedef struct {
     PyObject_HEAD
-    PyObject *by_name; /* dict */
-    PyObject *by_index; /* tuple */
+    PyObject *home; /* as that of an item */
+    wasmtime_instance_t native;
+    HandleObject *module;
+    PyObject *found;    /* dict by name: what has been asked for; filled inside the store */
+    PyObject *by_index; /* once: the tuple of all; then all are in `found` too */
 } ExportsObject;
 
 static PyObject *
@@ -166,13 +172,13 @@ core_wrap_extern(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static PyObject *
-instance_wrap(StoreObject *store, const wasmtime_instance_t *native, PyObject *module)
+instance_wrap(StoreObject *store, const wasmtime_instance_t *native, HandleObject *module)
 {
     InstanceObject *self = (InstanceObject *)type_alloc((PyTypeObject *)state.Instance);
     if (self != NULL) {
         self->item.home = Py_NewRef(store->home);
         self->native = *native;
-        self->module = Py_XNewRef(module);
+        self->module = (HandleObject *)Py_NewRef(module);
     }
     return (PyObject *)self;
 }
@@ -245,7 +251,7 @@ instance_init_native(InstanceObject *self, PyObject *args)
         /* What the start function called may have initialised this object. */
         if (native_outcome(store, &call, error, trap)
             && item_become(&self->item, store, &made, sizeof(made))) {
-            self->module = Py_NewRef(module);
+            self->module = (HandleObject *)Py_NewRef(handle);
             result = Py_NewRef(Py_None);
         }
     }
@@ -263,43 +269,17 @@ done:
 }
 
 static PyObject *
-exports_new(StoreObject *store, InstanceObject *instance)
+exports_new(InstanceObject *instance)
 {
     ExportsObject *self = (ExportsObject *)type_alloc((PyTypeObject *)state.InstanceExports);
     if (self == NULL) {
         return NULL;
     }
-    PyObject *items = PyList_New(0);
-    self->by_name = PyDict_New();
-    bool fine = items != NULL && self->by_name != NULL;
-    for (size_t i = 0; fine; i++) {
-        wasmtime_extern_t item;
-        char *name;
-        size_t length;
-        if (!wasmtime_instance_export_nth(store->context, &instance->native, i, &name, &length,
-                                          &item)) {
-            break;
-        }
-        PyObject *key = PyUnicode_DecodeUTF8(name, (Py_ssize_t)length, NULL);
-        if (key == NULL) {
-            if (item.kind == WASMTIME_EXTERN_SHAREDMEMORY) {
-                wasmtime_sharedmemory_delete(item.of.sharedmemory);
-            }
-            fine = false;
-            break;
-        }
-        PyObject *value = wrap_extern(store, &item);
-        fine = value != NULL && PyList_Append(items, value) == 0
-               && PyDict_SetItem(self->by_name, key, value) == 0;
-        Py_DECREF(key);
-        Py_XDECREF(value);
-    }
-    if (fine) {
-        self->by_index = PyList_AsTuple(items);
-        fine = self->by_index != NULL;
-    }
-    Py_XDECREF(items);
-    if (!fine) {
+    self->home = Py_NewRef(instance->item.home);
+    self->native = instance->native;
+    self->module = (HandleObject *)Py_XNewRef(instance->module);
+    self->found = PyDict_New();
+    if (self->found == NULL) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;
@@ -338,11 +318,11 @@ instance_exports(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
     if (!store_enter(store)) {
         return NULL;
     }
-    exports = exports_new(store, self);
+    exports = exports_new(self);
     if (exports != NULL && self->exports == NULL) {
         publish(self->exports, Py_NewRef(exports));
     }
-    else if (exports != NULL) { /* making them ran code that asked for them */
+    else if (exports != NULL) { /* Making them collected garbage, and that asked for them. */
         Py_DECREF(exports);
         exports = Py_NewRef(self->exports);
     }
@@ -382,7 +362,6 @@ instance_traverse(InstanceObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->exports);
-    Py_VISIT(self->module);
     return 0;
 }
 
@@ -390,7 +369,6 @@ static int
 instance_clear(InstanceObject *self)
 {
     Py_CLEAR(self->exports);
-    Py_CLEAR(self->module);
     return 0;
 }
 
@@ -399,6 +377,7 @@ instance_dealloc(InstanceObject *self)
 {
     PyObject_GC_UnTrack(self);
     instance_clear(self);
+    Py_CLEAR(self->module);
     Py_CLEAR(self->item.home);
     type_free((PyObject *)self);
 }
@@ -426,53 +405,176 @@ static PyType_Spec instance_spec = {
 /* --- InstanceExports ----------------------------------------------------------------------- */
 
 static PyObject *
+refuse_key(PyObject *key)
+{
+    PyErr_SetObject(PyExc_KeyError, key);
+    return NULL;
+}
+
+/* Look an export up and keep it; inside the store. NULL with KeyError: there is none. */
+static PyObject *
+exports_look_up(ExportsObject *self, StoreObject *store, PyObject *key)
+{
+    Py_ssize_t length;
+    const char *name = PyUnicode_AsUTF8AndSize(key, &length);
+    wasmtime_extern_t item;
+    if (name == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            return NULL;
+        }
+        PyErr_Clear(); /* No name has lone surrogates. */
+        return refuse_key(key);
+    }
+    if (!wasmtime_instance_export_get(store->context, &self->native, (char *)name, (size_t)length,
+                                      &item)) {
+        return refuse_key(key);
+    }
+    PyObject *made = wrap_extern(store, &item), *value = NULL;
+    /* Making it may have run code that asked for the same. */
+    if (made != NULL && PyDict_GetItemRef(self->found, key, &value) == 0
+        && PyDict_SetItem(self->found, key, made) == 0) {
+        return made;
+    }
+    Py_XDECREF(made);
+    return value;
+}
+
+/* Inside the store of the exports, which is returned; exports_leave() must follow. */
+static StoreObject *
+exports_enter(ExportsObject *self)
+{
+    StoreObject *store = home_store(self->home, "these exports");
+    if (store != NULL && !store_enter(store)) {
+        Py_CLEAR(store);
+    }
+    return store;
+}
+
+static void
+exports_leave(StoreObject *store)
+{
+    store_leave(store);
+    Py_DECREF(store);
+}
+
+/* What has not been asked for before. */
+static NOINLINE PyObject *
+exports_find(ExportsObject *self, PyObject *key)
+{
+    if (!PyUnicode_Check(key) || published(self->by_index) != NULL || self->home == NULL) {
+        return refuse_key(key);
+    }
+    StoreObject *store = exports_enter(self);
+    if (store == NULL) {
+        return NULL;
+    }
+    PyObject *value = exports_look_up(self, store, key);
+    exports_leave(store);
+    return value;
+}
+
+static PyObject *
 exports_getitem(ExportsObject *self, PyObject *key)
 {
-    PyObject *value = self->by_name ? PyDict_GetItemWithError(self->by_name, key) : NULL;
-    if (LIKELY(value != NULL)) {
-        return Py_NewRef(value);
+    PyObject *value;
+    int known = self->found ? PyDict_GetItemRef(self->found, key, &value) : 0;
+    if (LIKELY(known > 0)) {
+        return value;
     }
-    if (!PyErr_Occurred()) {
-        PyErr_SetObject(PyExc_KeyError, key);
-    }
-    return NULL;
+    return known < 0 ? NULL : exports_find(self, key);
+}
+
+/* The names, a tuple in the module's order: a borrowed reference. */
+static PyObject *
+exports_names(ExportsObject *self)
+{
+    return self->module ? module_export_names(self->module) : state.empty_tuple;
 }
 
 static Py_ssize_t
 exports_length(ExportsObject *self)
 {
-    return self->by_index ? PyTuple_Size(self->by_index) : 0;
+    PyObject *names = exports_names(self);
+    return names ? PyTuple_Size(names) : -1;
 }
 
 static PyObject *
 exports_iter(ExportsObject *self)
 {
-    if (self->by_name == NULL) {
-        return PyObject_GetIter(state.empty_tuple);
-    }
-    PyObject *keys = PyDict_Keys(self->by_name); /* a list: nothing changes it underneath */
-    PyObject *iterator = keys ? PyObject_GetIter(keys) : NULL;
-    Py_XDECREF(keys);
-    return iterator;
+    PyObject *names = exports_names(self);
+    return names ? PyObject_GetIter(names) : NULL;
 }
 
 static int
 exports_contains(ExportsObject *self, PyObject *key)
 {
-    return self->by_name ? PyDict_Contains(self->by_name, key) : 0;
+    PyObject *value = exports_getitem(self, key);
+    if (value != NULL) {
+        Py_DECREF(value);
+        return 1;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_KeyError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+/* All of them in the module's order; inside the store. */
+static PyObject *
+exports_list(ExportsObject *self, StoreObject *store)
+{
+    PyObject *names = exports_names(self);
+    if (names == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_Size(names);
+    PyObject *items = PyTuple_New(count);
+    for (Py_ssize_t i = 0; items != NULL && i < count; i++) {
+        PyObject *key = PyTuple_GetItem(names, i), *value;
+        if (PyDict_GetItemRef(self->found, key, &value) == 0) {
+            value = exports_look_up(self, store, key);
+        }
+        if (value == NULL) {
+            Py_CLEAR(items);
+            break;
+        }
+        PyTuple_SetItem(items, i, value);
+    }
+    return items;
 }
 
 static PyObject *
 exports_by_index(ExportsObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->by_index ? self->by_index : state.empty_tuple);
+    PyObject *items = published(self->by_index);
+    if (items != NULL) {
+        return Py_NewRef(items);
+    }
+    if (self->home == NULL) {
+        return Py_NewRef(state.empty_tuple);
+    }
+    StoreObject *store = exports_enter(self);
+    if (store == NULL) {
+        return NULL;
+    }
+    items = exports_list(self, store);
+    if (items != NULL && self->by_index == NULL) {
+        publish(self->by_index, Py_NewRef(items));
+    }
+    else if (items != NULL) { /* Making them ran code that asked for them. */
+        Py_DECREF(items);
+        items = Py_NewRef(self->by_index);
+    }
+    exports_leave(store);
+    return items;
 }
 
 static int
 exports_traverse(ExportsObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->by_name);
+    Py_VISIT(self->found);
     Py_VISIT(self->by_index);
     return 0;
 }
@@ -481,7 +583,9 @@ static void
 exports_dealloc(ExportsObject *self)
 {
     PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->by_name);
+    Py_CLEAR(self->home);
+    Py_CLEAR(self->module);
+    Py_CLEAR(self->found);
     Py_CLEAR(self->by_index);
     type_free((PyObject *)self);
 }
@@ -533,6 +637,7 @@ typedef struct {
     OwnerObject owner;
     PyObject *definitions;
     PyObject *module;
+    HandleObject *native_module; /* also when the Module is closed meanwhile */
     char wasi;
 } InstancePreObject;
 
@@ -667,7 +772,7 @@ link_with_pre(void *pre, wasmtime_context_t *context, void *Py_UNUSED(module),
 
 static PyObject *
 instantiate(link_function link, void *linker, StoreObject *store, PyObject *definitions,
-            void *module, PyObject *module_object)
+            HandleObject *module)
 {
     if (!store_enter(store)) {
         return NULL;
@@ -679,10 +784,10 @@ instantiate(link_function link, void *linker, StoreObject *store, PyObject *defi
         NativeCall call;
         wasm_trap_t *trap = NULL;
         native_begin(store, &call, false);
-        wasmtime_error_t *error = link(linker, store->context, module, &instance, &trap);
+        wasmtime_error_t *error = link(linker, store->context, module->pointer, &instance, &trap);
         native_end(store, &call);
         if (native_outcome(store, &call, error, trap)) {
-            result = instance_wrap(store, &instance, module_object);
+            result = instance_wrap(store, &instance, module);
         }
     }
     store_leave(store);
@@ -742,7 +847,7 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
             && (tied_to == NULL || tied_to == store->home
                 || linker_check_ties(object, given[0], given[1]))) {
             result = instantiate(link_with_linker, linker->pointer, store, self->definitions,
-                                 module->pointer, given[1]);
+                                 module);
         }
         linker_read_end(self);
         if (result == NULL && PyErr_ExceptionMatches(state.WasmtimeError)) {
@@ -897,8 +1002,8 @@ pre_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count, 
     PyObject *result = NULL;
     if (check_engine(store, object, "InstancePre")
         && (!self->wasi || glimpse(store->has_wasi) || check_wasi(self->module))) {
-        result = instantiate(link_with_pre, handle->pointer, store, self->definitions, NULL,
-                             self->module);
+        result = instantiate(link_with_pre, handle->pointer, store, self->definitions,
+                             self->native_module);
     }
     Py_DECREF(handle);
     return result;
@@ -912,6 +1017,10 @@ pre_init_native(InstancePreObject *self, PyObject *args)
                           &module)) {
         return NULL;
     }
+    HandleObject *native_module = owner_argument(module, KIND_MODULE, "module", "Module");
+    if (native_module == NULL) {
+        return NULL;
+    }
     PyObject *definitions = linker_get_definitions((LinkerObject *)linker, NULL);
     bool vacant;
     LOCK(self);
@@ -919,6 +1028,7 @@ pre_init_native(InstancePreObject *self, PyObject *args)
     if (vacant) {
         self->definitions = definitions;
         self->module = Py_NewRef(module);
+        self->native_module = native_module;
         self->wasi = glimpse(((LinkerObject *)linker)->wasi);
         publish(self->owner.engine, Py_XNewRef(((OwnerObject *)linker)->engine));
         self->owner.handle = (HandleObject *)Py_NewRef(handle);
@@ -926,6 +1036,7 @@ pre_init_native(InstancePreObject *self, PyObject *args)
     UNLOCK();
     if (!vacant) {
         Py_DECREF(definitions);
+        Py_DECREF(native_module);
         return owner_refuse_second(&self->owner);
     }
     Py_RETURN_NONE;
@@ -951,6 +1062,7 @@ pre_clear(InstancePreObject *self)
     owner_clear(&self->owner);
     Py_CLEAR(self->definitions);
     Py_CLEAR(self->module);
+    Py_CLEAR(self->native_module);
     return 0;
 }
 

@@ -66,6 +66,117 @@ item_enter(PyObject *self, PyObject *store_argument)
     return store;
 }
 
+/* The store that a `home` stands for: a new reference, or NULL with ValueError when it is gone. */
+static StoreObject *
+home_store(PyObject *home, const char *what)
+{
+    PyObject *store = PyObject_CallNoArgs(home);
+    if (store == Py_None) {
+        Py_CLEAR(store);
+        PyErr_Format(PyExc_ValueError, "the store of %s is gone", what);
+    }
+    return (StoreObject *)store;
+}
+
+/* What tells an item from the others of its kind: the store's number and what the library has in
+ * the private fields. (The fields and not the bytes: there is padding between them.) */
+typedef struct {
+    PyTypeObject *kind;
+    int count;
+    uint64_t numbers[5];
+} ItemIdentity;
+
+static ItemIdentity component_item_identity(ItemObject *self);
+
+static ItemIdentity
+item_identity(ItemObject *self)
+{
+    PyObject *object = (PyObject *)self;
+    const void *native = ITEM_NATIVE(self);
+    if (PyObject_TypeCheck(object, state.Func_base)) {
+        const wasmtime_func_t *func = native;
+        return (ItemIdentity){state.Func_base, 2, {func->store_id, (uintptr_t)func->__private}};
+    }
+    if (PyObject_TypeCheck(object, state.Memory_base)) {
+        const wasmtime_memory_t *memory = native;
+        return (ItemIdentity){
+            state.Memory_base, 3, {memory->store_id, memory->__private1, memory->__private2}};
+    }
+    if (PyObject_TypeCheck(object, state.Table_base)) {
+        const wasmtime_table_t *table = native;
+        return (ItemIdentity){
+            state.Table_base, 3, {table->store_id, table->__private1, table->__private2}};
+    }
+    if (PyObject_TypeCheck(object, state.Global_base)) {
+        const wasmtime_global_t *global = native;
+        return (ItemIdentity){
+            state.Global_base,
+            4,
+            {global->store_id, global->__private1, global->__private2, global->__private3}};
+    }
+    if (PyObject_TypeCheck(object, state.Tag_base)) {
+        const wasmtime_tag_t *tag = native;
+        return (ItemIdentity){state.Tag_base, 3, {tag->store_id, tag->__private1, tag->__private2}};
+    }
+    if (PyObject_TypeCheck(object, state.Instance_base)) {
+        const wasmtime_instance_t *instance = native;
+        return (ItemIdentity){state.Instance_base, 2, {instance->store_id, instance->__private}};
+    }
+    return component_item_identity(self);
+}
+
+/* Two objects for the same item are equal. It is the library that says what is the same: a number
+ * of a store is never used again, so that this holds when the store is gone. */
+static PyObject *
+item_compare(PyObject *self, PyObject *other, int operation)
+{
+    if ((operation != Py_EQ && operation != Py_NE) || !PyObject_TypeCheck(other, state.Item_base)
+        || published(((ItemObject *)self)->home) == NULL
+        || published(((ItemObject *)other)->home) == NULL) {
+        return Py_NewRef(Py_NotImplemented);
+    }
+    ItemIdentity a = item_identity((ItemObject *)self), b = item_identity((ItemObject *)other);
+    bool same = a.kind == b.kind && memcmp(a.numbers, b.numbers, sizeof(a.numbers)) == 0;
+    return PyBool_FromLong(same == (operation == Py_EQ));
+}
+
+static Py_hash_t
+item_hash(PyObject *self)
+{
+    if (published(((ItemObject *)self)->home) == NULL) {
+        item_refuse((ItemObject *)self);
+        return -1;
+    }
+    ItemIdentity identity = item_identity((ItemObject *)self);
+    uint64_t hash = 0;
+    for (int i = 0; i < identity.count; i++) {
+        hash = (hash ^ identity.numbers[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+    }
+    return (Py_hash_t)hash == -1 ? -2 : (Py_hash_t)hash;
+}
+
+/* The numbers of the identity as a tuple. */
+static PyObject *
+item_get_identity(ItemObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) == NULL) {
+        item_refuse(self);
+        return NULL;
+    }
+    ItemIdentity identity = item_identity(self);
+    PyObject *numbers = PyTuple_New(identity.count);
+    for (int i = 0; numbers != NULL && i < identity.count; i++) {
+        PyObject *number = PyLong_FromUnsignedLongLong(identity.numbers[i]);
+        if (number == NULL) {
+            Py_CLEAR(numbers);
+            break;
+        }
+        PyTuple_SetItem(numbers, i, number);
+    }
+    return numbers;
+}
+
 static void
 item_dealloc(ItemObject *self)
 {
@@ -132,11 +243,14 @@ static PyMethodDef item_methods[] = {
 static PyGetSetDef item_getset[] = {
     {"_address", (getter)item_get_address, NULL, NULL, NULL},
     {"_home", (getter)item_get_home, NULL, NULL, NULL},
+    {"_identity", (getter)item_get_identity, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot item_slots[] = {
     {Py_tp_doc, "Base of what lives in a store."},
     {Py_tp_dealloc, item_dealloc},
+    {Py_tp_richcompare, item_compare},
+    {Py_tp_hash, item_hash},
     {Py_tp_methods, item_methods},
     {Py_tp_getset, item_getset},
     {0, NULL},

@@ -158,7 +158,7 @@ memory_write(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObj
     Py_ssize_t size = (Py_ssize_t)wasmtime_memory_data_size(store->context, native);
     Py_ssize_t first = slice_clamp(start, size);
     PyObject *result = NULL;
-    if (first >= size || view.len > size - first) {
+    if (start > size || view.len > size - first) {
         PyErr_Format(PyExc_IndexError,
                      "index out of range: %zd bytes at %zd do not fit in a memory of %zd bytes",
                      view.len, start, size);
@@ -272,21 +272,8 @@ memory_grow(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObje
     return result;
 }
 
-static PyObject *
-memory_bounds(PyObject *self, PyObject *object)
-{
-    StoreObject *store = item_enter(self, object);
-    if (store == NULL) {
-        return NULL;
-    }
-    wasmtime_memory_t *native = &((MemoryObject *)self)->native;
-    void *data = wasmtime_memory_data(store->context, native);
-    size_t size = wasmtime_memory_data_size(store->context, native);
-    store_leave(store);
-    return Py_BuildValue("(Kn)", (unsigned long long)(uintptr_t)data, (Py_ssize_t)size);
-}
-
 static PyObject *memory_view(PyObject *self, PyObject *args);
+static PyObject *memory_pin(PyObject *self, PyObject *object);
 
 #define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 static PyMethodDef memory_methods[] = {
@@ -297,8 +284,8 @@ static PyMethodDef memory_methods[] = {
     {"grow", FAST(memory_grow), memory_grow_doc},
     {"_view", memory_view, METH_VARARGS,
      "_view($self, store, start, stop, readonly, /)\n--\n\nA memoryview of bytes; see wasmtime.Memory.view."},
-    {"_bounds", (PyCFunction)memory_bounds, METH_O,
-     "_bounds($self, store, /)\n--\n\nAddress and length of the bytes, now."},
+    {"_pin", (PyCFunction)memory_pin, METH_O,
+     "_pin($self, store, /)\n--\n\nWhat a raw pointer to the bytes keeps: a MemoryPin."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot memory_slots[] = {

@@ -28,6 +28,7 @@ typedef struct {
     PyTypeObject *OutputSink;
     PyTypeObject *Door;
     PyTypeObject *MemoryExport;
+    PyTypeObject *MemoryPin;
 
     /* Handed over by the package: the public classes, of which the core makes instances. */
     PyObject *Store;

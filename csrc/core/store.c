@@ -26,13 +26,14 @@ typedef struct ExternBox {
 
 struct StoreObject {
     OwnerObject owner; /* only `engine` and `closed` are used: `store` is not shared */
-    wasmtime_store_t *store;     /* a flag, outside: NULL once closed */
-    wasmtime_context_t *context; /* the same */
+    wasmtime_store_t *store;     /* a flag, outside: NULL once deleted */
+    wasmtime_context_t *context; /* a flag, outside: NULL once closed, or deleted */
     HandleObject *engine_handle; /* keeps the native engine for the watchdog */
     PyObject *home;              /* once: weak reference to this Store, the identity of what lives
                                   * in it */
     PyObject *weakrefs;
     uintptr_t exports;       /* atomic: views of its memories that exist */
+    uintptr_t pins;          /* atomic: raw pointers into its memories that exist */
     uintptr_t thread;        /* atomic: thread_id() of who is inside, 0 when nobody */
     uint32_t depth;          /* how often it entered */
     bool epochs;
@@ -591,6 +592,16 @@ failed:
     return NULL;
 }
 
+/* A raw pointer into a memory is gone. A store that was closed before is deleted with the last. */
+static void
+store_unpin(StoreObject *self)
+{
+    if (atomic_sub(&self->pins, 1) == 0 && glimpse(self->owner.closed) && store_seize(self)) {
+        store_delete(self);
+        store_vacate(self);
+    }
+}
+
 static PyObject *
 store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
 {
@@ -610,7 +621,12 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
     uintptr_t exports = atomic_load(&self->exports);
     if (exports == 0) {
         flag(self->owner.closed, true);
-        store_delete(self);
+        if (atomic_load(&self->pins) == 0) {
+            store_delete(self);
+        }
+        else {
+            flag(self->context, NULL); /* closed for all who ask; store_unpin() deletes it */
+        }
     }
     store_vacate(self);
     if (exports != 0) {
@@ -642,14 +658,14 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
 static int
 store_clear(StoreObject *self)
 {
-    if (self->depth == 0 && atomic_load(&self->exports) == 0) {
+    if (self->depth == 0 && atomic_load(&self->exports) == 0 && atomic_load(&self->pins) == 0) {
         flag(self->owner.closed, true);
         store_delete(self);
         Py_CLEAR(self->owner.engine);
     }
     else {
-        /* Views of its memories are part of the cycle: it is broken at what we hold, and the
-         * native store goes when the last view does. */
+        /* Views of its memories, or raw pointers into them, are part of the cycle: it is broken at
+         * what we hold, and the native store goes when the last of them does. */
         Py_CLEAR(self->data);
         Py_CLEAR(self->deadline_callback);
     }
@@ -757,12 +773,11 @@ store_get_is_open(StoreObject *self, void *Py_UNUSED(closure))
 static PyObject *
 store_get_address(StoreObject *self, void *Py_UNUSED(closure))
 {
-    wasmtime_store_t *store = glimpse(self->store);
-    if (store == NULL) {
+    if (glimpse(self->context) == NULL) {
         store_refuse(self);
         return NULL;
     }
-    return PyLong_FromVoidPtr(store);
+    return PyLong_FromVoidPtr(glimpse(self->store));
 }
 
 static PyObject *

@@ -156,3 +156,34 @@ def test_maps() -> None:
         func(store, [("a", [1])])
     with pytest.raises(TypeError, match=r"x\[0\]\[0\]: expected u32"):
         func(store, {"a": ["b"]})
+
+
+def test_an_extern_that_was_never_made_has_nothing() -> None:
+    extern = ComponentExtern.__new__(ComponentExtern)
+    for name in ("x", "ty", "_ty", "_native", "exports"):
+        with pytest.raises(AttributeError, match="never initialized"):
+            getattr(extern, name)
+    assert not isinstance(extern, int)
+
+
+def test_what_a_type_has_is_read_once_and_given_as_ones_own() -> None:
+    # The library's functions for the nth part count from the first each time.
+    engine = Engine()
+    component = Component(
+        engine,
+        """(component (import "f" (func))
+            (core module (export "m") (import "" "h" (func)) (func (export "g"))))""",
+    )
+    imports = component.imports
+    assert component.imports["f"] is imports["f"]
+    imports.clear()
+    assert list(component.imports) == ["f"]
+    module = component.exports["m"].ty
+    assert isinstance(module, ModuleType)
+    module.exports(engine).clear()
+    assert [entry.name for entry in module.exports(engine)] == ["g"]
+    assert [entry.name for entry in module.imports(engine)] == ["h"]
+    other = Engine()
+    for read in (component.type.imports, component.type.exports, module.imports, module.exports):
+        with pytest.raises(WasmtimeError, match="another engine"):
+            read(other)

@@ -9,6 +9,7 @@ that its decorator names.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -516,6 +517,30 @@ def exports(world: Any) -> Any:
 @operation()
 def one_export(world: Any) -> Any:
     return world.pre.instantiate(world.store).get_export(world.store, "g")
+
+
+@operation(KeyError)
+def one_of_the_exports(world: Any) -> Any:
+    exports = world.linker.instantiate(world.store, world.small).exports(world.store)
+    return exports["g"], "absent" in exports, exports["absent"]
+
+
+@operation(exact=False)
+def types_of_a_module(world: Any) -> Any:
+    return world.small.exports, world.small.imports
+
+
+@operation()
+def identity_of_items(world: Any) -> Any:
+    items = [world.exports[name] for name in ("add", "memory", "table", "reference", "tag")]
+    return set(items), items[0]._func, [item == items[0] for item in items]
+
+
+@operation(IndexError, ctypes.ArgumentError, exact=False)
+def raw_pointer(world: Any) -> Any:
+    pointer = world.exports["memory"].data_ptr(world.store)
+    array = world.exports["memory"].get_buffer_ptr(world.store, 8)
+    return pointer[0], pointer[:3], array[0], pointer[2**40]
 
 
 @operation(WasmtimeError)

@@ -45,6 +45,8 @@ from wasmtime import (
     ValType,
     WasiConfig,
 )
+from wasmtime._instance import InstanceExports
+from wasmtime._pointer import DataPointer
 
 
 class HostError(Exception):
@@ -378,6 +380,10 @@ ACTIONS: dict[str, Callable[[Arguments], Any]] = {
     "linker_default": lambda a: Linker.get_default(a.a(Linker), a.store, a.name),
     # exports
     "exports": lambda a: list(Instance.exports(a.a(Instance), a.store).values()),
+    "exports_kept": lambda a: Instance.exports(a.a(Instance), a.store),
+    "one_export": lambda a: a.a(InstanceExports)[a.name],
+    "exports_by_index": lambda a: a.a(InstanceExports).by_index,
+    "names": lambda a: list(a.a(InstanceExports)),
     "get_export": lambda a: Instance.get_export(a.a(Instance), a.store, a.name),
     "caller_get": lambda a: a.a(wasmtime.Caller)[a.name],
     "caller_data": lambda a: a.a(wasmtime.Caller).data(),
@@ -389,6 +395,11 @@ ACTIONS: dict[str, Callable[[Arguments], Any]] = {
     "memory_type": lambda a: Memory.type(a.a(Memory), a.store),
     "view": lambda a: Memory.view(a.a(Memory), a.store, a.page, a.page),
     "look": lambda a: bytes(a.a(memoryview)[:8]),
+    "pointer": lambda a: Memory.data_ptr(a.a(Memory), a.store),
+    "pointer_get": lambda a: a.a(DataPointer)[a.number()],
+    "pointer_set": lambda a: a.a(DataPointer).__setitem__(a.number(), 0),
+    "buffer": lambda a: Memory.get_buffer_ptr(a.a(Memory), a.store, 8),
+    "identity": lambda a: (hash(a.a(Func)), a.a(Func) == a.a(Func), a.a(Memory) == a.a(Table)),
     "release": lambda a: a.a(memoryview).release(),
     "shared_grow": lambda a: SharedMemory.grow(a.a(SharedMemory), a.page),
     "shared_view": lambda a: SharedMemory.view(a.a(SharedMemory)),

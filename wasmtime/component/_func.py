@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from .._error import WasmtimeError
+from .._func import CallSignature
 from .._native import core, ffi, lib
 from .._store import Storelike, door
 from ._types import FuncType
@@ -36,6 +37,8 @@ class Func(core.ComponentFunc):
 
     Stands on ``wasmtime_component_func_call`` and ``wasmtime_component_func_call_async``.
     """
+
+    __signature__ = CallSignature()
 
     def __init__(self) -> None:
         raise WasmtimeError("Cannot directly construct a `Func`")

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from .._error import WasmtimeError
-from .._scan import CONCRETE, WIDE, Reader, UnknownForm, each_section, odd_items, wide_table
+from .._scan import CONCRETE, ODD, WIDE, Reader, UnknownForm, each_section, odd_items, wide_table
 
 __all__ = ["check_modules", "uses_async"]
 
@@ -320,9 +320,9 @@ def _module_declaration(reader: Reader) -> Iterator[tuple[str, int]]:
         raise UnknownForm
 
 
-def _odd(item: str, oddity: int) -> Iterator[tuple[str, int]]:
-    if oddity:
-        yield item, oddity
+def _odd(item: str, marks: int) -> Iterator[tuple[str, int]]:
+    if marks & ODD:
+        yield item, marks & ODD
 
 
 def _recursive_types(reader: Reader) -> int:

@@ -303,7 +303,7 @@ class _Parts(ValType):
         object.__setattr__(self, "_parts", tuple(parts))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a {type(self).__name__} cannot be changed")
+        raise AttributeError(f"{type(self).__name__} objects cannot be changed")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Parts) and self._identity() == other._identity()
@@ -777,10 +777,11 @@ class _Native:
     Base of the types that are read from the library piece by piece.
     """
 
-    __slots__ = ("_engine", "_native")
+    __slots__ = ("_engine", "_known", "_native")
 
     _native: Any
     _engine: Any
+    _known: dict[str, Any]
 
     def __init__(self) -> None:
         raise WasmtimeError(f"Cannot directly construct a `{type(self).__name__}`")
@@ -793,6 +794,7 @@ class _Native:
         self = cls.__new__(cls)
         self._native = ffi.gc(native, delete)
         self._engine = engine
+        self._known = {}
         return self
 
     def _engine_handle(self, engine: object) -> Any:
@@ -803,7 +805,7 @@ class _Native:
         return engine._use()
 
     def __reduce__(self) -> Any:
-        raise TypeError(f"a {type(self).__name__} belongs to its engine and cannot be pickled")
+        raise TypeError(f"{type(self).__name__} objects belong to an engine and cannot be pickled")
 
     def close(self) -> None:
         """
@@ -816,17 +818,30 @@ class _Native:
     def __exit__(self, *exc: object) -> None:
         pass
 
-    def _read_externs(
-        self, engine: object, count: Callable[..., int], nth: Callable[..., Any]
-    ) -> dict[str, ComponentExtern]:
+    def _parts(self, engine: object, what: str, read: Callable[[Any], Any]) -> Any:
+        """
+        Parts of the type, read once: the library's functions for the nth part count from the
+        first, so that reading all takes a time that grows with the square of their number.
+        """
         handle = self._engine_handle(engine)
-        reader, items = _Reader(), {}
-        out = ffi.new("wasmtime_component_extern_t **")
-        for n in range(count(self._native, handle.pointer)):
-            nth(self._native, handle.pointer, n, reader.name, reader.length, out)
-            name = reader.text()
-            items[name] = ComponentExtern._take(out[0], engine)
-        return items
+        if what not in self._known:
+            self._known[what] = read(handle.pointer)
+        return self._known[what].copy()
+
+    def _externs(
+        self, engine: object, what: str, count: Callable[..., int], nth: Callable[..., Any]
+    ) -> dict[str, ComponentExtern]:
+        def read(pointer: Any) -> dict[str, ComponentExtern]:
+            reader, items = _Reader(), {}
+            out = ffi.new("wasmtime_component_extern_t **")
+            for n in range(count(self._native, pointer)):
+                nth(self._native, pointer, n, reader.name, reader.length, out)
+                name = reader.text()
+                items[name] = ComponentExtern._take(out[0], engine)
+            return items
+
+        externs: dict[str, ComponentExtern] = self._parts(engine, what, read)
+        return externs
 
 
 class ComponentType(_Native):
@@ -849,8 +864,9 @@ class ComponentType(_Native):
 
         Stands on ``wasmtime_component_type_import_nth``.
         """
-        return self._read_externs(
+        return self._externs(
             engine,
+            "imports",
             lib.wasmtime_component_type_import_count,
             lib.wasmtime_component_type_import_nth,
         )
@@ -868,8 +884,9 @@ class ComponentType(_Native):
 
         Stands on ``wasmtime_component_type_export_nth``.
         """
-        return self._read_externs(
+        return self._externs(
             engine,
+            "exports",
             lib.wasmtime_component_type_export_count,
             lib.wasmtime_component_type_export_nth,
         )
@@ -909,8 +926,9 @@ class ComponentInstanceType(_Native):
 
         Stands on ``wasmtime_component_instance_type_export_nth``.
         """
-        return self._read_externs(
+        return self._externs(
             engine,
+            "exports",
             lib.wasmtime_component_instance_type_export_count,
             lib.wasmtime_component_instance_type_export_nth,
         )
@@ -949,15 +967,19 @@ class ModuleType(_Native):
 
         Stands on ``wasmtime_module_type_import_nth``.
         """
-        handle = self._engine_handle(engine)
-        result = []
-        for n in range(lib.wasmtime_module_type_import_count(self._native, handle.pointer)):
-            item = ffi.gc(
-                lib.wasmtime_module_type_import_nth(self._native, handle.pointer, n),
-                lib.wasm_importtype_delete,
-            )
-            result.append(import_type_from_native(item, engine))
-        return result
+
+        def read(pointer: Any) -> list[ImportType]:
+            result = []
+            for n in range(lib.wasmtime_module_type_import_count(self._native, pointer)):
+                item = ffi.gc(
+                    lib.wasmtime_module_type_import_nth(self._native, pointer, n),
+                    lib.wasm_importtype_delete,
+                )
+                result.append(import_type_from_native(item, engine))
+            return result
+
+        imports: list[ImportType] = self._parts(engine, "imports", read)
+        return imports
 
     def exports(self, engine: Engine) -> list[ExportType]:
         """
@@ -972,15 +994,19 @@ class ModuleType(_Native):
 
         Stands on ``wasmtime_module_type_export_nth``.
         """
-        handle = self._engine_handle(engine)
-        result = []
-        for n in range(lib.wasmtime_module_type_export_count(self._native, handle.pointer)):
-            item = ffi.gc(
-                lib.wasmtime_module_type_export_nth(self._native, handle.pointer, n),
-                lib.wasm_exporttype_delete,
-            )
-            result.append(export_type_from_native(item, engine))
-        return result
+
+        def read(pointer: Any) -> list[ExportType]:
+            result = []
+            for n in range(lib.wasmtime_module_type_export_count(self._native, pointer)):
+                item = ffi.gc(
+                    lib.wasmtime_module_type_export_nth(self._native, pointer, n),
+                    lib.wasm_exporttype_delete,
+                )
+                result.append(export_type_from_native(item, engine))
+            return result
+
+        exports: list[ExportType] = self._parts(engine, "exports", read)
+        return exports
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModuleType) and (
@@ -1163,6 +1189,8 @@ class ComponentExtern:
         return type(self.ty)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "ty" or name in self.__slots__:  # asked for by `ty` itself
+            raise AttributeError(f"ComponentExtern: never initialized: it has no {name!r}")
         return getattr(self.ty, name)
 
     def __eq__(self, other: object) -> bool:
