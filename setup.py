@@ -33,6 +33,8 @@ sys.path.insert(0, str(ROOT))
 from vendor import fetch, system  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
+#: Of the package and of the libwasmtime that it is built against.
+VERSION = fetch.read_lock().version
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 # The hand-written module needs vectorcall and buffers, which entered the limited API in 3.12 and
 # 3.11. Free-threaded and debug interpreters have ABIs of their own.
@@ -73,6 +75,13 @@ def origin() -> str:
     return "system" if os.environ.get(system.VARIABLE) else "bundled"
 
 
+def write_version(package: Path) -> None:
+    """Tell the Python half which version it is of: the lock's, as it was when this was built."""
+    package.mkdir(parents=True, exist_ok=True)
+    text = f'"""Written by setup.py from the lock of the library."""\n\nVERSION = "{VERSION}"\n'
+    (package / "_version.py").write_text(text, encoding="utf-8")
+
+
 def _without_run_path(words: Iterable[str]) -> Iterator[str]:
     """Leave the options that set a run path out of a linker's command line."""
     for word in words:
@@ -91,11 +100,12 @@ class build_ext(_build_ext):
         package = (
             ROOT / "wasmtime" if self.in_place else Path(self.build_lib).resolve() / "wasmtime"
         )
+        write_version(package)
         started = time.monotonic()
         try:
             named = os.environ.get(system.VARIABLE)
             if named:
-                library = system.check(Path(named), fetch.read_lock().version, function_names())
+                library = system.check(Path(named), VERSION, function_names())
                 say(f"using the system's libwasmtime {library.version}: {library.path}")
                 self.library_version = library.version
                 self.library_directory = library.path.parent
@@ -203,13 +213,14 @@ core = Extension(
     libraries=["wasmtime"],
     define_macros=[
         # Compared at import with what the package expects: no half of it may be of another build.
-        ("WASMTIME_PYTHON_VERSION", f'"{fetch.read_lock().version}"'),
+        ("WASMTIME_PYTHON_VERSION", f'"{VERSION}"'),
         *([("Py_LIMITED_API", "0x030C0000")] if LIMITED_API else []),
     ],
     py_limited_api=LIMITED_API,
 )
 
 setup(
+    version=VERSION,
     cffi_modules=[] if ONLY == "core" else ["csrc/ffi_build.py:make_ffi"],
     ext_modules=[] if ONLY == "ffi" else [core],
     cmdclass={"build_ext": build_ext},

@@ -13,9 +13,7 @@ import sys
 from typing import Any, Union
 
 from . import _binaries
-
-#: The version of this package and of the libwasmtime that it is built against.
-VERSION = "50.0.1"
+from ._version import VERSION
 
 if sys.maxsize <= 2**32:
     raise ImportError("wasmtime needs a 64-bit Python")
