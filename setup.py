@@ -100,7 +100,6 @@ class build_ext(_build_ext):
         package = (
             ROOT / "wasmtime" if self.in_place else Path(self.build_lib).resolve() / "wasmtime"
         )
-        write_version(package)
         started = time.monotonic()
         try:
             named = os.environ.get(system.VARIABLE)
@@ -121,6 +120,7 @@ class build_ext(_build_ext):
         except fetch.FetchError as error:
             # A traceback would bury the one message that matters.
             raise SystemExit(f"\nerror: {error}\n") from None
+        write_version(package)
         say(f"library ready after {time.monotonic() - started:.1f} s")
         super().run()
         say(f"done after {time.monotonic() - started:.1f} s")

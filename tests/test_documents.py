@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import plot, table
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
-sys.path.append(str(ROOT))
-
-from benchmarks import plot, table  # noqa: E402
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
