@@ -81,7 +81,9 @@ def main() -> int:
     platforms = {tag: entry(wheel) for tag, wheel in wheels.items()}
     lock = {"project": old.project, "version": version, "platforms": platforms}
     fetch.LOCK_FILE.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
-    changed = sorted(Path(line.split()[1]).name for line in derive_cdef.check(files) if line.startswith("+++ "))
+    changed = sorted(
+        Path(line.split()[1]).name for line in derive_cdef.check(files) if line.startswith("+++ ")
+    )
     derive_cdef.write(files)
     unbound.account(update=True)
     for tag, locked in platforms.items():

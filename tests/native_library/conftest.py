@@ -19,7 +19,6 @@ from vendor import fetch
 __all__ = ["CHECKOUT"]
 
 
-
 class _AnyFunction:
     """Stands in for a function of a ctypes library: takes every attribute."""
 
