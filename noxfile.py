@@ -210,7 +210,7 @@ def build_wheel(session: nox.Session, archive: Path, out: Path, **env: str) -> P
     machine = platform.machine()
     glibc = platform.libc_ver()[0] == "glibc"
     if glibc and "CC" not in os.environ:
-        env["CC"] = f"{session.bin}/python -m ziglang cc -target {machine}-linux-gnu." + (
+        env["CC"] = f"{session.bin}/python -I -m ziglang cc -target {machine}-linux-gnu." + (
             GLIBC.replace("_", ".")
         )
         env["ZIG_GLOBAL_CACHE_DIR"] = env["ZIG_LOCAL_CACHE_DIR"] = str(out / "zig")
@@ -254,7 +254,7 @@ def wheels(session: nox.Session) -> None:
     check_wheels(session, archive, wheel)
     session.install(f"wasmtime[test] @ {wheel.as_uri()}")
     session.run("python", "-I", str(ROOT / "ci" / "smoke.py"))
-    pytest(session, "-q")
+    pytest(session)
     (ROOT / "dist").mkdir(exist_ok=True)
     shutil.copy2(wheel, ROOT / "dist")
 
