@@ -135,7 +135,7 @@ def pytest(
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests: ``nox -s tests -- tests/test_func.py -k results``."""
-    install(session, "test")
+    install(session, "test,benchmarks")
     pytest(session)
 
 
@@ -149,7 +149,7 @@ def devmode(session: nox.Session) -> None:
     install(session, "test")
     # The mode enables faulthandler before the first engine, as it must be: enabled later, it would
     # take the signals that wasmtime turns into traps. pytest's plugin enables it at other times.
-    options = ["-q", "-p", "no:faulthandler"]
+    options = ["-p", "no:faulthandler"]
     for warning in (
         "ResourceWarning",
         "pytest.PytestUnraisableExceptionWarning",
@@ -196,8 +196,8 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """What the documents say: links, figures, and that their programs run."""
-    install(session, "test")
-    pytest(session, "-q", tests=("tests/test_documents.py", "tests/test_examples.py"))
+    install(session, "test,benchmarks")
+    pytest(session, tests=("tests/test_documents.py", "tests/test_examples.py"))
 
 
 def build_wheel(session: nox.Session, archive: Path, out: Path, **env: str) -> Path:
@@ -336,7 +336,7 @@ def sanitizers(session: nox.Session) -> None:
             *("examples", "real_programs", "types"),
         )
     ]
-    options = ["-q", "-o", "timeout=300", "-m", "not network and not slow"]
+    options = ["-o", "timeout=300", "-m", "not network and not slow"]
     options += [f"--ignore={ROOT / 'tests' / name}" for name in skipped]
     try:
         pytest(session, *options, env=env, tests=FAST if fast else ("tests",))
@@ -368,7 +368,7 @@ def instructions(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure this checkout and the published package side by side."""
-    install_extra(session, "benchmarks")
+    session.install("pyperf")
     session.chdir(ROOT)
     session.run("python", "-m", "benchmarks", *session.posargs)
 
