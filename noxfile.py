@@ -184,7 +184,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """The type checkers, and the stub of the C core against the built one."""
-    install(session, "dev")
+    install(session, "test,types")
     with session.chdir(temporary(session, "empty")):
         session.run("python", "-m", "mypy.stubtest", "wasmtime._core")
     session.chdir(ROOT)
@@ -206,6 +206,7 @@ def build_wheel(session: nox.Session, archive: Path, out: Path, **env: str) -> P
     A wheel for many Linuxes must be linked with an old C library; ``zig cc`` has the symbols of
     all. Who names a compiler in ``CC`` uses that.
     """
+    os.umask(0o022)  # wheels keep the modes of files
     built = out / "built"
     machine = platform.machine()
     glibc = platform.libc_ver()[0] == "glibc"
@@ -227,6 +228,12 @@ def build_wheel(session: nox.Session, archive: Path, out: Path, **env: str) -> P
     return repaired
 
 
+def keep(archive: Path) -> None:
+    """Copy an archive to where releases are taken from."""
+    (ROOT / "dist").mkdir(exist_ok=True)
+    shutil.copy2(archive, ROOT / "dist")
+
+
 def check_wheels(session: nox.Session, *archives: Path, complete: bool = False) -> None:
     """Check what is inside of wheels and an sdist, with other people's tools and with ours."""
     names = [str(path) for path in archives]
@@ -242,7 +249,7 @@ def check_wheels(session: nox.Session, *archives: Path, complete: bool = False) 
 @nox.session
 def sdist(session: nox.Session) -> None:
     """Build the sdist into ``dist/``."""
-    build_sdist(session, ROOT / "dist")
+    keep(build_sdist(session, temporary(session, "sdist")))
 
 
 @nox.session
@@ -255,8 +262,7 @@ def wheels(session: nox.Session) -> None:
     session.install(f"wasmtime[test] @ {wheel.as_uri()}")
     session.run("python", "-I", str(ROOT / "ci" / "smoke.py"))
     pytest(session)
-    (ROOT / "dist").mkdir(exist_ok=True)
-    shutil.copy2(wheel, ROOT / "dist")
+    keep(wheel)
 
 
 @nox.session
