@@ -13,7 +13,12 @@ import sys
 from typing import Any, Union
 
 from . import _binaries
-from ._version import VERSION
+
+try:
+    from ._version import VERSION
+except ModuleNotFoundError:
+    # A checkout that was never built: what else is missing is said below.
+    VERSION = "(never built)"
 
 if sys.maxsize <= 2**32:
     raise ImportError("wasmtime needs a 64-bit Python")
