@@ -108,7 +108,6 @@ def pytest(
     session: nox.Session,
     *options: str,
     env: Mapping[str, str] | None = None,
-    python: tuple[str, ...] = (),
     tests: tuple[str, ...] = ("tests",),
 ) -> None:
     """Run tests of the checkout with the installed package, in an empty directory.
@@ -118,18 +117,14 @@ def pytest(
             `tests`.
         options: Options of pytest.
         env: Variables of the environment.
-        python: Options of Python.
         tests: The tests to run, relative to the checkout.
     """
-    given = [
-        str(ROOT / one) if (ROOT / one.partition("::")[0]).exists() else one
-        for one in session.posargs
-    ]
-    if given == session.posargs:
-        given += [str(ROOT / one) for one in tests]
+    named = [one for one in session.posargs if (ROOT / one.partition("::")[0]).exists()]
+    chosen = [str(ROOT / one) for one in named or tests]
+    options += tuple(one for one in session.posargs if one not in named)
     where = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     with session.chdir(temporary(session, "empty")):
-        session.run("python", *python, "-m", "pytest", *where, *options, *given, env=env)
+        session.run("python", "-m", "pytest", *where, *options, *chosen, env=env)
 
 
 @nox.session
