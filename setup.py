@@ -38,6 +38,8 @@ sys.path.insert(0, str(ROOT))
 from vendor import fetch, system  # noqa: E402
 
 WINDOWS = sys.platform == "win32"
+#: Of the package and of the libwasmtime that it is built against.
+VERSION = fetch.read_lock().version
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 # The hand-written module needs vectorcall and buffers, which entered the limited API in 3.12 and
 # 3.11. Free-threaded and debug interpreters have ABIs of their own.
@@ -76,6 +78,13 @@ def function_names() -> list[str]:
 def origin() -> str:
     """Return where the library comes from, as ``python -m wasmtime --version`` tells it."""
     return "system" if os.environ.get(system.VARIABLE) else "bundled"
+
+
+def write_version(package: Path) -> None:
+    """Tell the Python half which version it is of: the lock's, as it was when this was built."""
+    package.mkdir(parents=True, exist_ok=True)
+    text = f'"""Written by setup.py from the lock of the library."""\n\nVERSION = "{VERSION}"\n'
+    (package / "_version.py").write_text(text, encoding="utf-8")
 
 
 def _without_run_path(words: Iterable[str]) -> Iterator[str]:
@@ -131,7 +140,7 @@ class build_ext(_build_ext):
         try:
             named = os.environ.get(system.VARIABLE)
             if named:
-                library = system.check(Path(named), fetch.read_lock().version, function_names())
+                library = system.check(Path(named), VERSION, function_names())
                 say(f"using the system's libwasmtime {library.version}: {library.path}")
                 self.library_version = library.version
                 self.library_directory = library.path.parent
@@ -147,6 +156,7 @@ class build_ext(_build_ext):
         except fetch.FetchError as error:
             # A traceback would bury the one message that matters.
             raise SystemExit(f"\nerror: {error}\n") from None
+        write_version(package)
         say(f"library ready after {time.monotonic() - started:.1f} s")
         super().run()
         say(f"done after {time.monotonic() - started:.1f} s")
@@ -247,13 +257,14 @@ core = Extension(
     libraries=["wasmtime"],
     define_macros=[
         # Compared at import with what the package expects: no half of it may be of another build.
-        ("WASMTIME_PYTHON_VERSION", f'"{fetch.read_lock().version}"'),
+        ("WASMTIME_PYTHON_VERSION", f'"{VERSION}"'),
         *([("Py_LIMITED_API", "0x030C0000")] if LIMITED_API else []),
     ],
     py_limited_api=LIMITED_API,
 )
 
 setup(
+    version=VERSION,
     cffi_modules=[] if ONLY == "core" else ["csrc/ffi_build.py:make_ffi"],
     ext_modules=[] if ONLY == "ffi" else [core],
     cmdclass={"bdist_wheel": bdist_wheel, "build": build, "build_ext": build_ext},

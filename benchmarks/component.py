@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .harness import Work, row
+from .rows import Work, row
 
 LIBC = """
   (core module $libc

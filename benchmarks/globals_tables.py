@@ -4,7 +4,7 @@ Globals, tables and exports.
 
 from __future__ import annotations
 
-from .harness import Work, instantiate, row
+from .rows import Work, instantiate, row
 
 MODULE = """
 (module

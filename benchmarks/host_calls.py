@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .harness import Work, instantiate, row
+from .rows import Work, instantiate, row
 
 CALLS = 1000
 MODULE = f"""

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 
-from .harness import Measured, row
+from .rows import Loop, row
 
-RUNS = 15
+RUNS = 10
 
 
 def _seconds(code: str) -> float:
@@ -33,12 +33,8 @@ def _seconds(code: str) -> float:
     target=2,
     note="whole processes, bytecode cached; the shortest with the import less the shortest without",
 )
-def imported() -> Measured:
+def imported() -> Loop:
     # The first import writes the bytecode and brings the files into the page cache.
     _seconds("import wasmtime")
-    empty, full = [], []
-    for _ in range(RUNS):
-        empty.append(_seconds("pass"))
-        full.append(_seconds("import wasmtime"))
-    floor = min(empty)
-    return Measured(tuple((seconds - floor) * 1e9 for seconds in full))
+    floor = min(_seconds("pass") for _ in range(RUNS))
+    return lambda count: sum(_seconds("import wasmtime") - floor for _ in range(count))

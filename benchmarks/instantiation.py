@@ -4,7 +4,7 @@ New stores and instances.
 
 from __future__ import annotations
 
-from .harness import Work, row
+from .rows import Work, row
 
 MODULE = """
 (module

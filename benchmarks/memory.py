@@ -4,7 +4,7 @@ Copies out of linear memory and into it.
 
 from __future__ import annotations
 
-from .harness import Work, instantiate, row
+from .rows import Work, instantiate, row
 
 MODULE = '(module (memory (export "memory") 64))'
 MIB = 1 << 20

@@ -1,17 +1,19 @@
 """
-Tables from the JSON that ``python -m benchmarks --json`` writes.
+Tables from the figures that ``python -m benchmarks --results DIRECTORY`` keeps.
 
-``python -m benchmarks.table results.json`` prints the Markdown table of the README, and with
+``python -m benchmarks.table DIRECTORY`` prints the Markdown table of the README, and with
 ``--into README.md`` puts it between the two marks there; ``--all`` is for docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
+
+from .rows import Row, select
 
 #: The rows of the README: one of each concern, and where it is hardest to gain something.
 HEADLINES = (
@@ -30,174 +32,143 @@ HEADLINES = (
     "import_time.import",
 )
 
-#: What the two packages are called where both appear.
-NAMES = {"ours": "this package", "published": "published package"}
-
 BEGIN = "<!-- benchmarks: begin -->"
 END = "<!-- benchmarks: end -->"
 
 
-def figure(value: float, unit: str) -> str:
+@dataclass
+class Results:
     """
-    A figure as text: three digits that mean something, groups of thousands.
+    The figures of both packages, as pyperf keeps them.
     """
-    if unit != "ns":
+
+    ours: Any
+    published: Any
+
+    @classmethod
+    def load(cls, directory: Path) -> Results:
+        """
+        Read the two files of a directory.
+        """
+        import pyperf
+
+        names = ("ours", "published")
+        return cls(*(pyperf.BenchmarkSuite.load(str(directory / f"{n}.json")) for n in names))
+
+    def best(self, who: str, row: Row) -> Optional[float]:
+        """
+        The best value of all rounds: what disturbs a measurement only ever makes it longer.
+        """
+        suite = getattr(self, who)
+        if row.key not in suite.get_benchmark_names():
+            return None
+        values = suite.get_benchmark(row.key).get_values()
+        return float(min(values) if row.unit == "s" else max(values))
+
+    def ratio(self, row: Row) -> Optional[float]:
+        """
+        How many times ours is faster; None where there is nothing to compare.
+        """
+        ours, published = self.best("ours", row), self.best("published", row)
+        if row.unit != "s" or ours is None or published is None:
+            return None
+        return published / ours
+
+    def quotient(self, row: Row) -> Optional[float]:
+        """
+        How many times longer ours takes than the row's baseline.
+        """
+        ours = self.best("ours", row)
+        rows = {other.key: other for other in select()}
+        base = self.best("ours", rows[row.baseline]) if row.baseline else None
+        return None if ours is None or base is None else ours / base
+
+    def rounds(self) -> int:
+        """
+        How often every row was measured, at least.
+        """
+        measured = [*self.ours.get_benchmarks(), *self.published.get_benchmarks()]
+        return min(sum(bool(run.values) for run in one.get_runs()) for one in measured)
+
+    def where(self) -> str:
+        """
+        One line on the machine, the date and the versions.
+        """
+        ours, published = self.ours.get_metadata(), self.published.get_metadata()
+        cores = f"{ours['machine']}, {ours['cpu_count']} cores"
+        parts = [
+            f"{ours.get('cpu_model_name', 'unknown processor')} ({cores})",
+            ours["system"],
+            f"CPython {ours['python_version'].split()[0]}",
+            f"this package {ours['wasmtime']}, published package {published['wasmtime']}",
+            max(suite.get_dates()[1] for suite in (self.ours, self.published)).date().isoformat(),
+        ]
+        return "; ".join(parts)
+
+
+def human(value: Optional[float], unit: str) -> str:
+    """
+    A figure with three digits and a unit that suits it.
+    """
+    if value is None:
+        return "–"
+    if unit != "s":
         return f"{value:.2f}"
-    if value >= 1000:
-        digits = len(str(int(value))) - 3
-        return f"{round(value, -digits):,.0f}".replace(",", " ")
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def human(value: float, unit: str) -> str:
-    """
-    A figure with a unit that suits it.
-    """
-    if unit != "ns":
-        return figure(value, unit)
-    scales = ((1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s"))
-    size, name = max(scale for scale in scales if scale[0] <= max(value, 1.0))
+    scales = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
+    size, name = max(scale for scale in scales if scale[0] <= max(value, 1e-9))
     return f"{value / size:#.3g}".rstrip(".") + f" {name}"
 
 
-def label(result: dict[str, Any]) -> str:
+def label(row: Row) -> str:
     """
     What a row is about, in a table of all concerns.
     """
-    prefix = "component: " if result["key"].startswith("component.") else ""
-    return f"{prefix}{result['title']}"
+    return ("component: " if row.key.startswith("component.") else "") + row.title
 
 
-def ratio(result: dict[str, Any]) -> Optional[float]:
+def gained(results: Results, row: Row) -> str:
     """
-    How much better ours is; None where there is nothing to compare.
+    The last cell of a row.
     """
-    if "ours" not in result or "published" not in result:
-        return None
-    ours, published = result["ours"]["best"], result["published"]["best"]
-    return float(published / ours if result["unit"] == "ns" else ours / published)
-
-
-def quotient(result: dict[str, Any], document: dict[str, Any]) -> Optional[float]:
-    """
-    What a row's `limit` is about: the figure in terms of that of its `baseline`, or itself.
-    """
-    if "ours" not in result:
-        return None
-    own = float(result["ours"]["best"])
-    if result["baseline"] is None:
-        return own if result["unit"] != "ns" else None
-    for other in document["results"]:
-        if other["key"] == result["baseline"] and "ours" in other:
-            return own / float(other["ours"]["best"])
-    return None
-
-
-def _times(value: Optional[float]) -> str:
-    if value is None:
+    quotient, ratio = results.quotient(row), results.ratio(row)
+    if quotient is not None:
+        return f"{quotient:.2f} × the C builtin"
+    if ratio is None:
         return ""
-    return f"{value:.0f} ×" if value >= 10 else f"{value:.1f} ×" if value >= 2 else f"{value:.2f} ×"
+    return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.1f} ×" if ratio >= 2 else f"{ratio:.2f} ×"
 
 
-def cells(
-    result: dict[str, Any], document: dict[str, Any], show: Callable[[float, str], str]
-) -> tuple[str, ...]:
+def missed(results: Results, rows: Sequence[Row]) -> Iterator[str]:
     """
-    A row: work, published, ours, ratio, target.
-
-    Args:
-        result: The row.
-        document: All of them.
-        show: Makes text of a figure and its unit.
+    Give the rows that do not reach what was asked for.
     """
-    unit = result["unit"]
-    published, ours = (
-        show(result[name]["best"], unit) if name in result else "" for name in ("published", "ours")
-    )
-    title = label(result)
-    reached = ratio(result)
-    wanted = result["target"]
-    if result["baseline"] is not None:
-        of = quotient(result, document)
-        gained = "" if of is None else f"{of:.2f} × the C builtin"
-        target = "" if result["limit"] is None else f"≤ {result['limit']:g}"
-        return (title, published or "–", ours, gained, target)
-    if unit != "ns":
-        target = "" if result["limit"] is None else f"≥ {result['limit']:g}"
-        return (title, published or "–", ours, "", target)
-    target = "" if wanted is None else f"≥ {wanted:g}"
-    return (title, published or "–", ours, _times(reached), target)
+    for row in rows:
+        ratio, quotient = results.ratio(row), results.quotient(row)
+        ours = results.best("ours", row)
+        if row.target is not None and ratio is not None and ratio < row.target:
+            yield f"{row.key}: {ratio:.3g} × instead of {row.target:g} ×"
+        elif row.limit is None:
+            continue
+        elif quotient is not None and quotient > row.limit:
+            yield f"{row.key}: {quotient:.2f} × {row.baseline} instead of {row.limit:g} ×"
+        elif row.unit == "ratio" and ours is not None and ours < row.limit:
+            yield f"{row.key}: {ours:.2f} instead of {row.limit:g}"
 
 
-def met(result: dict[str, Any], document: dict[str, Any]) -> Optional[bool]:
+def markdown(results: Results, rows: Sequence[Row]) -> str:
     """
-    Whether a row reaches what was asked for; None where nothing was, or it was not measured.
-    """
-    if result["limit"] is not None:
-        of = quotient(result, document)
-        if of is None:
-            return None
-        below = bool(of <= result["limit"])
-        return below if result["baseline"] is not None else bool(of >= result["limit"])
-    reached = ratio(result)
-    if result["target"] is None or reached is None:
-        return None
-    return bool(reached >= result["target"])
-
-
-HEAD = ("work", "published, ns", "ours, ns", "published / ours", "to reach")
-
-
-def text(document: dict[str, Any]) -> str:
-    """
-    The table for a terminal.
-    """
-    rows = [HEAD, *(cells(result, document, figure) for result in document["results"])]
-    marks = ["", *("  missed" * (met(row, document) is False) for row in document["results"])]
-    width = max(len(row[0]) for row in rows)
-    lines = []
-    for (work, published, ours, reached, target), mark in zip(rows, marks):
-        lines.append(f"{work:{width}} {published:>14} {ours:>12} {reached:>20} {target:>9}{mark}")
-    lines.append(where(document))
-    return "\n".join(lines)
-
-
-def where(document: dict[str, Any]) -> str:
-    """
-    One line on the machine, the date and the versions.
-    """
-    machine = document["machine"]
-    versions = document["versions"]
-    parts = [
-        f"{machine['cpu']} ({machine['architecture']}, {machine['cores']} cores)",
-        machine["system"],
-        f"CPython {document['python']}",
-        ", ".join(f"{NAMES[name]} {version}" for name, version in versions.items()),
-        document["date"],
-    ]
-    return "; ".join(parts)
-
-
-def markdown(document: dict[str, Any], everything: bool = False) -> str:
-    """
-    The table for a document.
-
-    Args:
-        document: The JSON.
-        everything: All rows, not the headlines only.
+    The table, for a terminal and for documents.
     """
     lines = [
         "| work | published | here | published ÷ here |",
         "|---|---:|---:|---:|",
     ]
-    for result in document["results"]:
-        if not everything and result["key"] not in HEADLINES:
-            continue
-        row = cells(result, document, human)
-        lines.append(f"| {row[0]} | {row[1]} | {row[2]} | {row[3]} |")
+    for row in rows:
+        ours, published = (human(results.best(n, row), row.unit) for n in ("ours", "published"))
+        lines.append(f"| {label(row)} | {published} | {ours} | {gained(results, row)} |")
     lines += [
         "",
-        f"Measured on {where(document)}. The best of {document['rounds']} rounds or more.",
+        f"Measured on {results.where()}. The best of {results.rounds()} rounds or more.",
     ]
     return "\n".join(lines)
 
@@ -211,8 +182,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument("--into", type=Path, metavar="FILE", help="replace the table in this file")
     parser.add_argument("--all", action="store_true", help="every row")
     options = parser.parse_args(argv)
-    document = json.loads(options.results.read_text(encoding="utf-8"))
-    lines = markdown(document, options.all)
+    lines = markdown(Results.load(options.results), select(() if options.all else HEADLINES))
     if options.into is None:
         print(lines)
         return 0

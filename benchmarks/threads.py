@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .harness import Measured, row
+from .rows import Loop, row
 
 #: A loop of 2**20 additions for each call.
 MODULE = """
@@ -33,7 +33,6 @@ WORKERS = 2
 CALLS = 150
 SHORT_STEPS = 1 << 10
 SHORT_CALLS = 40_000
-RUNS = 4
 
 
 def prepare(steps: int, calls: int) -> Callable[[], None]:
@@ -108,16 +107,18 @@ def in_processes(steps: int, calls: int, workers: int = WORKERS) -> float:
     return taken
 
 
-def compare(steps: int, calls: int) -> Measured:
+def compare(steps: int, calls: int) -> Loop:
     """
-    The throughput of threads, in terms of that of processes.
+    The throughput of threads, in terms of that of processes, where other rows have seconds.
     """
-    threads, processes = [], []
-    for _ in range(RUNS):
-        processes.append(in_processes(steps, calls))
-        threads.append(in_threads(steps, calls))
-    best = min(processes)
-    return Measured(tuple(best / taken for taken in threads))
+    best = in_processes(steps, calls)
+
+    def ratio(count: int) -> float:
+        nonlocal best
+        best = min(best, in_processes(steps, calls))
+        return count * best / in_threads(steps, calls)
+
+    return ratio
 
 
 @row(
@@ -127,7 +128,7 @@ def compare(steps: int, calls: int) -> Measured:
     limit=0.9,
     note=f"calls that compute for about a millisecond ({STEPS} steps of a loop)",
 )
-def long_calls() -> Measured:
+def long_calls() -> Loop:
     return compare(STEPS, CALLS)
 
 
@@ -137,5 +138,5 @@ def long_calls() -> Measured:
     unit="ratio",
     note="the interpreter's lock changes hands at each call; see `bind(store, release_gil=False)`",
 )
-def short_calls() -> Measured:
+def short_calls() -> Loop:
     return compare(SHORT_STEPS, SHORT_CALLS)

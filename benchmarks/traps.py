@@ -4,7 +4,7 @@ Calls that trap.
 
 from __future__ import annotations
 
-from .harness import Work, instantiate, row
+from .rows import Work, instantiate, row
 
 
 @row(

@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 """Account for every function of the C API: used by the package, or listed with a reason.
 
 The list is ``ci/unbound.txt``: a line ``# reason`` and below it the functions that nobody uses
 for that reason. A test keeps it honest in both directions.
 
-    python ci/unbound.py             print what is neither used nor listed, and stale entries
-    python ci/unbound.py --update    drop stale entries, add the missing ones with the reason that
+    python -m ci.unbound             print what is neither used nor listed, and stale entries
+    python -m ci.unbound --update    drop stale entries, add the missing ones with the reason that
                                      their name suggests; read the result before committing it
 """
 
@@ -19,7 +18,8 @@ import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from ci import ROOT
+
 LIST = ROOT / "ci" / "unbound.txt"
 
 HEAD = """\
@@ -163,15 +163,15 @@ def write_list(reasons: Mapping[str, str]) -> str:
     return text
 
 
-def main() -> int:
-    """Run the program.
+def account(update: bool) -> bool:
+    """Compare the list with what is declared and used; print what differs.
+
+    Args:
+        update: Bring the list up to date.
 
     Returns:
-        The exit status: 1 when something is unaccounted for.
+        Whether nothing differed.
     """
-    parser = argparse.ArgumentParser(description="Account for every function of the C API.")
-    parser.add_argument("--update", action="store_true")
-    options = parser.parse_args()
     functions = declared()
     bound = used(functions)
     listed = read_list(LIST.read_text(encoding="utf-8")) if LIST.exists() else {}
@@ -182,12 +182,23 @@ def main() -> int:
     for name in stale:
         print(f"listed, but {'used' if name in functions else 'unknown'}: {name}")
     print(f"{len(functions)} functions: {len(bound)} used, {len(functions) - len(bound)} not")
-    if options.update:
+    if update:
         kept = {name: reason for name, reason in listed.items() if name not in stale}
         kept.update({name: suggest(name) for name in missing})
         LIST.write_text(write_list(kept), encoding="utf-8", newline="\n")
-        return 0
-    return 1 if missing or stale else 0
+    return not missing and not stale
+
+
+def main() -> int:
+    """Run the program.
+
+    Returns:
+        The exit status: 1 when something is unaccounted for, and stays so.
+    """
+    parser = argparse.ArgumentParser(description="Account for every function of the C API.")
+    parser.add_argument("--update", action="store_true")
+    options = parser.parse_args()
+    return 0 if account(options.update) or options.update else 1
 
 
 if __name__ == "__main__":

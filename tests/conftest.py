@@ -4,12 +4,18 @@ Fixtures that every test may ask for.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from wasmtime import Engine, Instance, Module, Store
+
+# For ci/, vendor/ and benchmarks/. Behind everything else: the installed package must not be
+# shadowed by the checkout's.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 
 @pytest.fixture(scope="session")

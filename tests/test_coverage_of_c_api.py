@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 import wasmtime
+from ci import unbound
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-if str(CHECKOUT) not in sys.path:
-    sys.path.append(str(CHECKOUT))
-
-from ci import unbound  # noqa: E402
-
-HINT = "run `python ci/unbound.py --update` and read what it changed"
+HINT = "run `python -m ci.unbound.py --update` and read what it changed"
 
 
 @pytest.fixture(scope="module")

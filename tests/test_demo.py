@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from real_programs import registry
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "ci"))
-
-import demo
+from ci import demo
 
 
 @pytest.mark.network

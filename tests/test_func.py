@@ -126,7 +126,7 @@ def test_v128_is_sixteen_bytes_or_an_integer(store: Store, identities: Any) -> N
 
 
 @pytest.mark.parametrize("ty", ["i32", "i64", "f32", "f64", "v128", "funcref"])
-@pytest.mark.parametrize("value", ["1", None, [], object()], ids=repr)
+@pytest.mark.parametrize("value", ["1", None, [], object()], ids=lambda value: type(value).__name__)
 def test_values_of_another_type_are_type_errors(
     store: Store, identities: Any, ty: str, value: object
 ) -> None:

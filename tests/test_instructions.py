@@ -4,15 +4,9 @@ The judgement of `ci/instructions.py`; the counting itself needs valgrind and is
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT))
-
-from ci import instructions  # noqa: E402
+from ci import instructions
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,9 @@ def export(store: Store, text: str, name: str, *imports: Any) -> Any:
 # --------------------------------------------------------------------------------- the rest
 
 
-@pytest.mark.parametrize("data", [None, 0, "", [], object(), {"a": 1}], ids=repr)
+@pytest.mark.parametrize(
+    "data", [None, 0, "", [], object(), {"a": 1}], ids=lambda data: type(data).__name__
+)
 def test_data_is_kept_as_it_is(engine: Engine, data: Any) -> None:
     assert Store(engine, data).data() is data
     assert Store(engine, data=data).data() is data

@@ -21,8 +21,11 @@ from typing import Optional
 
 __all__ = ["VERSION", "examine", "explain", "machine", "native_files", "problem", "remedy"]
 
-#: The version of this package and of the libwasmtime that it is built against.
-VERSION = "50.0.1"
+try:
+    from ._version import VERSION
+except ModuleNotFoundError:
+    # A checkout that was never built: what else is missing is said by `problem`.
+    VERSION = "(never built)"
 
 _ELF_MACHINES = {3: "i686", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _MACHO_MACHINES = {0x01000007: "x86_64", 0x0100000C: "aarch64"}

@@ -151,7 +151,7 @@ def test_numbers_are_taken_where_floats_are_wanted(echo: Echo) -> None:
 @pytest.mark.parametrize(
     "value",
     [bytearray(b"abc"), memoryview(b"abc"), array.array("B", b"abc"), [97, 98, 99], (97, 98, 99)],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_bytes_come_from_any_buffer(echo: Echo, value: Any) -> None:
     assert echo("(list u8)")(value) == b"abc"
@@ -307,7 +307,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "value", "error", "message"), REFUSED, ids=str)
+@pytest.mark.parametrize(
+    ("text", "value", "error", "message"), REFUSED, ids=lambda one: str(one).partition(" at 0x")[0]
+)
 def test_a_value_that_does_not_fit_is_named(
     echo: Echo, text: str, value: Any, error: type[Exception], message: str
 ) -> None:

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-if str(CHECKOUT) not in sys.path:
-    # Behind everything else: the installed package must not be shadowed by the checkout's.
-    sys.path.append(str(CHECKOUT))
+from ci import ROOT as CHECKOUT
+from ci import derive_cdef
+from vendor import fetch
 
-from vendor import fetch  # noqa: E402
+__all__ = ["CHECKOUT"]
 
 
 class _AnyFunction:
@@ -52,8 +51,6 @@ def table(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[typ
     The program in ci/ reads the table as a syntax tree; here ctypes itself lays the structures
     out, so that the two do not share their mistakes.
     """
-    from ci import derive_cdef
-
     directory = tmp_path_factory.mktemp("table")
     package = directory / "published_table"
     package.mkdir()

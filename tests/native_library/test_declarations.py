@@ -12,6 +12,7 @@ import pytest
 
 import wasmtime
 from ci import derive_cdef
+from vendor import fetch
 from wasmtime._native import ffi, lib
 
 from .conftest import CHECKOUT
@@ -40,12 +41,14 @@ def exported_functions() -> set[str]:
 
 
 def test_committed_declarations_are_the_derived_ones(wheel: Path) -> None:
-    files = derive_cdef.derive(
-        *derive_cdef.read_table(wheel), derive_cdef.fetch.read_lock().version
-    )
-    names = [name for name in files if not name.startswith("..")]
-    committed = {name: (CHECKOUT / "csrc" / "cdef" / name).read_text("utf-8") for name in names}
-    assert {name: files[name] for name in names} == committed
+    assert derive_cdef.check(derive_cdef.derive(*derive_cdef.read_table(wheel))) == []
+
+
+def test_the_declarations_do_not_name_a_version(wheel: Path) -> None:
+    # A new version of the library changes the files whose declarations changed, and no others.
+    version = fetch.read_lock().version
+    files = derive_cdef.derive(*derive_cdef.read_table(wheel))
+    assert [name for name, text in files.items() if version in text] == []
 
 
 def test_declared_names_are_the_exported_ones() -> None:
@@ -53,7 +56,6 @@ def test_declared_names_are_the_exported_ones() -> None:
     debugger = {name for name in exported if name.startswith(derive_cdef.DEBUGGER_SYMBOLS)}
     assert len(debugger) == 2
     assert declared_functions() == exported - debugger
-    assert len(declared_functions()) == 772
 
 
 def test_every_declared_function_is_in_the_cffi_module() -> None:
@@ -154,7 +156,7 @@ def shape_by_cffi(kind: Any) -> str:
 
 
 def test_functions_take_and_return_what_the_table_says(table: types.ModuleType) -> None:
-    assert len(table.functions) == 762
+    assert len(table.functions) > 700
     for name, function in table.functions.items():
         kind = ffi.typeof(getattr(lib, name))
         assert [shape_by_cffi(one) for one in kind.args] == [
@@ -166,7 +168,7 @@ def test_functions_take_and_return_what_the_table_says(table: types.ModuleType) 
 def test_functions_missing_from_the_table_are_the_listed_ones(table: types.ModuleType) -> None:
     extra = declared_functions() - set(table.functions)
     listed = "\n".join(line for lines in derive_cdef.MISSING.values() for line in lines)
-    assert len(extra) == 10
+    assert extra
     assert all(f"{name}(" in listed for name in extra)
 
 

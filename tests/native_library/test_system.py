@@ -71,8 +71,8 @@ def test_another_file_name(library: Path, tmp_path: Path) -> None:
 
 
 def test_another_version(library: Path) -> None:
-    with pytest.raises(fetch.FetchError, match=r"is libwasmtime 50\.0\.\d, .* of 51\.0\.x"):
-        system.check(library, "51.0.0", FUNCTIONS)
+    with pytest.raises(fetch.FetchError, match=r"is libwasmtime \d.*, .* of 999\.0\.x"):
+        system.check(library, "999.0.0", FUNCTIONS)
 
 
 def test_another_patch_release(library: Path) -> None:
@@ -89,7 +89,7 @@ def test_no_libwasmtime(tmp_path: Path) -> None:
 
 def test_it_cannot_be_loaded(tmp_path: Path) -> None:
     path = tmp_path / system._library_name()
-    path.write_bytes(b"\0set_vmctx_memory_50_0_9\0")
+    path.write_bytes(f"\0{system.versioned_symbol(VERSION)}\0".encode())
     with pytest.raises(fetch.FetchError, match="cannot be loaded here"):
         system.check(tmp_path, VERSION, FUNCTIONS)
 
@@ -159,17 +159,19 @@ def test_it_is_loaded_from_where_it_was(built: tuple[Path, str], library: Path) 
 
 def test_a_library_of_another_version_in_its_place(built: tuple[Path, str], library: Path) -> None:
     # What a system's update does to a package that was built before.
+    major = int(VERSION.partition(".")[0])
     data = library.read_bytes()
     try:
         library.unlink()
-        library.write_bytes(data.replace(b"set_vmctx_memory_50_", b"set_vmctx_memory_51_"))
+        ours, newer = (f"set_vmctx_memory_{number}_".encode() for number in (major, major + 1))
+        library.write_bytes(data.replace(ours, newer))
         result = load(built[0])
     finally:
         library.unlink()
         library.write_bytes(data)
     assert result.returncode == 1
     assert "ImportError" in result.stderr
-    assert "undefined symbol: set_vmctx_memory_5" in result.stderr or sys.platform == "darwin"
+    assert "undefined symbol: set_vmctx_memory_" in result.stderr or sys.platform == "darwin"
 
 
 def test_the_build_refuses_with_one_message(tmp_path: Path) -> None:

@@ -5,13 +5,12 @@ What is different on Windows, as far as it can be seen elsewhere.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from ci import relock
+from ci import update_library
 from vendor import fetch
 from wasmtime import _binaries, _native
 
@@ -31,17 +30,17 @@ def test_the_dll_has_a_name_that_no_other_package_uses(monkeypatch: pytest.Monke
 
 
 def test_the_next_lock_has_such_a_name_too() -> None:
-    assert relock.bundled_name("wasmtime/win32-x86_64/_wasmtime.dll", "51.0.2") == (
+    assert update_library.bundled_name("wasmtime/win32-x86_64/_wasmtime.dll", "51.0.2") == (
         "wasmtime_51_0_2.dll"
     )
-    assert relock.bundled_name("wasmtime/linux-x86_64/_libwasmtime.so", "51.0.2") == (
+    assert update_library.bundled_name("wasmtime/linux-x86_64/_libwasmtime.so", "51.0.2") == (
         "libwasmtime.so"
     )
 
 
 def test_the_repair_of_a_wheel_leaves_the_dll_alone() -> None:
     settings = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
-    assert set(re.findall(r"delvewheel repair --exclude (\S+)", settings)) == NAMES
+    assert "delvewheel repair --ignore-existing " in settings
 
 
 def test_paths_are_utf8_whatever_the_encoding_of_the_file_system(
