@@ -779,6 +779,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     _open_standard_streams()
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except BrokenPipeError:
+        return STATUS_ERROR  # whoever read our results has seen enough
+    except OSError as error:
+        _complain(f"cannot write the results: {error.strerror or error}")
+        return STATUS_ERROR
     finally:
         _flush_results()
 
@@ -795,7 +800,7 @@ def _dispatch(arguments: list[str]) -> int:
             prog=f"{_PROGRAM} {arguments[0]}", description=command.summary, allow_abbrev=False
         )
         command.add_arguments(parser)
-        return _guarded(command, parser.parse_args(arguments[1:]))
+        return _guarded(command, _parsed(parser, arguments[1:]))
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         allow_abbrev=False,
@@ -810,6 +815,19 @@ def _dispatch(arguments: list[str]) -> int:
     parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     parser.error(f"the command {options.command!r} must come first")
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """
+    The options of a command.
+    """
+    options = parser.parse_args(arguments)
+    for name, value in vars(options).items():
+        repeatable = isinstance(parser.get_default(name), list)
+        # Some versions of argparse take the value of "--option=--" for a separator, and leave none.
+        if name != "arguments" and ([] in value if repeatable else value == []):
+            parser.error(f"argument {name}: expected one argument")
+    return options
 
 
 def _guarded(command: _Command, options: argparse.Namespace) -> int:
@@ -837,11 +855,6 @@ def _guarded(command: _Command, options: argparse.Namespace) -> int:
         return STATUS_TRAP
     except (WasmtimeError, ValueError, OverflowError, MemoryError) as error:
         _complain(f"{_program_of(options)}: {error or type(error).__name__}")
-        return STATUS_ERROR
-    except BrokenPipeError:
-        return STATUS_ERROR  # whoever read our results has seen enough
-    except OSError as error:
-        _complain(f"cannot write the results: {error.strerror or error}")
         return STATUS_ERROR
 
 
