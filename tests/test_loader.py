@@ -659,6 +659,31 @@ def test_beside_a_file_at_the_top_level(run: Run) -> None:
     assert output.splitlines() == ["module 1", "package 2", "inside True", "main True"]
 
 
+def test_beside_a_file_in_an_archive(run: Run, tmp_path: Path) -> None:
+    with zipfile.ZipFile(str(tmp_path / "library.zip"), "w") as archive:
+        archive.writestr("top.wat", imports("helper"))
+        archive.writestr("far.wat", imports("outside"))
+        archive.writestr("helper.py", "def f(): return 1")
+        archive.writestr("pkg/__init__.py", "")
+        archive.writestr("pkg/plugin.wat", imports(".helper"))
+        archive.writestr("pkg/helper.py", "def f(): return 2")
+    output = run(
+        """
+        import sys
+        sys.path.insert(0, "library.zip")
+        import wasmtime.loader
+        import top, pkg.plugin
+        print(top.run(), pkg.plugin.run())
+        try:
+            import far
+        except ImportError as error:
+            print("python_modules" in str(error))
+        """,
+        outside__dot__py="print('executed')",
+    )
+    assert output == "1 2\nTrue\n"
+
+
 def test_python_modules_are_names_and_modules(run: Run) -> None:
     output = run(
         """
