@@ -18,6 +18,8 @@ except ImportError:
     _testcapi = None
 
 pytestmark = [
+    # Seconds on an idle machine; minutes under the sanitizers beside other tests.
+    pytest.mark.timeout(300),
     pytest.mark.skipif(
         not hasattr(_testcapi, "set_nomemory"),
         reason="this CPython was built without _testcapi, which makes allocations fail",
@@ -46,7 +48,7 @@ def run(tmp_path: Path, *names: str, program: str = "program.py") -> list[dict[s
         [sys.executable, str(HERE / program), str(progress), *names],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=290,
     )
     tried = progress.read_text().strip() if progress.exists() else "nothing"
     assert done.returncode == 0, f"status {done.returncode} at {tried}\n{done.stderr}"
