@@ -190,8 +190,10 @@ def test_a_memory_is_like_a_bytearray(
     memory = Memory(store, MemoryType(Limits(1)))
     model = bytearray(65536)
     for at, data in writes:
-        first = slice(at, None).indices(len(model))[0]
-        if first >= len(model) or first + len(data) > len(model):
+        first = at or 0
+        if first < 0:
+            first = max(first + len(model), 0)
+        if first + len(data) > len(model):
             try:
                 memory.write(store, data, at)
             except IndexError:

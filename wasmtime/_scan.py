@@ -107,9 +107,11 @@ def tables_of_64_bits(wasm: bytes) -> tuple[list[int], list[str]]:
         return imports, exports
     try:
         for position, name, _, marks in _marked_items(wasm, _TABLE):
-            if marks & INDEX64 and position is None:
+            if not marks & INDEX64:
+                continue
+            if position is None:
                 exports.append(name)
-            elif marks & INDEX64:
+            else:
                 imports.append(position)
     except (UnknownForm, IndexError):
         pass

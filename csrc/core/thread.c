@@ -45,7 +45,8 @@ thread_here(void)
     return thread;
 }
 
-static uintptr_t threads_numbered;
+/* 0 is nobody, and 1 is STORE_INHERITED (store.c). */
+static uintptr_t threads_numbered = 1;
 
 static NOINLINE uintptr_t
 thread_number(void)

@@ -91,7 +91,7 @@ def test_nothing_is_written_for_a_table_that_is_not_understood(
 @pytest.mark.parametrize("members", [[], ["a.so", "b.so"]])
 def test_a_wheel_must_hold_one_library(tmp_path: Path, members: list[str]) -> None:
     with pytest.raises(SystemExit, match="should hold one shared library"):
-        update_library.entry(write_wheel(tmp_path / "x.whl", *members))
+        update_library.entry(write_wheel(tmp_path / "x.whl", *members), "51.0.0")
 
 
 def test_every_part_of_the_package_is_of_the_locked_version() -> None:
