@@ -251,7 +251,7 @@ core = Extension(
     depends=[
         str(path.relative_to(ROOT))
         for folder in ("core", "cdef")
-        for path in sorted((ROOT / "csrc" / folder).glob("*.[ch]"))
+        for path in sorted((ROOT / "csrc" / folder).rglob("*.[ch]"))
     ],
     include_dirs=["csrc/cdef", "csrc/core"],
     libraries=["wasmtime"],

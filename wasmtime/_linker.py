@@ -133,7 +133,7 @@ class Linker(LinkerBase):
         self._adopt("wasmtime_linker_t", lib.wasmtime_linker_new(handle.pointer), engine)
         self._host_functions: dict[tuple[bytes, bytes], Any] = {}
         # Names of what lives in a store, with the identity of that store.
-        self._ties: dict[tuple[bytes, bytes], Any] = {}
+        self._bound_items: dict[tuple[bytes, bytes], Any] = {}
 
     @property
     def allow_shadowing(self) -> Any:
@@ -265,7 +265,7 @@ class Linker(LinkerBase):
             # list as it was; this linker goes on with one without. (Not each time: making many
             # such lists takes long.)
             self._definitions = list(self._host_functions.values())
-        self._ties.pop(key, None)
+        self._bound_items.pop(key, None)
 
     def func(
         self, module: str, name: Optional[str] = None
@@ -439,7 +439,7 @@ class Linker(LinkerBase):
             with self._changing() as linker:
                 self._check_wasi(store, module._imports_wasi)
                 self._lend_definitions(store)
-                self._check_ties(store, module)
+                self._check_bound_items(store, module)
                 check(
                     lib.wasmtime_linker_module(linker, context, field, len(field), handle.pointer)
                 )
@@ -617,17 +617,17 @@ class Linker(LinkerBase):
         """
         home = store if isinstance(store, core.Store) else store._store
         identity = home._home
-        alone = not self._ties or self._tied_to is identity
-        self._ties.update((key, identity) for key in names)
+        alone = not self._bound_items or self._bound_to is identity
+        self._bound_items.update((key, identity) for key in names)
         if not alone:
-            alone = all(tie is identity for tie in self._ties.values())
-        self._tied_to = identity if alone else None
+            alone = all(tie is identity for tie in self._bound_items.values())
+        self._bound_to = identity if alone else None
 
     def _check_tie(self, store: Any, module_name: bytes, field: bytes) -> None:
         """
         Refuse what lives in another store: the library does not look.
         """
-        tie = self._ties.get((module_name, field))
+        tie = self._bound_items.get((module_name, field))
         home = store if isinstance(store, core.Store) else store._store
         if tie is not None and tie is not home._home:
             raise WasmtimeError(
@@ -635,16 +635,16 @@ class Linker(LinkerBase):
                 "defined with a store can only be used with that store"
             )
 
-    def _check_ties(self, store: Any, module: Module) -> None:
+    def _check_bound_items(self, store: Any, module: Module) -> None:
         """
         Refuse a module that imports what lives in another store.
         """
-        if self._ties:
+        if self._bound_items:
             for names in _import_names(module):
                 self._check_tie(store, *names)
 
     def _is_unknown(self, store: Any, module_name: bytes, field: bytes) -> bool:
-        tied = (module_name, field) in self._ties
+        tied = (module_name, field) in self._bound_items
         return not tied and self._lookup(store, module_name, field) is None
 
     def _lend_definitions(self, store: Any) -> None:

@@ -3,31 +3,74 @@
  *
  * Reading order: common.h, then the files in the order below. */
 
-#include "common.h"
+#include "base/common.h"
 
-#include "state.c"
-#include "arguments.c"
-#include "signals.c"
-#include "thread.c"
-#include "greenlets.c"
-#include "handle.c"
-#include "fiber.c"
-#include "store.c"
-#include "signature.c"
-#include "moduletype.c"
-#include "value.c"
-#include "item.c"
-#include "error.c"
-#include "hostfunc.c"
-#include "func.c"
-#include "memory.c"
-#include "export.c"
-#include "global_table.c"
-#include "instance.c"
-#include "output.c"
-#include "job.c"
-#include "reference.c"
-#include "component.c"
+/* base: what everything needs */
+#include "base/state.c"     /* the classes and names that the package hands over */
+#include "base/arguments.c" /* arguments of vectorcalls, numbers in range */
+
+/* runtime: threads, the store and the ways into it and back */
+#include "runtime/faults.c"    /* the library's signal handlers beside Python's */
+#include "runtime/thread.c"    /* native stack, main thread */
+#include "runtime/leaving.c"   /* callbacks while the interpreter ends */
+#include "runtime/watchdog.c"  /* signals while the main thread is in WebAssembly */
+#include "runtime/greenlets.c" /* which greenlet of a thread may enter */
+#include "runtime/handle.c"    /* Handle and Owner: native objects that are freed once */
+#include "runtime/fiber.c"     /* Python on the stack of a component that may wait */
+#include "runtime/store.h"     /* StoreObject */
+#include "runtime/entry.c"     /* who may enter a store */
+#include "runtime/call.c"      /* native calls and the callbacks they make */
+#include "runtime/epoch.c"     /* the epoch callback */
+#include "runtime/store.c"     /* Store: its life and its Python type */
+#include "runtime/caller.c"    /* Caller and StoreContext */
+#include "runtime/door.c"      /* Door: for Python code that calls through cffi */
+
+/* values: between Python and WebAssembly */
+#include "values/signature.c"   /* a function type, compiled once */
+#include "values/module_type.c" /* what modules import and export */
+#include "values/value.c"       /* lift and lower numbers and references */
+
+/* items: what lives in a store */
+#include "items/item.c"          /* Item: a plain struct and its store */
+#include "runtime/error.c"       /* errors and traps become exceptions */
+#include "runtime/job.c"         /* parsing and compiling on a thread with a large stack */
+#include "items/hostfunc.c"      /* Python functions that WebAssembly calls */
+#include "items/func.c"          /* calls */
+#include "items/memory.c"        /* linear memories */
+#include "items/memory_buffer.c" /* the buffer protocol over them */
+#include "items/global.c"        /* globals */
+#include "items/table.c"         /* tables */
+#include "values/module.c"       /* values for constructors in Python */
+#include "items/extern.c"        /* wasmtime_extern_t */
+#include "items/instance.c"      /* instances */
+#include "items/exports.c"       /* their exports by name */
+#include "items/linker.c"        /* linkers */
+#include "items/instance_pre.c"  /* what a linker has linked already */
+#include "runtime/output.c"      /* what WASI programs print */
+
+/* garbage-collected references */
+#include "values/reference.c"      /* identity and conversion */
+#include "values/layout.c"         /* fields of structs, arrays, exceptions */
+#include "values/aggregate.c"      /* reading and writing them */
+#include "values/aggregate_make.c" /* making them */
+#include "values/exnref.c"         /* exceptions in flight */
+
+/* component: the component model */
+#include "component/program.c"  /* a type, compiled to a small program */
+#include "component/lowering.c" /* the arena and the errors of lowering */
+#include "component/lower_number.c"
+#include "component/lower_list.c"
+#include "component/lower_record.c"
+#include "component/lower_name.c"
+#include "component/lower_variant.c"
+#include "component/lower_string.c"
+#include "component/lower.c"    /* run a program: Python values to the component's */
+#include "component/lift.c"     /* and back */
+#include "component/outcome.c"  /* what calls come to */
+#include "component/resource.c" /* resources: handles that components own or borrow */
+#include "component/func.c"     /* calls of exported functions */
+#include "component/hostfunc.c" /* Python functions that components call */
+#include "component/setup.c"    /* instantiation, and what the module makes of all that */
 
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
 /* The library's file name has no version, the name of this function of its debugger support has.
@@ -59,8 +102,8 @@ static PyMethodDef core_functions[] = {
     {"lower", core_lower, METH_VARARGS,
      "lower($module, store, value, valtype, address, role, /)\n--\n\n"
      "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
-    {"raise_value", core_raise_value, METH_VARARGS,
-     "raise_value($module, store, address, /)\n--\n\nThe wasmtime_val_t at `address` as a Python object; its "
+    {"lift_value", core_lift_value, METH_VARARGS,
+     "lift_value($module, store, address, /)\n--\n\nThe wasmtime_val_t at `address` as a Python object; its "
      "root is taken over."},
     {"lower_extern", core_lower_extern, METH_VARARGS,
      "lower_extern($module, store, item, address, /)\n--\n\n"
@@ -104,7 +147,7 @@ static const struct {
     {"Reference", &reference_spec, &state.Reference_base, NULL},
     {"Aggregate", &aggregate_spec, &state.Aggregate_base, &state.Reference_base},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
-    {"MemoryExport", &export_spec, &state.MemoryExport, NULL},
+    {"MemoryBuffer", &export_spec, &state.MemoryBuffer, NULL},
     {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},
 };
 
@@ -150,8 +193,9 @@ static bool
 core_begin(void)
 {
     if (Py_AtExit(core_forget) < 0) {
-        PyErr_SetString(PyExc_ImportError,
-                        "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
+        PyErr_SetString(
+            PyExc_ImportError,
+            "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
         return false;
     }
     if (!state_begin() || !thread_begin() || !greenlets_setup() || !job_setup()) {
@@ -182,8 +226,7 @@ core_exec(PyObject *module)
             }
             continue;
         }
-        if (core_types[i].base != NULL
-            && (bases = PyTuple_Pack(1, *core_types[i].base)) == NULL) {
+        if (core_types[i].base != NULL && (bases = PyTuple_Pack(1, *core_types[i].base)) == NULL) {
             return -1;
         }
         PyObject *type = PyType_FromSpecWithBases(core_types[i].spec, bases);

@@ -28,7 +28,7 @@ from ._exports import Exports
 from ._func import Func
 from ._host import lower_resource as _lower_resource
 from ._host import needs_store
-from ._host import raise_resource as _raise_resource
+from ._host import lift_resource as _raise_resource
 from ._instance import Instance
 from ._linker import Linker, LinkerInstance
 from ._resource_type import ResourceType
@@ -83,7 +83,7 @@ _core.setup_component(
     ResourceHost=ResourceHost,
     UnsupportedTypeError=UnsupportedTypeError,
     refine=_refine,
-    raise_resource=_raise_resource,
+    lift_resource=_raise_resource,
     lower_resource=_lower_resource,
 )
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, TypeVar
 from ._resource_type import ResourceType
 from ._resources import ResourceAny, ResourceHost
 
-__all__ = ["class_for", "destroy", "lower_resource", "needs_store", "raise_resource"]
+__all__ = ["class_for", "destroy", "lower_resource", "needs_store", "lift_resource"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -108,7 +108,7 @@ def lower_resource(value: Any, store: Any, own: bool) -> Any:
     return ResourceHost.borrow(table.add(value) if rep is None else rep, number)
 
 
-def raise_resource(handle: ResourceAny, store: Any) -> Any:
+def lift_resource(handle: ResourceAny, store: Any) -> Any:
     """
     What to give Python for a handle: the object itself if it is one of the host's.
     """

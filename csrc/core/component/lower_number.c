@@ -1,0 +1,147 @@
+/* --- numbers --------------------------------------------------------------------------------- */
+
+static const struct {
+    long long low;
+    long long high;
+} component_ranges[] = {
+    {0, 1},
+    {INT8_MIN, INT8_MAX},
+    {INT16_MIN, INT16_MAX},
+    {INT32_MIN, INT32_MAX},
+    {INT64_MIN, INT64_MAX},
+    {0, UINT8_MAX},
+    {0, UINT16_MAX},
+    {0, UINT32_MAX},
+    {0, INT64_MAX}, /* the upper half of u64 is a matter of its own */
+};
+
+static NOINLINE bool
+refuse_component_range(const ComponentPath *path, uint8_t kind, PyObject *value)
+{
+    if (kind == WIT_U64) {
+        return refuse_component(path, PyExc_OverflowError,
+                                "%R is not in the range of u64 "
+                                "(0 ... 18446744073709551615)",
+                                value);
+    }
+    return refuse_component(
+        path, PyExc_OverflowError, "%R is not in the range of %s (%lld ... %lld)", value,
+        component_kinds[kind].name, component_ranges[kind].low, component_ranges[kind].high);
+}
+
+static inline void
+store_integer(wasmtime_component_val_t *out, uint8_t kind, uint64_t bits)
+{
+    /* All integers start at the same address; the narrow ones are the low bytes of the wide. */
+    out->kind = component_kinds[kind].value_kind;
+    switch (kind) {
+    case WIT_S8:
+    case WIT_U8:
+        out->of.u8 = (uint8_t)bits;
+        break;
+    case WIT_S16:
+    case WIT_U16:
+        out->of.u16 = (uint16_t)bits;
+        break;
+    case WIT_S32:
+    case WIT_U32:
+        out->of.u32 = (uint32_t)bits;
+        break;
+    default:
+        out->of.u64 = bits;
+        break;
+    }
+}
+
+static NOINLINE bool
+lower_integer_slowly(const ComponentPath *path, uint8_t kind, PyObject *value,
+                     wasmtime_component_val_t *out)
+{
+    PyObject *integer;
+    if (PyLong_Check(value)) {
+        integer = Py_NewRef(value);
+    }
+    else if (PyIndex_Check(value)) {
+        integer = PyNumber_Index(value);
+        if (integer == NULL) {
+            return false;
+        }
+    }
+    else {
+        return refuse_component_type(path, component_kinds[kind].name, value);
+    }
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(integer, &overflow);
+    bool fits = overflow == 0 && number >= component_ranges[kind].low
+                && number <= component_ranges[kind].high;
+    if (fits) {
+        store_integer(out, kind, (uint64_t)number);
+    }
+    else if (kind == WIT_U64 && overflow > 0) {
+        unsigned long long large = PyLong_AsUnsignedLongLong(integer);
+        fits = !(large == (unsigned long long)-1 && PyErr_Occurred());
+        PyErr_Clear();
+        store_integer(out, kind, large);
+    }
+    if (!fits) {
+        refuse_component_range(path, kind, value);
+    }
+    Py_DECREF(integer);
+    return fits;
+}
+
+static inline bool
+lower_integer(const ComponentPath *path, uint8_t kind, PyObject *value,
+              wasmtime_component_val_t *out)
+{
+    if (LIKELY(PyLong_CheckExact(value))) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (LIKELY(number >= component_ranges[kind].low && number <= component_ranges[kind].high
+                   && !overflow)) {
+            store_integer(out, kind, (uint64_t)number);
+            return true;
+        }
+    }
+    return lower_integer_slowly(path, kind, value, out);
+}
+
+static NOINLINE bool
+lower_float_slowly(const ComponentPath *path, uint8_t kind, PyObject *value, double *out)
+{
+    if (PyBool_Check(value) || PyUnicode_Check(value)
+        || !(PyFloat_Check(value) || PyIndex_Check(value)
+             || PyObject_HasAttrString((PyObject *)Py_TYPE(value), "__float__"))) {
+        return refuse_component_type(path, component_kinds[kind].name, value);
+    }
+    *out = PyFloat_AsDouble(value);
+    if (*out == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            PyErr_Clear();
+            return refuse_component(path, PyExc_OverflowError, "%R is too large for %s", value,
+                                    component_kinds[kind].name);
+        }
+        return false;
+    }
+    return true;
+}
+
+static inline bool
+lower_float(const ComponentPath *path, uint8_t kind, PyObject *value, wasmtime_component_val_t *out)
+{
+    double number;
+    if (LIKELY(PyFloat_CheckExact(value))) {
+        number = PyFloat_AsDouble(value);
+    }
+    else if (!lower_float_slowly(path, kind, value, &number)) {
+        return false;
+    }
+    out->kind = component_kinds[kind].value_kind;
+    if (kind == WIT_F32) {
+        narrow(number, &out->of.f32);
+    }
+    else {
+        out->of.f64 = number;
+    }
+    return true;
+}

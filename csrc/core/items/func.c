@@ -1,0 +1,490 @@
+/* Functions: calls from Python into WebAssembly. */
+
+typedef struct {
+    ItemObject item;
+    wasmtime_func_t native;
+    Signature *signature; /* once: compiled when it is first needed */
+    vectorcallfunc vectorcall;
+} FuncObject;
+
+/* A function with its store: `bound(…)` instead of `func(store, …)`. */
+typedef struct {
+    PyObject_HEAD
+    StoreObject *store;
+    FuncObject *func;
+    vectorcallfunc vectorcall;
+    bool keep_gil;
+} BoundFuncObject;
+
+static PyObject *func_vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
+static PyObject *bound_vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
+
+static PyObject *
+func_wrap(StoreObject *store, const wasmtime_func_t *native, Signature *signature)
+{
+    FuncObject *self = (FuncObject *)type_alloc((PyTypeObject *)state.Func);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->item.home = Py_NewRef(store->home);
+    self->native = *native;
+    self->signature = signature ? signature_share(signature) : NULL;
+    self->vectorcall = func_vectorcall;
+    return (PyObject *)self;
+}
+
+static const wasmtime_func_t *
+func_in(StoreObject *store, PyObject *object)
+{
+    return item_check((ItemObject *)object, store) ? &((FuncObject *)object)->native : NULL;
+}
+
+/* The signature; reading it needs the store, once. */
+static NOINLINE Signature *
+func_read_signature(FuncObject *self, StoreObject *store)
+{
+    if (!store_enter(store)) {
+        return NULL;
+    }
+    wasm_functype_t *type = wasmtime_func_type(store->context, &self->native);
+    Signature *signature = signature_compile(type);
+    wasm_functype_delete(type);
+    if (signature != NULL && self->signature != NULL) {
+        /* Somebody was faster. What is there once is never replaced: it may be in use. */
+        signature_release(signature);
+    }
+    else if (signature != NULL) {
+        publish(self->signature, signature);
+    }
+    signature = signature != NULL ? self->signature : NULL;
+    store_leave(store);
+    return signature;
+}
+
+static NOINLINE PyObject *
+refuse_arity(Py_ssize_t given, uint32_t wanted)
+{
+    PyErr_Format(state.WasmtimeError, "too %s parameters provided: given %zd, expected %u",
+                 given > (Py_ssize_t)wanted ? "many" : "few", given, (unsigned)wanted);
+    return NULL;
+}
+
+#define CALL_STACK_SLOTS 16
+
+static inline PyObject *
+call_raw(StoreObject *store, FuncObject *self, const Signature *signature,
+         PyObject *const *arguments, bool keep_gil)
+{
+    ALIGNED(16) wasmtime_val_raw_t few[CALL_STACK_SLOTS];
+    wasmtime_val_raw_t *slots = few;
+    uint32_t size = signature_slots(signature);
+    if (UNLIKELY(size > CALL_STACK_SLOTS)) {
+        slots = PyMem_RawMalloc(size * sizeof(wasmtime_val_raw_t));
+        if (slots == NULL) {
+            return PyErr_NoMemory();
+        }
+    }
+    PyObject *result = NULL;
+    /* The arguments come first: converting one may run Python code, which may close the store. */
+    for (uint32_t i = 0; i < signature->params; i++) {
+        if (UNLIKELY(!lower_number(arguments[i], signature->kinds[i], &slots[i],
+                                   (Place){"parameter", (Py_ssize_t)i + 1}))) {
+            goto done;
+        }
+    }
+    if (UNLIKELY(!store_enter(store))) {
+        goto done;
+    }
+    if (UNLIKELY(!native_check_stack(store))) {
+        store_leave(store);
+        goto done;
+    }
+    Py_INCREF(store);
+    Py_INCREF(self);
+    NativeCall call;
+    wasm_trap_t *trap = NULL;
+    native_begin(store, &call, keep_gil);
+    wasmtime_error_t *error =
+        wasmtime_func_call_unchecked(store->context, &self->native, slots, size, &trap);
+    native_end(store, &call);
+    if (LIKELY(native_outcome(store, &call, error, trap))) {
+        const uint8_t *kinds = signature_results(signature);
+        if (signature->results == 1) {
+            result = lift_number(kinds[0], &slots[0]);
+        }
+        else if (signature->results == 0) {
+            result = Py_NewRef(Py_None);
+        }
+        else {
+            result = PyList_New(signature->results);
+            for (uint32_t i = 0; result != NULL && i < signature->results; i++) {
+                PyObject *value = lift_number(kinds[i], &slots[i]);
+                if (value == NULL) {
+                    Py_CLEAR(result);
+                    break;
+                }
+                PyList_SetItem(result, i, value);
+            }
+        }
+    }
+    store_leave(store);
+    Py_DECREF(self);
+    Py_DECREF(store);
+done:
+    if (UNLIKELY(slots != few)) {
+        PyMem_RawFree(slots);
+    }
+    return result;
+}
+
+/* The checked call: a signature with references. */
+static NOINLINE PyObject *
+call_checked(StoreObject *store, FuncObject *self, const Signature *signature,
+             PyObject *const *arguments, bool keep_gil)
+{
+    size_t count = (size_t)signature->params + signature->results;
+    wasmtime_val_t *values = PyMem_RawCalloc(count ? count : 1, sizeof(wasmtime_val_t));
+    if (values == NULL) {
+        return PyErr_NoMemory();
+    }
+    wasmtime_val_t *results = values + signature->params;
+    PyObject *result = NULL;
+    uint32_t lowered = 0;
+    bool inside = false;
+    Py_INCREF(store);
+    Py_INCREF(self);
+    if (!store_enter(store)) {
+        goto done;
+    }
+    inside = true;
+    for (; lowered < signature->params; lowered++) {
+        if (!lower_value(store, arguments[lowered], signature->kinds[lowered], &values[lowered],
+                         (Place){"parameter", (Py_ssize_t)lowered + 1})) {
+            goto done;
+        }
+    }
+    if (!native_check_stack(store)) {
+        goto done;
+    }
+    NativeCall call;
+    wasm_trap_t *trap = NULL;
+    native_begin(store, &call, keep_gil);
+    wasmtime_error_t *error =
+        wasmtime_func_call(store->context, &self->native, values, signature->params, results,
+                           signature->results, &trap);
+    native_end(store, &call);
+    if (!native_outcome(store, &call, error, trap)) {
+        goto done;
+    }
+    if (signature->results == 1) {
+        result = lift_value(store, &results[0], true);
+    }
+    else if (signature->results == 0) {
+        result = Py_NewRef(Py_None);
+    }
+    else {
+        result = PyList_New(signature->results);
+        for (uint32_t i = 0; i < signature->results; i++) {
+            PyObject *value = result ? lift_value(store, &results[i], true) : NULL;
+            if (value != NULL) {
+                PyList_SetItem(result, i, value);
+            }
+            else if (result != NULL) {
+                Py_CLEAR(result);
+            }
+            else {
+                value_drop(&results[i]);
+            }
+        }
+    }
+done:
+    for (uint32_t i = 0; i < lowered; i++) {
+        value_drop(&values[i]);
+    }
+    if (inside) {
+        store_leave(store);
+    }
+    PyMem_RawFree(values);
+    Py_DECREF(self);
+    Py_DECREF(store);
+    return result;
+}
+
+static inline PyObject *
+func_call(StoreObject *store, FuncObject *self, PyObject *const *arguments, Py_ssize_t count,
+          bool keep_gil)
+{
+    const Signature *signature = published(self->signature);
+    if (UNLIKELY(signature == NULL)) {
+        signature = func_read_signature(self, store);
+        if (signature == NULL) {
+            return NULL;
+        }
+    }
+    if (UNLIKELY(count != (Py_ssize_t)signature->params)) {
+        return refuse_arity(count, signature->params);
+    }
+    if (LIKELY(signature->raw)) {
+        return call_raw(store, self, signature, arguments, keep_gil);
+    }
+    return call_checked(store, self, signature, arguments, keep_gil);
+}
+
+static NOINLINE PyObject *
+func_call_oddly(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names)
+{
+    if (names != NULL && PyTuple_Size(names) == 1 && count == 0
+        && PyUnicode_Compare(PyTuple_GetItem(names, 0), state.str_store) == 0) {
+        return func_vectorcall(self, arguments, 1, NULL);
+    }
+    if (names != NULL && PyTuple_Size(names) > 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "a WebAssembly function takes positional parameters only: got keyword %R",
+                     PyTuple_GetItem(names, 0));
+        return NULL;
+    }
+    PyErr_SetString(PyExc_TypeError, "missing argument: store (call it as func(store, ...))");
+    return NULL;
+}
+
+static PyObject *
+func_vectorcall(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names)
+{
+    Py_ssize_t count = PyVectorcall_NARGS(flags);
+    if (UNLIKELY(count < 1 || (names != NULL && PyTuple_Size(names) > 0))) {
+        return func_call_oddly(object, arguments, count, names);
+    }
+    StoreObject *store = storelike(arguments[0]);
+    if (UNLIKELY(store == NULL) || UNLIKELY(!item_check((ItemObject *)object, store))) {
+        return NULL;
+    }
+    return func_call(store, (FuncObject *)object, arguments + 1, count - 1, false);
+}
+
+static PyObject *
+func_py_call(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names)
+{
+    return func_vectorcall(self, arguments, (size_t)count, names);
+}
+
+/* Func._init(store, functype address, callable, access_caller) */
+static PyObject *
+func_init_native(FuncObject *self, PyObject *args)
+{
+    PyObject *object, *callable;
+    unsigned long long functype;
+    int access_caller;
+    if (!PyArg_ParseTuple(args, "OKOp:_init", &object, &functype, &callable, &access_caller)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    if (published(self->item.home) != NULL) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+        return NULL;
+    }
+    PyObject *host_args = Py_BuildValue("(OKi)", callable, functype, access_caller);
+    if (host_args == NULL) {
+        return NULL;
+    }
+    HostFuncObject *host = (HostFuncObject *)hostfunc_new(state.HostFunc, host_args, NULL);
+    Py_DECREF(host_args);
+    if (host == NULL) {
+        return NULL;
+    }
+    if (!store_enter(store)) {
+        Py_DECREF(host);
+        return NULL;
+    }
+    if (!store_keep(store, (PyObject *)host)) {
+        store_leave(store);
+        Py_DECREF(host);
+        return NULL;
+    }
+    wasm_functype_t *type = (wasm_functype_t *)(uintptr_t)functype;
+    wasmtime_func_t native;
+    if (host->signature->raw) {
+        wasmtime_func_new_unchecked(store->context, type, host_call_raw, host, NULL, &native);
+    }
+    else {
+        wasmtime_func_new(store->context, type, host_call_checked, host, NULL, &native);
+    }
+    bool fine = item_become(&self->item, store, &native, sizeof(native));
+    if (fine) {
+        publish(self->signature, signature_share(host->signature));
+    }
+    store_leave(store);
+    Py_DECREF(host);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+func_arity(FuncObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->item.home) == NULL) {
+        item_refuse(&self->item);
+        return NULL;
+    }
+    const Signature *signature = published(self->signature);
+    if (signature == NULL) {
+        StoreObject *store = home_store(self->item.home, "this function");
+        if (store == NULL) {
+            return NULL;
+        }
+        signature = func_read_signature(self, store);
+        Py_DECREF(store);
+        if (signature == NULL) {
+            return NULL;
+        }
+    }
+    return Py_BuildValue("(II)", (unsigned)signature->params, (unsigned)signature->results);
+}
+
+static PyObject *
+func_tp_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    FuncObject *self = (FuncObject *)type_alloc(type);
+    if (self != NULL) {
+        self->vectorcall = func_vectorcall;
+    }
+    return (PyObject *)self;
+}
+
+static void
+func_dealloc(FuncObject *self)
+{
+    signature_release(self->signature);
+    Py_CLEAR(self->item.home);
+    type_free((PyObject *)self);
+}
+
+static PyObject *
+func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"store", "release_gil", NULL};
+    PyObject *object;
+    int release_gil = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:bind", names, &object, &release_gil)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL || !item_check(&self->item, store)) {
+        return NULL;
+    }
+    if (PyObject_TypeCheck(object, state.Caller_base)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "bind() takes a Store: a Caller ends with the call that it was made for");
+        return NULL;
+    }
+    if (published(self->signature) == NULL && func_read_signature(self, store) == NULL) {
+        return NULL;
+    }
+    BoundFuncObject *bound = (BoundFuncObject *)type_alloc(state.BoundFunc);
+    if (bound != NULL) {
+        bound->vectorcall = bound_vectorcall;
+        bound->store = (StoreObject *)Py_NewRef(store);
+        bound->func = (FuncObject *)Py_NewRef(self);
+        bound->keep_gil = !release_gil;
+    }
+    return (PyObject *)bound;
+}
+
+/* CPython before 3.12 does not let Python subclasses inherit the fast call protocol. */
+static PyObject *
+core_inherit_vectorcall(PyObject *Py_UNUSED(module), PyObject *type)
+{
+    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, state.Func_base)) {
+        PyErr_SetString(PyExc_TypeError, "inherit_vectorcall() takes a subclass of Func");
+        return NULL;
+    }
+#if PY_VERSION_HEX < 0x030C0000
+    ((PyTypeObject *)type)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+#endif
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef func_methods[] = {
+    {"_init", (PyCFunction)func_init_native, METH_VARARGS,
+     "_init($self, store, functype, callable, access_caller, /)\n--\n\nMake a host function."},
+    {"call", (PyCFunction)(void (*)(void))func_py_call, METH_FASTCALL | METH_KEYWORDS,
+     "call($self, /, store, *params)\n--\n\nThe same as calling the function itself."},
+    {"_bind", (PyCFunction)(void (*)(void))func_bind, METH_VARARGS | METH_KEYWORDS,
+     "_bind($self, /, store, release_gil=True)\n--\n\nSee wasmtime.Func.bind."},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef func_getset[] = {
+    {"_arity", (getter)func_arity, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyMemberDef func_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(FuncObject, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+#ifndef Py_TPFLAGS_HAVE_VECTORCALL
+#define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
+#endif
+static PyType_Slot func_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Func."}, {Py_tp_new, func_tp_new},
+    {Py_tp_dealloc, func_dealloc},         {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_methods, func_methods},         {Py_tp_getset, func_getset},
+    {Py_tp_members, func_members},         {0, NULL},
+};
+static PyType_Spec func_spec = {
+    "wasmtime._core.Func", sizeof(FuncObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL, func_slots};
+
+/* ------------------------------------------------------------------------------------ */
+
+static PyObject *
+bound_vectorcall(PyObject *object, PyObject *const *arguments, size_t flags, PyObject *names)
+{
+    BoundFuncObject *self = (BoundFuncObject *)object;
+    if (UNLIKELY(names != NULL && PyTuple_Size(names) > 0)) {
+        return func_call_oddly(object, arguments, PyVectorcall_NARGS(flags), names);
+    }
+    return func_call(self->store, self->func, arguments, PyVectorcall_NARGS(flags), self->keep_gil);
+}
+
+static void
+bound_dealloc(BoundFuncObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->store);
+    Py_CLEAR(self->func);
+    type_free((PyObject *)self);
+}
+
+static int
+bound_traverse(BoundFuncObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->store);
+    Py_VISIT(self->func);
+    return 0;
+}
+
+static PyMemberDef bound_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(BoundFuncObject, vectorcall), READONLY, NULL},
+    {"store", T_OBJECT, offsetof(BoundFuncObject, store), READONLY, "The Store it calls into."},
+    {"func", T_OBJECT, offsetof(BoundFuncObject, func), READONLY, "The Func that it calls."},
+    {NULL, 0, 0, 0, NULL},
+};
+static PyMethodDef bound_methods[] = {
+    REFUSE_REDUCE,
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot bound_slots[] = {
+    {Py_tp_doc, "A WebAssembly function together with its store: call it as `bound(*params)`.\n\n"
+                "Made by Func.bind(). Keeps its store alive."},
+    {Py_tp_dealloc, bound_dealloc},
+    {Py_tp_traverse, bound_traverse},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, bound_members},
+    {Py_tp_methods, bound_methods},
+    {0, NULL},
+};
+static PyType_Spec bound_spec = {
+    "wasmtime._core.BoundFunc", sizeof(BoundFuncObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, bound_slots};

@@ -1,0 +1,251 @@
+/* Instances, their exports, and the ways to make them: Instance(), Linker.instantiate() and
+ * InstancePre.instantiate(). */
+
+typedef struct {
+    ItemObject item;
+    wasmtime_instance_t native;
+    HandleObject *module; /* set with `native`: what it was made from, for the names */
+    PyObject *exports;    /* once: InstanceExports, made when first asked for */
+} InstanceObject;
+
+/* The exports of an instance: a mapping by name, and a tuple in the module's order.
+ *
+ * Each is looked up by its name when it is asked for, which costs the same however many there are.
+ * (The library's enumeration begins anew for each index, so it is not used.) */
+typedef struct {
+    PyObject_HEAD
+    PyObject *home; /* as that of an item */
+    wasmtime_instance_t native;
+    HandleObject *module;
+    PyObject *found;    /* dict by name: what has been asked for; filled inside the store */
+    PyObject *by_index; /* once: the tuple of all; then all are in `found` too */
+} ExportsObject;
+
+static PyObject *
+instance_wrap(StoreObject *store, const wasmtime_instance_t *native, HandleObject *module)
+{
+    InstanceObject *self = (InstanceObject *)type_alloc((PyTypeObject *)state.Instance);
+    if (self != NULL) {
+        self->item.home = Py_NewRef(store->home);
+        self->native = *native;
+        self->module = (HandleObject *)Py_NewRef(module);
+    }
+    return (PyObject *)self;
+}
+
+/* The engines must be the same object: the library panics on a mixture. */
+static bool
+check_engine(StoreObject *store, PyObject *owner, const char *what)
+{
+    if (published(((OwnerObject *)owner)->engine) == store->owner.engine) {
+        return true;
+    }
+    PyErr_Format(state.WasmtimeError,
+                 "%s belongs to another engine than the store: make both with the same Engine",
+                 what);
+    return false;
+}
+
+/* Instance._init(store, module, imports) */
+static PyObject *
+instance_init_native(InstanceObject *self, PyObject *args)
+{
+    PyObject *object, *module, *imports;
+    if (!PyArg_ParseTuple(args, "OOO:_init", &object, &module, &imports)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    if (published(self->item.home) != NULL) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+        return NULL;
+    }
+    HandleObject *handle = owner_argument(module, KIND_MODULE, "module", "Module");
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    PyObject *items = PySequence_Tuple(imports);
+    if (items == NULL || !check_engine(store, module, "module")) {
+        Py_XDECREF(items);
+        Py_DECREF(handle);
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_Size(items), lowered = 0;
+    wasmtime_extern_t *externs =
+        PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(wasmtime_extern_t));
+    HandleObject **lent = PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(HandleObject *));
+    if (externs == NULL || lent == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (; lowered < count; lowered++) {
+        if (!lower_extern(store, PyTuple_GetItem(items, lowered), &externs[lowered], &lent[lowered],
+                          "import", lowered + 1)) {
+            goto done;
+        }
+    }
+    if (!store_enter(store)) {
+        goto done;
+    }
+    Py_INCREF(store);
+    if (native_check_stack(store)) {
+        NativeCall call;
+        wasm_trap_t *trap = NULL;
+        wasmtime_instance_t made;
+        native_begin(store, &call, false);
+        wasmtime_error_t *error = wasmtime_instance_new(store->context, handle->pointer, externs,
+                                                        (size_t)count, &made, &trap);
+        native_end(store, &call);
+        /* What the start function called may have initialised this object. */
+        if (native_outcome(store, &call, error, trap)
+            && item_become(&self->item, store, &made, sizeof(made))) {
+            self->module = (HandleObject *)Py_NewRef(handle);
+            result = Py_NewRef(Py_None);
+        }
+    }
+    store_leave(store);
+    Py_DECREF(store);
+done:
+    for (Py_ssize_t i = 0; lent != NULL && i < lowered; i++) {
+        Py_XDECREF(lent[i]);
+    }
+    PyMem_RawFree(externs);
+    PyMem_RawFree(lent);
+    Py_DECREF(items);
+    Py_DECREF(handle);
+    return result;
+}
+
+static PyObject *
+exports_new(InstanceObject *instance)
+{
+    ExportsObject *self = (ExportsObject *)type_alloc((PyTypeObject *)state.InstanceExports);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->home = Py_NewRef(instance->item.home);
+    self->native = instance->native;
+    self->module = (HandleObject *)Py_XNewRef(instance->module);
+    self->found = PyDict_New();
+    if (self->found == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(
+    instance_exports_doc,
+    "exports($self, /, store)\n--\n\n"
+    "The exports of this instance.\n\n"
+    "Args:\n"
+    "    store: The Store (or Caller) that the instance lives in.\n\n"
+    "Returns:\n"
+    "    A mapping from name to Func, Memory, Table, Global, SharedMemory or Tag; the same object\n"
+    "    at every call. Its ``by_index`` is the tuple of them in the module's order.\n\n"
+    "Raises:\n"
+    "    ValueError: The store is closed.\n"
+    "    WasmtimeError: The instance belongs to another store, or the store is in use by another\n"
+    "        thread.\n");
+
+static PyObject *
+instance_exports(PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+    static const char *const names[] = {"store", NULL};
+    static const ArgumentNames spec = {"exports", names, 1};
+    InstanceObject *self = (InstanceObject *)object;
+    PyObject *given[1];
+    StoreObject *store;
+    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
+        || (store = storelike(given[0])) == NULL || !item_check(&self->item, store)) {
+        return NULL;
+    }
+    PyObject *exports = published(self->exports);
+    if (LIKELY(exports != NULL && relaxed_load(store->context) != NULL)) {
+        return Py_NewRef(exports);
+    }
+    if (!store_enter(store)) {
+        return NULL;
+    }
+    exports = exports_new(self);
+    if (exports != NULL && self->exports == NULL) {
+        publish(self->exports, Py_NewRef(exports));
+    }
+    else if (exports != NULL) { /* Making them collected garbage, and that asked for them. */
+        Py_DECREF(exports);
+        exports = Py_NewRef(self->exports);
+    }
+    store_leave(store);
+    return exports;
+}
+
+/* Instance._export(store, name): one export, without making the others. */
+static PyObject *
+instance_export(InstanceObject *self, PyObject *args)
+{
+    PyObject *object;
+    const char *name;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(args, "Os#:get_export", &object, &name, &length)) {
+        return NULL;
+    }
+    StoreObject *store = item_enter((PyObject *)self, object);
+    if (store == NULL) {
+        return NULL;
+    }
+    wasmtime_extern_t item;
+    PyObject *result;
+    if (wasmtime_instance_export_get(store->context, &self->native, (char *)name, (size_t)length,
+                                     &item)) {
+        result = wrap_extern(store, &item);
+    }
+    else {
+        result = Py_NewRef(Py_None);
+    }
+    store_leave(store);
+    return result;
+}
+
+static int
+instance_traverse(InstanceObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->exports);
+    return 0;
+}
+
+static int
+instance_clear(InstanceObject *self)
+{
+    Py_CLEAR(self->exports);
+    return 0;
+}
+
+static void
+instance_dealloc(InstanceObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    instance_clear(self);
+    Py_CLEAR(self->module);
+    Py_CLEAR(self->item.home);
+    type_free((PyObject *)self);
+}
+
+static PyMethodDef instance_methods[] = {
+    {"_init", (PyCFunction)instance_init_native, METH_VARARGS,
+     "_init($self, store, module, imports, /)\n--\n\nInstantiate."},
+    {"exports", FAST(instance_exports), instance_exports_doc},
+    {"_export", (PyCFunction)instance_export, METH_VARARGS,
+     "_export($self, store, name, /)\n--\n\nOne export by name, or None."},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot instance_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Instance."}, {Py_tp_dealloc, instance_dealloc},
+    {Py_tp_traverse, instance_traverse},       {Py_tp_clear, instance_clear},
+    {Py_tp_methods, instance_methods},         {0, NULL},
+};
+static PyType_Spec instance_spec = {"wasmtime._core.Instance", sizeof(InstanceObject), 0,
+                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                                    instance_slots};

@@ -1,0 +1,271 @@
+/* What lives in a store and is held by value: functions, memories, tables, globals, tags and
+ * instances are plain structs of the library, valid while their store lives. Each object
+ * carries the struct and the identity of its store (`home`, the store's weak reference), and
+ * owns nothing native: there is nothing to free. */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *home; /* once, with the struct before it; NULL: never initialised */
+} ItemObject;
+
+/* The struct follows the head in every kind of item. */
+#define ITEM_NATIVE(self) ((char *)(self) + sizeof(ItemObject))
+
+static NOINLINE bool
+item_refuse(ItemObject *self)
+{
+    if (published(self->home) == NULL) {
+        PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
+        return false;
+    }
+    return refuse_foreign("object", (PyObject *)self);
+}
+
+/* Whether the item lives in this store; otherwise the exception is set. */
+static inline bool
+item_check(ItemObject *self, StoreObject *store)
+{
+    PyObject *home = published(self->home);
+    if (LIKELY(home == published(store->home) && home != NULL)) {
+        return true;
+    }
+    if (relaxed_load(store->context) == NULL) {
+        return store_refuse(store);
+    }
+    return item_refuse(self);
+}
+
+/* Let `self`, which was made without, be what `native` is; false with ValueError if it is something
+ * already, perhaps since a moment ago. */
+static bool
+item_become(ItemObject *self, StoreObject *store, const void *native, size_t size)
+{
+    bool first;
+    LOCK(self);
+    first = self->home == NULL;
+    if (first) {
+        memcpy(ITEM_NATIVE(self), native, size);
+        publish(self->home, Py_NewRef(store->home));
+    }
+    UNLOCK();
+    if (!first) {
+        PyErr_SetString(PyExc_ValueError, "already initialized");
+    }
+    return first;
+}
+
+/* Inside the store, with the item checked; leave with store_leave(). NULL: exception set. */
+static inline StoreObject *
+item_enter(PyObject *self, PyObject *store_argument)
+{
+    StoreObject *store = storelike(store_argument);
+    if (UNLIKELY(store == NULL) || !item_check((ItemObject *)self, store) || !store_enter(store)) {
+        return NULL;
+    }
+    return store;
+}
+
+/* The store that a `home` stands for: a new reference, or NULL with ValueError when it is gone. */
+static StoreObject *
+home_store(PyObject *home, const char *what)
+{
+    PyObject *store = PyObject_CallNoArgs(home);
+    if (store == Py_None) {
+        Py_CLEAR(store);
+        PyErr_Format(PyExc_ValueError, "the store of %s is gone", what);
+    }
+    return (StoreObject *)store;
+}
+
+/* What tells an item from the others of its kind: the store's number and what the library has in
+ * the private fields. (The fields and not the bytes: there is padding between them.) */
+typedef struct {
+    PyTypeObject *kind;
+    int count;
+    uint64_t numbers[5];
+} ItemIdentity;
+
+static ItemIdentity component_item_identity(ItemObject *self);
+
+static ItemIdentity
+item_identity(ItemObject *self)
+{
+    PyObject *object = (PyObject *)self;
+    const void *native = ITEM_NATIVE(self);
+    if (PyObject_TypeCheck(object, state.Func_base)) {
+        const wasmtime_func_t *func = native;
+        return (ItemIdentity){state.Func_base, 2, {func->store_id, (uintptr_t)func->__private}};
+    }
+    if (PyObject_TypeCheck(object, state.Memory_base)) {
+        const wasmtime_memory_t *memory = native;
+        return (ItemIdentity){
+            state.Memory_base, 3, {memory->store_id, memory->__private1, memory->__private2}};
+    }
+    if (PyObject_TypeCheck(object, state.Table_base)) {
+        const wasmtime_table_t *table = native;
+        return (ItemIdentity){
+            state.Table_base, 3, {table->store_id, table->__private1, table->__private2}};
+    }
+    if (PyObject_TypeCheck(object, state.Global_base)) {
+        const wasmtime_global_t *global = native;
+        return (ItemIdentity){
+            state.Global_base,
+            4,
+            {global->store_id, global->__private1, global->__private2, global->__private3}};
+    }
+    if (PyObject_TypeCheck(object, state.Tag_base)) {
+        const wasmtime_tag_t *tag = native;
+        return (ItemIdentity){state.Tag_base, 3, {tag->store_id, tag->__private1, tag->__private2}};
+    }
+    if (PyObject_TypeCheck(object, state.Instance_base)) {
+        const wasmtime_instance_t *instance = native;
+        return (ItemIdentity){state.Instance_base, 2, {instance->store_id, instance->__private}};
+    }
+    return component_item_identity(self);
+}
+
+/* Two objects for the same item are equal. It is the library that says what is the same: a number
+ * of a store is never used again, so that this holds when the store is gone. */
+static PyObject *
+item_compare(PyObject *self, PyObject *other, int operation)
+{
+    if ((operation != Py_EQ && operation != Py_NE) || !PyObject_TypeCheck(other, state.Item_base)
+        || published(((ItemObject *)self)->home) == NULL
+        || published(((ItemObject *)other)->home) == NULL) {
+        return Py_NewRef(Py_NotImplemented);
+    }
+    ItemIdentity a = item_identity((ItemObject *)self), b = item_identity((ItemObject *)other);
+    bool same = a.kind == b.kind && memcmp(a.numbers, b.numbers, sizeof(a.numbers)) == 0;
+    return PyBool_FromLong(same == (operation == Py_EQ));
+}
+
+static Py_hash_t
+item_hash(PyObject *self)
+{
+    if (published(((ItemObject *)self)->home) == NULL) {
+        item_refuse((ItemObject *)self);
+        return -1;
+    }
+    ItemIdentity identity = item_identity((ItemObject *)self);
+    uint64_t hash = 0;
+    for (int i = 0; i < identity.count; i++) {
+        hash = (hash ^ identity.numbers[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+    }
+    return (Py_hash_t)hash == -1 ? -2 : (Py_hash_t)hash;
+}
+
+/* The numbers of the identity as a tuple. */
+static PyObject *
+item_get_identity(ItemObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) == NULL) {
+        item_refuse(self);
+        return NULL;
+    }
+    ItemIdentity identity = item_identity(self);
+    PyObject *numbers = PyTuple_New(identity.count);
+    for (int i = 0; numbers != NULL && i < identity.count; i++) {
+        PyObject *number = PyLong_FromUnsignedLongLong(identity.numbers[i]);
+        if (number == NULL) {
+            Py_CLEAR(numbers);
+            break;
+        }
+        PyTuple_SetItem(numbers, i, number);
+    }
+    return numbers;
+}
+
+static void
+item_dealloc(ItemObject *self)
+{
+    Py_CLEAR(self->home);
+    type_free((PyObject *)self);
+}
+
+static PyObject *
+item_get_address(ItemObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) == NULL) {
+        item_refuse(self);
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(ITEM_NATIVE(self));
+}
+
+static PyObject *
+item_get_home(ItemObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
+}
+
+static size_t item_native_size(ItemObject *self);
+
+static PyObject *
+item_set_native(ItemObject *self, PyObject *args)
+{
+    PyObject *object;
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "OK:_set_native", &object, &address)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    if (!item_become(self, store, (const void *)(uintptr_t)address, item_native_size(self))) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* For Python code that is about to call through cffi: the item belongs to this store. */
+static PyObject *
+item_belongs_to(ItemObject *self, PyObject *object)
+{
+    StoreObject *store = storelike(object);
+    if (store == NULL || !item_check(self, store)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef item_methods[] = {
+    REFUSE_REDUCE,
+    {"_set_native", (PyCFunction)item_set_native, METH_VARARGS,
+     "_set_native($self, store, address, /)\n--\n\nCopy the library's struct, made in `store`."},
+    {"_belongs_to", (PyCFunction)item_belongs_to, METH_O,
+     "_belongs_to($self, store, /)\n--\n\nRaise WasmtimeError unless this lives in `store`."},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef item_getset[] = {
+    {"_address", (getter)item_get_address, NULL, NULL, NULL},
+    {"_home", (getter)item_get_home, NULL, NULL, NULL},
+    {"_identity", (getter)item_get_identity, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot item_slots[] = {
+    {Py_tp_doc, "Base of what lives in a store."},
+    {Py_tp_dealloc, item_dealloc},
+    {Py_tp_richcompare, item_compare},
+    {Py_tp_hash, item_hash},
+    {Py_tp_methods, item_methods},
+    {Py_tp_getset, item_getset},
+    {0, NULL},
+};
+static PyType_Spec item_spec = {"wasmtime._core.Item", sizeof(ItemObject), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, item_slots};
+
+typedef struct {
+    ItemObject item;
+    wasmtime_tag_t native;
+} TagObject;
+
+static PyType_Slot tag_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Tag."},
+    {Py_tp_dealloc, item_dealloc},
+    {0, NULL},
+};
+static PyType_Spec tag_spec = {"wasmtime._core.Tag", sizeof(TagObject), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, tag_slots};

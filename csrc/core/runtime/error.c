@@ -1,0 +1,329 @@
+/* From the library's errors and traps to Python's exceptions.
+ *
+ * How an exception of a host function travels: the callback keeps it on the store
+ * (`host_keep_exception`) and returns a trap, which unwinds WebAssembly; the native call
+ * below which it was raised finds it there and raises the same object again. It never
+ * leaves the store and the call that it belongs to. */
+
+/* An exception of `type`, made without running its __init__. */
+static PyObject *
+exception_make(PyObject *type)
+{
+#ifdef Py_LIMITED_API
+    newfunc make = (newfunc)PyType_GetSlot((PyTypeObject *)type, Py_tp_new);
+#else
+    newfunc make = ((PyTypeObject *)type)->tp_new;
+#endif
+    return make((PyTypeObject *)type, state.empty_tuple, NULL);
+}
+
+/* An exception of `type` that reads its details from the native `pointer`, which it owns. */
+static PyObject *
+exception_around(PyObject *type, void *pointer, int kind)
+{
+    HandleObject *handle = handle_new(pointer, kind, NULL);
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject *exception = exception_make(type);
+    if (exception != NULL
+        && PyObject_SetAttr(exception, state.str_handle, (PyObject *)handle) < 0) {
+        Py_CLEAR(exception);
+    }
+    Py_DECREF(handle);
+    return exception;
+}
+
+/* The exception for a native error, which it takes. */
+static PyObject *
+exception_from_error(wasmtime_error_t *error)
+{
+    int status;
+    if (!wasmtime_error_exit_status(error, &status)) {
+        return exception_around(state.WasmtimeError, error, KIND_ERROR);
+    }
+    PyObject *exception = exception_around(state.ExitTrap, error, KIND_ERROR);
+    PyObject *code = exception == NULL ? NULL : PyLong_FromLong(status);
+    if (code == NULL || PyObject_SetAttr(exception, state.str_code, code) < 0) {
+        Py_CLEAR(exception);
+    }
+    Py_XDECREF(code);
+    return exception;
+}
+
+/* Say on a Python exception through which WebAssembly frames it came, those of `carrier`: the
+ * attribute `wasm_backtrace`, and a note where Python has notes. */
+static void
+attach_frames(PyObject *exception, PyObject *carrier)
+{
+    PyObject *frames = carrier ? PyObject_GetAttrString(carrier, "frames") : NULL;
+    if (frames != NULL && PyObject_SetAttr(exception, state.str_wasm_backtrace, frames) == 0
+        && PyList_Size(frames) > 0 && PyObject_HasAttr(exception, state.str_add_note)) {
+        PyObject *lines = PyObject_CallMethod(carrier, "_backtrace_note", NULL);
+        PyObject *done =
+            lines ? PyObject_CallMethodObjArgs(exception, state.str_add_note, lines, NULL) : NULL;
+        Py_XDECREF(lines);
+        Py_XDECREF(done);
+    }
+    Py_XDECREF(frames);
+    /* A decoration that fails must not replace what it decorates. */
+    PyErr_Clear();
+}
+
+/* As above; takes `error` and `trap`. */
+static void
+attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap)
+{
+    PyObject *carrier = NULL;
+    if (PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
+        /* Set by the call nearest to where it was raised, which saw the most frames. */
+        if (error != NULL) {
+            wasmtime_error_delete(error);
+        }
+        if (trap != NULL) {
+            wasm_trap_delete(trap);
+        }
+        return;
+    }
+    if (error != NULL) {
+        carrier = exception_around(state.WasmtimeError, error, KIND_ERROR);
+    }
+    if (trap != NULL) {
+        if (carrier == NULL) {
+            carrier = exception_around(state.Trap, trap, KIND_TRAP);
+        }
+        else {
+            wasm_trap_delete(trap);
+        }
+    }
+    attach_frames(exception, carrier);
+    Py_XDECREF(carrier);
+}
+
+/* --- exceptions of WebAssembly ---------------------------------------------------------------
+ *
+ * One that no wasm frame catches ends a native call and lies in the store, where the next call
+ * would meet it: every failing call takes it out. One that a host function throws (`host_throw`)
+ * waits in the store's `pending`, inside a tuple, so that it arrives as the same object if the
+ * guest does not catch it, and is forgotten if it does. */
+
+static wasmtime_exnref_t *exnref_in(StoreObject *store, PyObject *object);
+static bool exnref_same(StoreObject *store, PyObject *a, PyObject *b);
+static PyObject *exnref_take(StoreObject *store);
+static bool exnref_describe(StoreObject *store, PyObject *exnref, PyObject *exception);
+
+/* The Python exception for `exnref`, a fresh one that reads its details from the native `pointer`,
+ * which it takes; or the one in the tuple `thrown`, if the guest did not catch it. */
+static PyObject *
+exception_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, void *pointer, int kind)
+{
+    if (thrown != NULL) {
+        PyObject *exception = PyTuple_GetItem(thrown, 0);
+        PyObject *its = PyObject_GetAttr(exception, state.str_exnref);
+        bool same = its != NULL && exnref_same(store, its, exnref);
+        Py_XDECREF(its);
+        PyErr_Clear();
+        if (same) {
+            attach_backtrace(exception, kind == KIND_ERROR ? pointer : NULL,
+                             kind == KIND_TRAP ? pointer : NULL);
+            return Py_NewRef(exception);
+        }
+    }
+    PyObject *exception = pointer != NULL ? exception_around(state.WasmException, pointer, kind)
+                                          : exception_make(state.WasmException);
+    if (exception != NULL && !exnref_describe(store, exnref, exception)) {
+        Py_CLEAR(exception);
+    }
+    return exception;
+}
+
+/* The exception to raise instead of `raised`, which a call through cffi came to: what a host
+ * function raised (`pending`, taken over), an exception of WebAssembly, or a Trap if the epoch
+ * deadline ended the call. NULL: `raised` is right, unless an exception is set. */
+static PyObject *
+door_outcome(StoreObject *store, PyObject *pending, bool interrupted, PyObject *raised)
+{
+    bool native = raised != NULL && PyObject_TypeCheck(raised, (PyTypeObject *)state.WasmtimeError);
+    PyObject *thrown = pending != NULL && PyTuple_Check(pending) ? pending : NULL;
+    if (thrown != NULL) {
+        pending = NULL;
+    }
+    PyObject *exnref = native ? exnref_take(store) : NULL;
+    if (pending == NULL && exnref != NULL) {
+        PyObject *handle = PyObject_GetAttr(raised, state.str_handle);
+        PyObject *exception = exception_thrown(store, exnref, thrown, NULL, KIND_ERROR);
+        if (exception != NULL && thrown != NULL && exception == PyTuple_GetItem(thrown, 0)) {
+            if (!PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
+                attach_frames(exception, raised);
+            }
+        }
+        else if (exception != NULL && handle != NULL) {
+            PyObject_SetAttr(exception, state.str_handle, handle);
+        }
+        if (exception != NULL) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(handle);
+        Py_XDECREF(thrown);
+        Py_DECREF(exnref);
+        return exception;
+    }
+    Py_XDECREF(thrown);
+    Py_XDECREF(exnref);
+    PyErr_Clear();
+    if (pending != NULL) {
+        if (native && !PyObject_HasAttr(pending, state.str_wasm_backtrace)) {
+            attach_frames(pending, raised);
+        }
+        return pending;
+    }
+    PyObject *handle = interrupted && native ? PyObject_GetAttr(raised, state.str_handle) : NULL;
+    if (handle == NULL || handle == Py_None) {
+        Py_XDECREF(handle);
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *trap = exception_make(state.Trap);
+    if (trap != NULL
+        && (PyObject_SetAttr(trap, state.str_handle, handle) < 0
+            || PyObject_SetAttr(trap, state.str_interrupted, Py_True) < 0)) {
+        Py_CLEAR(trap);
+    }
+    Py_DECREF(handle);
+    PyErr_Clear();
+    return trap;
+}
+
+static NOINLINE bool
+native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
+{
+    PyObject *pending = self->pending;
+    PyObject *thrown = NULL;
+    self->pending = call->pending;
+    if (pending != NULL && PyTuple_Check(pending)) {
+        thrown = pending;
+        pending = NULL;
+        if (error == NULL && trap == NULL) { /* the guest caught it */
+            Py_DECREF(thrown);
+            return self->sinks == NULL || sinks_deliver(self);
+        }
+    }
+    bool interrupted = self->interrupted;
+    self->interrupted = false;
+    PyObject *exnref = exnref_take(self);
+    PyObject *exception;
+    if (pending != NULL) {
+        attach_backtrace(pending, error, trap);
+        exception = pending;
+    }
+    else if (exnref != NULL) {
+        if (trap != NULL && error != NULL) {
+            wasmtime_error_delete(error);
+        }
+        exception = trap != NULL ? exception_thrown(self, exnref, thrown, trap, KIND_TRAP)
+                                 : exception_thrown(self, exnref, thrown, error, KIND_ERROR);
+    }
+    else if (trap != NULL) {
+        if (error != NULL) {
+            wasmtime_error_delete(error);
+        }
+        exception = exception_around(state.Trap, trap, KIND_TRAP);
+    }
+    else if (interrupted) {
+        /* The library cannot make a trap of what an epoch callback returns. */
+        exception = exception_around(state.Trap, error, KIND_ERROR);
+        if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) < 0) {
+            Py_CLEAR(exception);
+        }
+    }
+    else {
+        exception = exception_from_error(error);
+    }
+    Py_XDECREF(thrown);
+    Py_XDECREF(exnref);
+    if (exception == NULL) {
+        return false;
+    }
+    /* What the guest printed before it failed is delivered first. */
+    if (self->sinks != NULL && !sinks_deliver(self)) {
+        PyObject *second = PyErr_GetRaisedException();
+        if (second != exception) {
+            PyException_SetContext(second, exception);
+            PyErr_SetRaisedException(second);
+        }
+        else {
+            Py_DECREF(second);
+            PyErr_SetRaisedException(exception);
+        }
+        return false;
+    }
+    PyErr_SetRaisedException(exception);
+    return false;
+}
+
+/* The trap that throws the WasmException in flight into the guest, which may catch it. NULL: what
+ * is in flight passes as an exception of Python's, being one, or a WasmException of another store,
+ * or saying why the WasmException could not be thrown. */
+static wasm_trap_t *
+host_throw(StoreObject *store)
+{
+    if (!PyErr_ExceptionMatches(state.WasmException)) {
+        return NULL;
+    }
+    PyObject *exception = PyErr_GetRaisedException();
+    PyObject *thrown = PyTuple_Pack(1, exception);
+    PyObject *exnref =
+        thrown == NULL ? NULL
+                       : PyObject_CallMethodObjArgs(exception, state.str_exnref_in, store, NULL);
+    wasmtime_exnref_t *native =
+        exnref == NULL || exnref == Py_None ? NULL : exnref_in(store, exnref);
+    wasm_trap_t *trap =
+        native == NULL ? NULL : wasmtime_context_set_exception(store->context, native);
+    if (trap != NULL) {
+        if (store->pending != NULL && !PyTuple_Check(store->pending)) {
+            PyException_SetContext(exception, Py_NewRef(store->pending));
+        }
+        Py_XSETREF(store->pending, thrown);
+        Py_DECREF(exception);
+    }
+    else {
+        Py_XDECREF(thrown);
+        PyObject *why = PyErr_GetRaisedException();
+        if (why != NULL && why != exception) {
+            PyException_SetContext(why, exception);
+            PyErr_SetRaisedException(why);
+        }
+        else {
+            Py_XDECREF(why);
+            PyErr_SetRaisedException(exception);
+        }
+    }
+    Py_XDECREF(exnref);
+    return trap;
+}
+
+PyDoc_STRVAR(error_doc, "error_from_address($module, address, /)\n--\n\n"
+                        "The exception for a wasmtime_error_t, which it takes over.");
+
+static PyObject *
+core_error_from_address(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    void *pointer = PyLong_AsVoidPtr(argument);
+    if (pointer == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "error_from_address(): the address must not be 0");
+        }
+        return NULL;
+    }
+    return exception_from_error(pointer);
+}
+
+static PyObject *
+raise_error(wasmtime_error_t *error)
+{
+    PyObject *exception = exception_from_error(error);
+    if (exception != NULL) {
+        PyErr_SetRaisedException(exception);
+    }
+    return NULL;
+}

@@ -1,0 +1,407 @@
+/* The life of a Store, and its Python type. */
+
+/* --- life ------------------------------------------------------------------------------ */
+
+static bool
+store_keep(StoreObject *self, PyObject *object)
+{
+    PyObject *key = PyLong_FromVoidPtr(object);
+    if (key == NULL) {
+        return false;
+    }
+    int status = PyDict_SetItem(self->kept, key, object);
+    Py_DECREF(key);
+    return status == 0;
+}
+
+/* What a linker defines may be called from this store from now on. */
+static inline bool
+store_keep_definitions(StoreObject *self, PyObject *definitions)
+{
+    if (LIKELY(self->last_definitions == definitions)) {
+        return true;
+    }
+    if (PyList_Size(definitions) == 0) {
+        return true;
+    }
+    if (!store_keep(self, definitions)) {
+        return false;
+    }
+    self->last_definitions = definitions;
+    return true;
+}
+
+static void
+extern_box_dropped(void *data)
+{
+    ExternBox *box = data;
+    box->next_dropped = box->store->dropped;
+    box->store->dropped = box;
+}
+
+static ExternBox *
+extern_box_new(StoreObject *self, PyObject *object)
+{
+    ExternBox *box = PyMem_RawMalloc(sizeof(ExternBox));
+    if (box == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    box->object = Py_NewRef(object);
+    box->store = self;
+    box->previous = NULL;
+    box->next = self->boxes;
+    box->next_dropped = NULL;
+    if (self->boxes != NULL) {
+        self->boxes->previous = box;
+    }
+    self->boxes = box;
+    return box;
+}
+
+/* The only place where a native store dies. */
+static void
+store_delete(StoreObject *self)
+{
+    if (self->store == NULL) {
+        return;
+    }
+    wasmtime_store_t *store = self->store;
+    relaxed_store(self->context, NULL);
+    relaxed_store(self->store, NULL);
+    PyObject *data = locked_swap(self, &self->data, NULL);
+    PyObject *cdata = locked_swap(self, &self->context_cdata, NULL);
+    sinks_detach(self);
+    wasmtime_store_delete(store);
+    while (self->boxes != NULL) {
+        /* The library says of each box that it dropped it; those it did not are ours too. */
+        ExternBox *box = self->boxes;
+        self->boxes = box->next;
+        if (box->next != NULL) {
+            box->next->previous = NULL;
+        }
+        PyObject *object = box->object;
+        PyMem_RawFree(box);
+        Py_DECREF(object);
+    }
+    self->dropped = NULL;
+    self->last_definitions = NULL;
+    Py_CLEAR(self->kept);
+    Py_CLEAR(self->sinks);
+    Py_XDECREF(data);
+    Py_CLEAR(self->deadline_callback);
+    Py_XDECREF(cdata);
+    Py_CLEAR(self->pending);
+    Py_CLEAR(self->engine_handle);
+}
+
+static PyObject *
+store_init_native(StoreObject *self, PyObject *args)
+{
+    PyObject *engine, *data;
+    if (!PyArg_ParseTuple(args, "O!O:_init", state.Engine_base, &engine, &data)) {
+        return NULL;
+    }
+    HandleObject *handle = owner_use((OwnerObject *)engine);
+    if (handle == NULL) {
+        return NULL;
+    }
+    PyObject *kept = PyDict_New();
+    PyObject *home = PyWeakref_NewRef((PyObject *)self, NULL);
+    if (kept == NULL || home == NULL) {
+        goto failed;
+    }
+    /* What may run Python code is behind us: nothing else gets hold of a half-made store. */
+    if (!store_seize(self)) {
+        store_refuse(self);
+        goto failed;
+    }
+    if (self->home != NULL || self->owner.closed) {
+        store_vacate(self);
+        PyErr_SetString(PyExc_ValueError, "store: already initialized");
+        goto failed;
+    }
+    EngineObject *settings = (EngineObject *)engine;
+    self->kept = kept;
+    self->data = Py_NewRef(data);
+    self->owner.engine = Py_NewRef(engine);
+    self->engine_handle = handle;
+    self->table_elements = -1;
+    relaxed_store(self->store, wasmtime_store_new(handle->pointer, self, NULL));
+    self->epochs = settings->epochs;
+    wasmtime_context_t *context = wasmtime_store_context(self->store);
+    if (self->epochs) {
+        self->deadline = settings->epochs_explicit ? 0 : DEADLINE_NEVER;
+        wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
+        wasmtime_context_set_epoch_deadline(context, settings->epochs_explicit ? 0 : 1);
+    }
+    publish(self->home, home);
+    publish(self->context, context);
+    store_vacate(self);
+    Py_RETURN_NONE;
+failed:
+    Py_XDECREF(kept);
+    Py_XDECREF(home);
+    Py_DECREF(handle);
+    return NULL;
+}
+
+/* A raw pointer into a memory is gone. A store that was closed before is deleted with the last. */
+static void
+store_unpin(StoreObject *self)
+{
+    if (atomic_sub(&self->pins, 1) == 0 && relaxed_load(self->owner.closed) && store_seize(self)) {
+        store_delete(self);
+        store_vacate(self);
+    }
+}
+
+static PyObject *
+store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (relaxed_load(self->owner.closed)) { /* also by what closing it runs */
+        Py_RETURN_NONE;
+    }
+    if (atomic_load_relaxed(&self->thread) == STORE_INHERITED) {
+        store_vacate(self);
+    }
+    if (!store_seize(self)) {
+        PyErr_SetString(state.WasmtimeError,
+                        atomic_load_relaxed(&self->thread) == thread_id()
+                            ? "store is in use: it cannot be closed by what it is running"
+                            : "store is in use by another thread: it cannot be closed now");
+        return NULL;
+    }
+    uintptr_t exports = atomic_load(&self->exports);
+    if (exports == 0) {
+        relaxed_store(self->owner.closed, true);
+        if (atomic_load(&self->pins) == 0) {
+            store_delete(self);
+        }
+        else {
+            relaxed_store(self->context,
+                          NULL); /* closed for all who ask; store_unpin() deletes it */
+        }
+    }
+    store_vacate(self);
+    if (exports != 0) {
+        PyErr_Format(PyExc_BufferError,
+                     "store: %zu views of its memories exist; release them (del, or "
+                     "memoryview.release()) before closing it",
+                     (size_t)exports);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+store_traverse(StoreObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->owner.engine);
+    Py_VISIT(self->kept);
+    Py_VISIT(self->sinks);
+    Py_VISIT(self->data);
+    Py_VISIT(self->deadline_callback);
+    Py_VISIT(self->pending);
+    for (ExternBox *box = self->boxes; box != NULL; box = box->next) {
+        Py_VISIT(box->object);
+    }
+    return 0;
+}
+
+static int
+store_clear(StoreObject *self)
+{
+    if (self->depth == 0 && atomic_load(&self->exports) == 0 && atomic_load(&self->pins) == 0) {
+        relaxed_store(self->owner.closed, true);
+        store_delete(self);
+        Py_CLEAR(self->owner.engine);
+    }
+    else {
+        /* Views of its memories, or raw pointers into them, are part of the cycle: it is broken at
+         * what we hold, and the native store goes when the last of them does. */
+        Py_CLEAR(self->data);
+        Py_CLEAR(self->deadline_callback);
+    }
+    return 0;
+}
+
+static void
+store_dealloc(StoreObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    store_delete(self);
+    Py_CLEAR(self->home);
+    Py_CLEAR(self->kept);
+    Py_CLEAR(self->data);
+    owner_clear(&self->owner);
+    type_free((PyObject *)self);
+}
+
+/* --- the Python side of it ------------------------------------------------------------- */
+
+static PyObject *
+store_get_data(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *data = locked_get(self, &self->data);
+    if (data == NULL) {
+        store_refuse(self);
+    }
+    return data;
+}
+
+static PyObject *
+store_set_deadline(StoreObject *self, PyObject *argument)
+{
+    unsigned long long ticks = PyLong_AsUnsignedLongLong(argument);
+    if (ticks == (unsigned long long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    if (!self->epochs) {
+        store_leave(self);
+        PyErr_SetString(state.WasmtimeError,
+                        "set_epoch_deadline() needs an engine with epoch checks: "
+                        "Config.epoch_interruption was set to False");
+        return NULL;
+    }
+    uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
+    self->deadline = ticks > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1 : now + (uintptr_t)ticks;
+    self->interrupted = false;
+    wasmtime_context_set_epoch_deadline(self->context, ticks == 0 ? 0 : 1);
+    store_leave(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+store_set_deadline_callback(StoreObject *self, PyObject *callback)
+{
+    if (callback != Py_None && !PyCallable_Check(callback)) {
+        PyErr_Format(state.ArgumentTypeError, "callback must be callable or None, not %.200s",
+                     type_name(callback));
+        return NULL;
+    }
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    PyObject *before = self->deadline_callback;
+    self->deadline_callback = callback == Py_None ? NULL : Py_NewRef(callback);
+    store_leave(self);
+    Py_XDECREF(before);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+store_py_keep(StoreObject *self, PyObject *object)
+{
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    bool fine = store_keep(self, object);
+    store_leave(self);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+store_add_sink(StoreObject *self, PyObject *pair)
+{
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    bool fine = sinks_add(self, pair);
+    store_leave(self);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+store_get_is_open(StoreObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(relaxed_load(self->context) != NULL);
+}
+
+static PyObject *
+store_get_address(StoreObject *self, void *Py_UNUSED(closure))
+{
+    if (relaxed_load(self->context) == NULL) {
+        store_refuse(self);
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(relaxed_load(self->store));
+}
+
+static PyObject *
+store_get_context_address(StoreObject *self, void *Py_UNUSED(closure))
+{
+    wasmtime_context_t *context = relaxed_load(self->context);
+    if (context == NULL) {
+        store_refuse(self);
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(context);
+}
+
+static PyObject *
+store_mark_inherited(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (store_seize(self)) {
+        publish(self->thread, STORE_INHERITED);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef store_methods[] = {
+    {"_init", (PyCFunction)store_init_native, METH_VARARGS,
+     "_init($self, engine, data, /)\n--\n\nMake the native store."},
+    {"close", (PyCFunction)store_close, METH_NOARGS, "close($self, /)\n--\n\nSee wasmtime.Store."},
+    {"data", (PyCFunction)store_get_data, METH_NOARGS, "data($self, /)\n--\n\nSee wasmtime.Store."},
+    {"_set_epoch_deadline", (PyCFunction)store_set_deadline, METH_O,
+     "_set_epoch_deadline($self, ticks, /)\n--\n\nDeadline in the engine's user epochs."},
+    {"_set_epoch_callback", (PyCFunction)store_set_deadline_callback, METH_O,
+     "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
+    {"_keep", (PyCFunction)store_py_keep, METH_O,
+     "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
+    {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,
+     "_mark_inherited($self, /)\n--\n\nAsk the package before this store is used in a forked child."},
+    {"_add_sink", (PyCFunction)store_add_sink, METH_O,
+     "_add_sink($self, pair, /)\n--\n\nDeliver a sink's output to a callable: (sink, callable)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+store_get_home(StoreObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
+}
+
+static PyGetSetDef store_getset[] = {
+    {"_home", (getter)store_get_home, NULL, NULL, NULL},
+    {"_is_open", (getter)store_get_is_open, NULL, NULL, NULL},
+    {"_address", (getter)store_get_address, NULL, NULL, NULL},
+    {"_context_address", (getter)store_get_context_address, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef store_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
+    {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
+    {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
+    {"_table_elements", T_LONGLONG, offsetof(StoreObject, table_elements), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot store_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Store."}, {Py_tp_dealloc, store_dealloc},
+    {Py_tp_traverse, store_traverse},       {Py_tp_clear, store_clear},
+    {Py_tp_methods, store_methods},         {Py_tp_getset, store_getset},
+    {Py_tp_members, store_members},         {0, NULL},
+};
+static PyType_Spec store_spec = {"wasmtime._core.Store", sizeof(StoreObject), 0,
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                                 store_slots};
