@@ -1,6 +1,4 @@
-"""
-The command: ``python -m benchmarks``.
-"""
+"""The command: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ QUICK = ("--processes", "1", "--values", "4", "--min-time", "0.002")
 
 
 def measure(interpreter: str, results: Path, *options: str) -> None:
-    """
-    Let pyperf measure once in an environment, and add what it finds to a file.
-    """
+    """Let pyperf measure once in an environment, and add what it finds to a file."""
     command = [interpreter, *COMMAND, "--quiet", "--append", str(results), *options]
     # Its warnings are about single rounds, of which there are several.
     done = subprocess.run(command, stdout=subprocess.DEVNULL)
@@ -31,9 +27,7 @@ def measure(interpreter: str, results: Path, *options: str) -> None:
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """
-    Measure, print the table, keep the figures.
-    """
+    """Measure, print the table, keep the figures."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure this checkout and the published package, side by side.",

@@ -1,6 +1,4 @@
-"""
-Calls from Python into WebAssembly.
-"""
+"""Calls from Python into WebAssembly."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""
-Calls into components, with values of all sizes.
+"""Calls into components, with values of all sizes.
 
 The components give back what they are given; the lists and strings are copied into the guest's
 memory and out of it by the library, value by value. `wasmtime.component` of the published package
@@ -54,8 +53,7 @@ HOST = """
 
 
 def echo_text(declaration: str) -> str:
-    """
-    A component that gives back a list or string.
+    """A component that gives back a list or string.
 
     Args:
         declaration: Declares the type ``$t``.
@@ -78,9 +76,7 @@ def echo_text(declaration: str) -> str:
 
 
 def function(text: str, name: str, **imports: Any) -> tuple[Any, Any]:
-    """
-    A store, and a function of a component in it.
-    """
+    """A store, and a function of a component in it."""
     import wasmtime
     from wasmtime.component import Component, Linker
 
@@ -94,9 +90,7 @@ def function(text: str, name: str, **imports: Any) -> tuple[Any, Any]:
 
 
 def echo(text: str, value: Any) -> Work:
-    """
-    The work of passing a value through a component.
-    """
+    """The work of passing a value through a component."""
     declaration = f"""(type $t' {text}) (import "t" (type $t (eq $t')))"""
     store, f = function(echo_text(declaration), "echo")
     return Work("f(store, value); f.post_return(store)", f=f, store=store, value=value)

@@ -1,6 +1,4 @@
-"""
-Globals, tables and exports.
-"""
+"""Globals, tables and exports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Calls from WebAssembly into Python.
-"""
+"""Calls from WebAssembly into Python."""
 
 from __future__ import annotations
 

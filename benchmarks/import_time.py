@@ -1,6 +1,4 @@
-"""
-``import wasmtime`` above an empty interpreter.
-"""
+"""``import wasmtime`` above an empty interpreter."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ RUNS = 10
 
 
 def _seconds(code: str) -> float:
-    """
-    The time of an interpreter that runs `code`, from its start to its end.
-    """
+    """The time of an interpreter that runs `code`, from its start to its end."""
     # The flags leave out what is not measured: the user's site-packages and environment.
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON")

@@ -1,6 +1,4 @@
-"""
-New stores and instances.
-"""
+"""New stores and instances."""
 
 from __future__ import annotations
 

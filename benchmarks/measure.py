@@ -1,5 +1,4 @@
-"""
-The program that pyperf runs in each of the two environments, and in each of its workers.
+"""The program that pyperf runs in each of the two environments, and in each of its workers.
 
 ``python -m benchmarks.measure --only calls`` measures the package of the interpreter at hand; all
 options of pyperf are there, too.
@@ -31,25 +30,19 @@ def _loop(key: str) -> rows.Loop:
 
 
 def timed(count: int, key: str) -> float:
-    """
-    Run a row's work; it is prepared in the worker that measures it, and in no other.
-    """
+    """Run a row's work; it is prepared in the worker that measures it, and in no other."""
     return _loop(key)(count)
 
 
 def _pass_on(command: list[str], options: argparse.Namespace) -> None:
-    """
-    Give our options to the workers, too.
-    """
+    """Give our options to the workers, too."""
     for name in options.only:
         command += ["--only", name]
     command += ["--published"] * options.published
 
 
 def main() -> None:
-    """
-    Measure.
-    """
+    """Measure."""
     runner = pyperf.Runner(program_args=COMMAND, add_cmdline_args=_pass_on)
     runner.argparser.add_argument("--only", action="append", default=[])
     runner.argparser.add_argument("--published", action="store_true")

@@ -1,6 +1,4 @@
-"""
-Copies out of linear memory and into it.
-"""
+"""Copies out of linear memory and into it."""
 
 from __future__ import annotations
 

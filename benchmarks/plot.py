@@ -1,5 +1,4 @@
-"""
-A picture of the comparison: ``python -m benchmarks.plot DIRECTORY docs/benchmarks.svg``.
+"""A picture of the comparison: ``python -m benchmarks.plot DIRECTORY docs/benchmarks.svg``.
 
 Two bars for each row, the published package's and ours, on a logarithmic scale, drawn by matplotlib
 from the figures in the directory.
@@ -18,9 +17,7 @@ PUBLISHED, OURS = "#b0b7c3", "#4f46e5"
 
 
 def texts(results: Results) -> list[tuple[str, str, str]]:
-    """
-    What is written beside each pair of bars: the work with what is gained, and both times.
-    """
+    """What is written beside each pair of bars: the work with what is gained, and both times."""
     return [
         (
             f"{label(row).replace('`', '')}  ({gained(results, row)})",
@@ -33,9 +30,7 @@ def texts(results: Results) -> list[tuple[str, str, str]]:
 
 
 def draw(results: Results, path: Path) -> None:
-    """
-    Write the picture, in the format that the name of the file asks for.
-    """
+    """Write the picture, in the format that the name of the file asks for."""
     import matplotlib
     import matplotlib.figure
 
@@ -65,9 +60,7 @@ def draw(results: Results, path: Path) -> None:
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """
-    Read the figures, write the picture.
-    """
+    """Read the figures, write the picture."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plot", description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("picture", type=Path)

@@ -1,5 +1,4 @@
-"""
-What a row of the benchmarks is.
+"""What a row of the benchmarks is.
 
 A concern's file makes rows with the decorator `row`:
 
@@ -41,8 +40,7 @@ Loop = Callable[[int], float]
 
 
 class Work:
-    """
-    A statement and the names that it uses.
+    """A statement and the names that it uses.
 
     Args:
         statement: One or more lines of Python.
@@ -56,9 +54,7 @@ class Work:
         self.names = names
 
     def loop(self) -> Loop:
-        """
-        The statement in a loop.
-        """
+        """The statement in a loop."""
         body = "\n".join(f"        {line}" for line in self.statement.splitlines())
         source = (
             f"def run(_count, {', '.join(self.names)}):\n"
@@ -76,8 +72,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Row:
-    """
-    One row of the table.
+    """One row of the table.
 
     Attributes:
         key: ``concern.name``, for ``--only``.
@@ -103,9 +98,7 @@ class Row:
     note: str = ""
 
     def loop(self) -> Loop:
-        """
-        What is measured.
-        """
+        """What is measured."""
         made = self.make()
         return made.loop() if isinstance(made, Work) else made
 
@@ -117,9 +110,7 @@ Make = Callable[[], Union[Work, Loop]]
 
 
 def row(key: str, title: str, **details: Any) -> Callable[[Make], Make]:
-    """
-    Make a row of the decorated function; see `Row` for the arguments.
-    """
+    """Make a row of the decorated function; see `Row` for the arguments."""
 
     def add(make: Make) -> Make:
         ROWS[key] = Row(key, title, make, **details)
@@ -129,8 +120,7 @@ def row(key: str, title: str, **details: Any) -> Callable[[Make], Make]:
 
 
 def select(only: Sequence[str] = ()) -> list[Row]:
-    """
-    Return rows.
+    """Return rows.
 
     Args:
         only: Concerns or keys of rows; all if empty.
@@ -151,8 +141,7 @@ def select(only: Sequence[str] = ()) -> list[Row]:
 def instantiate(
     wat: str, imports: Union[Sequence[Any], Callable[[Any], Sequence[Any]]] = ()
 ) -> tuple[Any, Any]:
-    """
-    A fresh store, and the exports of a module in it.
+    """A fresh store, and the exports of a module in it.
 
     Args:
         wat: The module's text.

@@ -1,5 +1,4 @@
-"""
-Tables from the figures that ``python -m benchmarks --results DIRECTORY`` keeps.
+"""Tables from the figures that ``python -m benchmarks --results DIRECTORY`` keeps.
 
 ``python -m benchmarks.table DIRECTORY`` prints the Markdown table of the README, and with
 ``--into README.md`` puts it between the two marks there; ``--all`` is for docs/benchmarks.md.
@@ -38,27 +37,21 @@ END = "<!-- benchmarks: end -->"
 
 @dataclass
 class Results:
-    """
-    The figures of both packages, as pyperf keeps them.
-    """
+    """The figures of both packages, as pyperf keeps them."""
 
     ours: Any
     published: Any
 
     @classmethod
     def load(cls, directory: Path) -> Results:
-        """
-        Read the two files of a directory.
-        """
+        """Read the two files of a directory."""
         import pyperf
 
         names = ("ours", "published")
         return cls(*(pyperf.BenchmarkSuite.load(str(directory / f"{n}.json")) for n in names))
 
     def best(self, who: str, row: Row) -> Optional[float]:
-        """
-        The best value of all rounds: what disturbs a measurement only ever makes it longer.
-        """
+        """The best value of all rounds: what disturbs a measurement only ever makes it longer."""
         suite = getattr(self, who)
         if row.key not in suite.get_benchmark_names():
             return None
@@ -66,34 +59,26 @@ class Results:
         return float(min(values) if row.unit == "s" else max(values))
 
     def ratio(self, row: Row) -> Optional[float]:
-        """
-        How many times ours is faster; None where there is nothing to compare.
-        """
+        """How many times ours is faster; None where there is nothing to compare."""
         ours, published = self.best("ours", row), self.best("published", row)
         if row.unit != "s" or ours is None or published is None:
             return None
         return published / ours
 
     def quotient(self, row: Row) -> Optional[float]:
-        """
-        How many times longer ours takes than the row's baseline.
-        """
+        """How many times longer ours takes than the row's baseline."""
         ours = self.best("ours", row)
         rows = {other.key: other for other in select()}
         base = self.best("ours", rows[row.baseline]) if row.baseline else None
         return None if ours is None or base is None else ours / base
 
     def rounds(self) -> int:
-        """
-        How often every row was measured, at least.
-        """
+        """How often every row was measured, at least."""
         measured = [*self.ours.get_benchmarks(), *self.published.get_benchmarks()]
         return min(sum(bool(run.values) for run in one.get_runs()) for one in measured)
 
     def where(self) -> str:
-        """
-        One line on the machine, the date and the versions.
-        """
+        """One line on the machine, the date and the versions."""
         ours, published = self.ours.get_metadata(), self.published.get_metadata()
         cores = f"{ours['machine']}, {ours['cpu_count']} cores"
         parts = [
@@ -107,9 +92,7 @@ class Results:
 
 
 def human(value: Optional[float], unit: str) -> str:
-    """
-    A figure with three digits and a unit that suits it.
-    """
+    """A figure with three digits and a unit that suits it."""
     if value is None:
         return "–"
     if unit != "s":
@@ -120,16 +103,12 @@ def human(value: Optional[float], unit: str) -> str:
 
 
 def label(row: Row) -> str:
-    """
-    What a row is about, in a table of all concerns.
-    """
+    """What a row is about, in a table of all concerns."""
     return ("component: " if row.key.startswith("component.") else "") + row.title
 
 
 def gained(results: Results, row: Row) -> str:
-    """
-    The last cell of a row.
-    """
+    """The last cell of a row."""
     quotient, ratio = results.quotient(row), results.ratio(row)
     if quotient is not None:
         return f"{quotient:.2f} × the C builtin"
@@ -139,9 +118,7 @@ def gained(results: Results, row: Row) -> str:
 
 
 def missed(results: Results, rows: Sequence[Row]) -> Iterator[str]:
-    """
-    Give the rows that do not reach what was asked for.
-    """
+    """Give the rows that do not reach what was asked for."""
     for row in rows:
         ratio, quotient = results.ratio(row), results.quotient(row)
         ours = results.best("ours", row)
@@ -156,9 +133,7 @@ def missed(results: Results, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def markdown(results: Results, rows: Sequence[Row]) -> str:
-    """
-    The table, for a terminal and for documents.
-    """
+    """The table, for a terminal and for documents."""
     lines = [
         "| work | published | here | published ÷ here |",
         "|---|---:|---:|---:|",
@@ -174,9 +149,7 @@ def markdown(results: Results, rows: Sequence[Row]) -> str:
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """
-    Print the Markdown table, or put it into a file.
-    """
+    """Print the Markdown table, or put it into a file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--into", type=Path, metavar="FILE", help="replace the table in this file")

@@ -1,5 +1,4 @@
-"""
-Two stores on two threads, beside two processes that do the same.
+"""Two stores on two threads, beside two processes that do the same.
 
 The work of a worker is a number of calls, each of which computes for about a millisecond in
 WebAssembly. Both workers start together; the time is that until the later one is done. Threads and
@@ -36,9 +35,7 @@ SHORT_CALLS = 40_000
 
 
 def prepare(steps: int, calls: int) -> Callable[[], None]:
-    """
-    A store of its own, and the work in it.
-    """
+    """A store of its own, and the work in it."""
     from wasmtime import Instance, Module, Store
 
     store = Store()
@@ -53,9 +50,7 @@ def prepare(steps: int, calls: int) -> Callable[[], None]:
 
 
 def in_threads(steps: int, calls: int, workers: int = WORKERS) -> float:
-    """
-    Seconds that the workers take on threads of this process.
-    """
+    """Seconds that the workers take on threads of this process."""
     barrier = threading.Barrier(workers + 1)
 
     def worker() -> None:
@@ -74,9 +69,7 @@ def in_threads(steps: int, calls: int, workers: int = WORKERS) -> float:
 
 
 def in_processes(steps: int, calls: int, workers: int = WORKERS) -> float:
-    """
-    Seconds that the workers take in processes of their own, which are up and ready.
-    """
+    """Seconds that the workers take in processes of their own, which are up and ready."""
     command = [
         sys.executable,
         "-c",
@@ -108,9 +101,7 @@ def in_processes(steps: int, calls: int, workers: int = WORKERS) -> float:
 
 
 def compare(steps: int, calls: int) -> Loop:
-    """
-    The throughput of threads, in terms of that of processes, where other rows have seconds.
-    """
+    """The throughput of threads, in terms of that of processes, where other rows have seconds."""
     best = in_processes(steps, calls)
 
     def ratio(count: int) -> float:

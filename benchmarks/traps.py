@@ -1,6 +1,4 @@
-"""
-Calls that trap.
-"""
+"""Calls that trap."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""
-The main job on a real program, from a fresh checkout: ``python3 ci/demo.py``.
+"""The main job on a real program, from a fresh checkout: ``python3 ci/demo.py``.
 
 It makes a virtual environment in ``.venv``, builds and installs the package there, fetches a real
 WebAssembly program (the SMT solver Boolector, written in C, compiled to WASI by the YoWASP project
@@ -36,14 +35,11 @@ SATISFIABLE = 10
 
 
 class Failed(Exception):
-    """
-    A command ended with an error, which it has printed itself.
-    """
+    """A command ended with an error, which it has printed itself."""
 
 
 def run(*command: str, status: int = 0) -> None:
-    """
-    Print a command and run it.
+    """Print a command and run it.
 
     Args:
         command: The command.
@@ -59,8 +55,7 @@ def run(*command: str, status: int = 0) -> None:
 
 
 def fetch(python: str, directory: Path) -> Path:
-    """
-    The solver's WebAssembly file, fetched with pip unless it is there.
+    """The solver's WebAssembly file, fetched with pip unless it is there.
 
     Args:
         python: An interpreter that has pip.
@@ -86,9 +81,7 @@ def fetch(python: str, directory: Path) -> Path:
 
 
 def solve(python: str, program: Path) -> None:
-    """
-    The main job: run the program on a file of this machine.
-    """
+    """The main job: run the program on a file of this machine."""
     run(
         *(python, "-m", "wasmtime", "run", "--dir", f"{PROBLEMS}::/problems::ro"),
         *(str(program), "-m", "--dec", "/problems/factors.smt2"),
@@ -97,9 +90,7 @@ def solve(python: str, program: Path) -> None:
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """
-    Set up, fetch, run.
-    """
+    """Set up, fetch, run."""
     if argv or (argv is None and len(sys.argv) > 1):
         print((__doc__ or "").strip())
         return 0

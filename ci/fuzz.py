@@ -1,5 +1,4 @@
-"""
-Fuzz the C half: what converts values, parses arguments and slices memories.
+"""Fuzz the C half: what converts values, parses arguments and slices memories.
 
     nox -s fuzz -- --seconds 60 [--keep]
 
@@ -30,9 +29,7 @@ KEPT_SIZE, KEPT_NUMBER = 200, 60
 
 
 def keep(found: Path, corpus: Path) -> int:
-    """
-    Add small inputs that reached something new to the corpus; how many.
-    """
+    """Add small inputs that reached something new to the corpus; how many."""
     room = KEPT_NUMBER - len(list(corpus.iterdir()))
     known = {path.name for path in corpus.iterdir()}
     fitting = [
@@ -46,9 +43,7 @@ def keep(found: Path, corpus: Path) -> int:
 
 
 def main() -> int:
-    """
-    Fuzz, and tell.
-    """
+    """Fuzz, and tell."""
     parser = argparse.ArgumentParser(description="Fuzz the C half for a bounded time.")
     parser.add_argument("--seconds", type=int, default=60, help="how long to fuzz (default 60)")
     parser.add_argument("--keep", action="store_true", help="add what is new to the corpus")

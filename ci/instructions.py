@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""
-Count the instructions of the hot paths, under valgrind, and compare with the committed counts.
+"""Count the instructions of the hot paths, under valgrind, and compare with the committed counts.
 
 Times differ from run to run; the number of instructions hardly does, so a change that makes a call
 more expensive by a few percent shows here and nowhere else. Each path is run N and 2N times in two
@@ -93,16 +92,12 @@ run(sys.argv[1], int(sys.argv[2]))
 
 
 def interpreter_key() -> str:
-    """
-    What the counts depend on, as far as it has a name.
-    """
+    """What the counts depend on, as far as it has a name."""
     return f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
 
 
 def executed(statement: str, count: int) -> int:
-    """
-    How many instructions a whole process executes.
-    """
+    """How many instructions a whole process executes."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment["PYTHONHASHSEED"] = "0"
     with tempfile.TemporaryDirectory() as scratch:
@@ -126,16 +121,12 @@ def executed(statement: str, count: int) -> int:
 
 
 def count(statement: str) -> float:
-    """
-    How many instructions one go takes.
-    """
+    """How many instructions one go takes."""
     return (executed(statement, 2 * GOES) - executed(statement, GOES)) / GOES
 
 
 def compare(counts: dict[str, float], recorded: dict[str, float]) -> bool:
-    """
-    Print a table; whether no count rose above what is tolerated.
-    """
+    """Print a table; whether no count rose above what is tolerated."""
     fine = True
     for name, now in counts.items():
         before = recorded.get(name)
@@ -153,9 +144,7 @@ def compare(counts: dict[str, float], recorded: dict[str, float]) -> bool:
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """
-    Count and compare, or record.
-    """
+    """Count and compare, or record."""
     parser = argparse.ArgumentParser(description="Count the instructions of the hot paths.")
     parser.add_argument("--update", action="store_true", help="record the counts of now")
     parser.add_argument("--only", metavar="TEXT", help="the paths whose name has this in it")

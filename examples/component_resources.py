@@ -1,5 +1,4 @@
-"""
-A Python class as a resource of WIT: a component makes objects of it, calls their methods and drops
+"""A Python class as a resource of WIT: a component makes objects of it, calls their methods and drops
 them.
 """
 

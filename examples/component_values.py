@@ -1,5 +1,4 @@
-"""
-A component with an interface of records: its exports as a mapping, named values, and what a value
+"""A component with an interface of records: its exports as a mapping, named values, and what a value
 that does not fit is told.
 """
 

@@ -1,6 +1,4 @@
-"""
-Python objects in WebAssembly: an externref holds any object, and gives the same one back.
-"""
+"""Python objects in WebAssembly: an externref holds any object, and gives the same one back."""
 
 import gc
 import weakref
@@ -24,9 +22,7 @@ MODULE = """
 
 
 class Account:
-    """
-    Any class of the host's own.
-    """
+    """Any class of the host's own."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner

@@ -1,5 +1,4 @@
-"""
-Objects of the guest's own heap, and its exceptions: read a linked list that WebAssembly built, give
+"""Objects of the guest's own heap, and its exceptions: read a linked list that WebAssembly built, give
 it one that Python built, and throw from Python into WebAssembly and back.
 """
 

@@ -1,6 +1,4 @@
-"""
-The smallest whole program: compile, link a Python function, call.
-"""
+"""The smallest whole program: compile, link a Python function, call."""
 
 from wasmtime import Engine, Linker, Module, Store
 

@@ -1,5 +1,4 @@
-"""
-Strings between WebAssembly and Python, through linear memory.
+"""Strings between WebAssembly and Python, through linear memory.
 
 WebAssembly has numbers only: a string is an address and a length. A host function that asks for
 its caller finds the caller's memory, and its allocator.

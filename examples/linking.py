@@ -1,6 +1,4 @@
-"""
-Two modules that work together: one exports a memory and functions, the other imports them.
-"""
+"""Two modules that work together: one exports a memory and functions, the other imports them."""
 
 from wasmtime import Engine, Linker, Memory, Module, Store
 

@@ -1,5 +1,4 @@
-"""
-Large data without copies: a view of linear memory that Python and WebAssembly share.
+"""Large data without copies: a view of linear memory that Python and WebAssembly share.
 
 The view works with everything that takes a buffer: `memoryview`, `struct`, `array`, and NumPy
 where it is installed.

@@ -1,5 +1,4 @@
-"""
-A host of plug-ins that it does not trust, on as many threads as it likes: each call gets a store
+"""A host of plug-ins that it does not trust, on as many threads as it likes: each call gets a store
 with limits, and one that computes for ever, allocates without end, talks without end or runs wild
 costs its host a failed call and nothing else.
 
@@ -40,8 +39,7 @@ SPEECH = 1000
 
 
 class PluginHost:
-    """
-    Calls plug-ins, from any number of threads at once.
+    """Calls plug-ins, from any number of threads at once.
 
     A deadline is a number of ticks of the engine's epoch, and all stores of an engine have the
     same epoch. So there is one clock for the engine. A timer for each call that moved the epoch
@@ -74,8 +72,7 @@ class PluginHost:
         self._clock.join()
 
     def apply(self, module: Module, number: int, fuel: int = FUEL) -> tuple[int, bytes]:
-        """
-        Call a plug-in: its result, and what it said.
+        """Call a plug-in: its result, and what it said.
 
         Raises:
             WasmtimeError: It is not what a plug-in should be, or asks for too much.

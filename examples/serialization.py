@@ -1,6 +1,4 @@
-"""
-Compile once, load many times: compiled modules in a file, and in a cache.
-"""
+"""Compile once, load many times: compiled modules in a file, and in a cache."""
 
 import tempfile
 from pathlib import Path

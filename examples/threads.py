@@ -1,5 +1,4 @@
-"""
-Threads: the compiled module is shared, each thread has a store of its own.
+"""Threads: the compiled module is shared, each thread has a store of its own.
 
 Python's global lock is released while WebAssembly runs, so the threads compute at the same time.
 """

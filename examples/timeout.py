@@ -1,5 +1,4 @@
-"""
-Stopping WebAssembly that does not stop by itself: after a time, by a decision of the host at each
+"""Stopping WebAssembly that does not stop by itself: after a time, by a decision of the host at each
 tick of a clock, and by a signal such as Ctrl-C.
 """
 
@@ -16,8 +15,7 @@ SPIN = '(module (func (export "spin") (loop (br 0))))'
 
 @contextmanager
 def clock(engine: Engine, seconds: float) -> Iterator[None]:
-    """
-    Move the engine's epoch every so often.
+    """Move the engine's epoch every so often.
 
     All stores of an engine have the same epoch, so an engine has one clock, however many calls
     there are: deadlines are counted in its ticks.

@@ -1,5 +1,4 @@
-"""
-A WASI program with arguments, captured output and one directory of the host.
+"""A WASI program with arguments, captured output and one directory of the host.
 
 The guest reads the file that its first argument names, writes it to standard output, and exits
 with status 0, or 1 if it cannot open the file.

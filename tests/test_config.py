@@ -140,7 +140,7 @@ def test_each_setting_is_documented() -> None:
         for name, setting in owner._settings.items():
             assert setting.__doc__ is not None
             assert "Default" in setting.__doc__ or name == "cache"
-            assert "Stands on ``wasmtime_" in setting.__doc__
+            assert "C API: ``wasmtime_" in setting.__doc__
 
 
 # ------------------------------------------------------------------------------------- the record

@@ -450,7 +450,7 @@ def test_components_with_tables_that_the_c_api_cannot_describe(text: str) -> Non
         '(component (type (record (field "a" (list u8)))) (type (enum "a")) (type (flags "a"))'
         ' (type (variant (case "a" u8) (case "b"))) (type (result u8 (error string)))'
         ' (type (tuple u8 0)) (type (option 3)) (type (func async (param "a" 1) (result 2)))'
-        ' (type (resource (rep i32)))'
+        " (type (resource (rep i32)))"
         ' (import "i" (instance (export "r" (type (sub resource))) (type (own 0)) (type (borrow 0))'
         ' (export "m" (core module (type (sub (func (result (ref null 0)))))'
         ' (export "f" (func (type 0))))))))',
@@ -467,24 +467,24 @@ def test_components_with_modules_that_the_library_cannot_describe(text: str) -> 
 def test_modules_inside_of_a_component_may_use_their_own_types() -> None:
     Component(
         Engine(),
-        '''(component
+        """(component
           (core module $m (type $f (func)) (table (export "t") 1 (ref null $f)))
           (core instance $i (instantiate $m))
           (core module $n (type $f (func)) (import "i" "t" (table 1 (ref null $f))))
-          (core instance (instantiate $n (with "i" (instance $i)))))''',
+          (core instance (instantiate $n (with "i" (instance $i)))))""",
     )
 
 
 def test_components_with_tables_that_it_can() -> None:
     component = Component(
         Engine(),
-        '''(component
+        """(component
           (import "m" (core module $m
             (import "𝄞𝄞" "ää" (table i64 0 0xffffffff funcref))
             (export "m" (memory i64 0x100000 0x100000000))))
           (core module $inner
             (table i64 0 0x100000007 funcref) (table (export "t") i64 0 7 funcref))
-          (export "inner" (core module $inner)))''',
+          (export "inner" (core module $inner)))""",
     )
     assert component.type == component.type
     (module,) = component.exports.values()

@@ -132,9 +132,7 @@ def test_a_readonly_view_refuses_writing(store: Store, memory: Memory) -> None:
     ("start", "stop"),
     [(-1, 4), (0, PAGE + 1), (8, 4), (PAGE + 1, None), (2**62, 2**62 + 1)],
 )
-def test_a_range_outside_is_refused(
-    store: Store, memory: Memory, start: int, stop: Any
-) -> None:
+def test_a_range_outside_is_refused(store: Store, memory: Memory, start: int, stop: Any) -> None:
     with pytest.raises(IndexError, match="out of range"):
         memory.view(store, start, stop)
 

@@ -1,5 +1,4 @@
-"""
-WebAssembly for Python programs: Wasmtime, called through a C extension.
+"""WebAssembly for Python programs: Wasmtime, called through a C extension.
 
 The classes follow WebAssembly's own terms. An `Engine` compiles a `Module`; a `Store` is where an
 `Instance` of it lives, with its functions (`Func`), memories (`Memory`), tables (`Table`) and

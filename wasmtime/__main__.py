@@ -1,6 +1,4 @@
-"""
-``python -m wasmtime``: see `wasmtime._cli`.
-"""
+"""``python -m wasmtime``: see `wasmtime._cli`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The WebAssembly type of a Python function, from its annotations.
-"""
+"""The WebAssembly type of a Python function, from its annotations."""
 
 from __future__ import annotations
 
@@ -32,11 +30,8 @@ else:
     _UNIONS = (typing.Union,)
 
 
-def host_signature(
-    func: Callable[..., Any], access_caller: bool = False
-) -> tuple[FuncType, bool]:
-    """
-    What the annotations of a function say.
+def host_signature(func: Callable[..., Any], access_caller: bool = False) -> tuple[FuncType, bool]:
+    """What the annotations of a function say.
 
     Args:
         func: A function or another callable object.
@@ -84,9 +79,7 @@ def host_signature(
     if returned is None or returned is type(None):
         results = []
     elif typing.get_origin(returned) is tuple:
-        results = [
-            _val_type(item, f"a result of {label}") for item in typing.get_args(returned)
-        ]
+        results = [_val_type(item, f"a result of {label}") for item in typing.get_args(returned)]
     else:
         results = [_val_type(returned, f"the result of {label}")]
     return FuncType(params, results), access_caller

@@ -1,5 +1,4 @@
-"""
-Compiled artifacts as bytes: sealed when this package makes them, checked before they are loaded.
+"""Compiled artifacts as bytes: sealed when this package makes them, checked before they are loaded.
 
 An artifact is an ELF image that the library maps and runs; it checks that version and settings
 fit, not that the bytes are whole. So this package appends a seal, a magic number and a SHA-256
@@ -31,15 +30,12 @@ _Bytes = Union[bytes, bytearray, memoryview, mmap.mmap]
 
 
 def seal(artifact: bytes) -> bytes:
-    """
-    An artifact with its seal.
-    """
+    """An artifact with its seal."""
     return b"".join((artifact, _MAGIC, hashlib.sha256(artifact).digest()))
 
 
 def check_artifact(data: _Bytes, what: str) -> None:
-    """
-    Refuse bytes that are no artifact, or a damaged one.
+    """Refuse bytes that are no artifact, or a damaged one.
 
     Args:
         data: The bytes.
@@ -86,8 +82,7 @@ _SECTION = struct.Struct("<I20xQQ24x")
 
 
 def _elf_headers(view: memoryview) -> tuple[int, int, int, int]:
-    """
-    Where the section headers begin, the size of each, how many there are, and which of them is
+    """Where the section headers begin, the size of each, how many there are, and which of them is
     that of their names.
     """
     offset: int
@@ -96,17 +91,13 @@ def _elf_headers(view: memoryview) -> tuple[int, int, int, int]:
 
 
 def _elf_size(view: memoryview) -> int:
-    """
-    Where the section headers of an ELF image end; they come last.
-    """
+    """Where the section headers of an ELF image end; they come last."""
     offset, size, count, _ = _elf_headers(view)
     return offset + size * count
 
 
 def _sections(view: memoryview, name: bytes) -> Iterator[memoryview]:
-    """
-    The contents of the sections of an ELF image that have a name.
-    """
+    """The contents of the sections of an ELF image that have a name."""
     offset, size, count, names = _elf_headers(view)
     if size != _SECTION.size or names >= count:
         return
@@ -119,8 +110,7 @@ def _sections(view: memoryview, name: bytes) -> Iterator[memoryview]:
 
 
 def check_artifact_file(path: Union[str, bytes, os.PathLike[str]], what: str) -> None:
-    """
-    As `check_artifact`, for a file.
+    """As `check_artifact`, for a file.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,5 +1,4 @@
-"""
-What can be wrong with the native files of the package, told before or after the loader trips.
+"""What can be wrong with the native files of the package, told before or after the loader trips.
 
 A loader's own words ("invalid ELF header", "undefined symbol") do not say what to do, and of a file
 that is cut off it does not even notice: the process dies of SIGBUS. So the headers are read before
@@ -43,17 +42,14 @@ _VERSIONED = rb"set_vmctx_memory_(\d+)_(\d+)_(\d+)\0"
 
 
 class _CutOff(Exception):
-    """
-    A file ends before what its header promises.
-    """
+    """A file ends before what its header promises."""
 
     def __init__(self, promised: int) -> None:
         self.promised = promised
 
 
 def library_name() -> str:
-    """
-    The file name of the bundled library on this platform.
+    """The file name of the bundled library on this platform.
 
     On Windows it has the version in it: of two DLLs of one name, a process loads the first only,
     whichever package that is of.
@@ -63,8 +59,7 @@ def library_name() -> str:
 
 
 def native_files(directory: str) -> Iterator[str]:
-    """
-    The native files of the package that exist and that this Python would load.
+    """The native files of the package that exist and that this Python would load.
 
     Args:
         directory: The directory of the package.
@@ -85,9 +80,7 @@ def _format() -> str:
 
 
 def machine() -> str:
-    """
-    The architecture that this interpreter, a 64-bit one, is built for: "x86_64" or "aarch64".
-    """
+    """The architecture that this interpreter, a 64-bit one, is built for: "x86_64" or "aarch64"."""
     if sys.platform == "win32":
         # The machine may be another than the interpreter, which it then emulates.
         from sysconfig import get_platform
@@ -144,8 +137,7 @@ def _pe(head: bytes, size: int) -> Optional[str]:
 
 
 def examine(path: str) -> Optional[str]:
-    """
-    What is wrong with a native file, by its header alone.
+    """What is wrong with a native file, by its header alone.
 
     Args:
         path: The file; it exists.
@@ -185,8 +177,7 @@ def examine(path: str) -> Optional[str]:
 
 
 def problem(directory: str) -> Optional[str]:
-    """
-    What must be said before the native files are loaded.
+    """What must be said before the native files are loaded.
 
     Args:
         directory: The directory of the package.
@@ -270,9 +261,7 @@ def _library_problems(directory: str) -> Iterator[str]:
 
 
 def _changed_files(directory: str) -> Iterator[str]:
-    """
-    Native files whose contents are not those that the installer wrote down.
-    """
+    """Native files whose contents are not those that the installer wrote down."""
     import base64
     import hashlib
     from importlib import metadata
@@ -292,8 +281,7 @@ def _changed_files(directory: str) -> Iterator[str]:
 
 
 def explain(error: ImportError, directory: str) -> str:
-    """
-    Say why the native half cannot be loaded, and what to do.
+    """Say why the native half cannot be loaded, and what to do.
 
     Args:
         error: What the import system raised.
@@ -336,9 +324,7 @@ def explain(error: ImportError, directory: str) -> str:
 
 
 def _archive(directory: str) -> Optional[str]:
-    """
-    The file that a directory lies in, if it exists in an archive only.
-    """
+    """The file that a directory lies in, if it exists in an archive only."""
     path = directory
     while not os.path.exists(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
@@ -346,8 +332,7 @@ def _archive(directory: str) -> Optional[str]:
 
 
 def remedy(directory: str) -> str:
-    """
-    What to do where the native files do not fit.
+    """What to do where the native files do not fit.
 
     Args:
         directory: The directory of the package.
@@ -368,9 +353,7 @@ def remedy(directory: str) -> str:
 
 
 def _installed_from(directory: str) -> str:
-    """
-    What to name to pip: the file or address that the package was installed from, or its name.
-    """
+    """What to name to pip: the file or address that the package was installed from, or its name."""
     import json
     from importlib import metadata
 

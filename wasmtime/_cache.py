@@ -1,5 +1,4 @@
-"""
-A directory of compiled artifacts, so that a program is compiled once.
+"""A directory of compiled artifacts, so that a program is compiled once.
 
 An entry is named after everything that its contents depend on: the WebAssembly bytes, the engine's
 configuration, the version and the platform. Entries are written to a temporary file and renamed,
@@ -45,8 +44,7 @@ _ABANDONED = 3600
 
 
 def _default_directory() -> str:
-    """
-    Where this user's caches are kept.
+    """Where this user's caches are kept.
 
     Raises:
         OSError: This user has no home directory.
@@ -65,8 +63,7 @@ def _default_directory() -> str:
 
 
 class Cache:
-    """
-    One directory of compiled artifacts.
+    """One directory of compiled artifacts.
 
     Args:
         directory: The directory, or None for this user's own. It is made, for this user alone, if
@@ -81,9 +78,7 @@ class Cache:
         return PrivateDirectory(path, "the cache directory")
 
     def is_usable(self) -> bool:
-        """
-        Whether the directory can be opened and is safe.
-        """
+        """Whether the directory can be opened and is safe."""
         try:
             with self._open():
                 return True
@@ -99,8 +94,7 @@ class Cache:
         compile: Callable[[], _T],
         serialize: Callable[[_T], Any],
     ) -> _T:
-        """
-        The compiled form of `wasm`: from its entry, or compiled now and entered.
+        """The compiled form of `wasm`: from its entry, or compiled now and entered.
 
         Args:
             engine: The engine, whose configuration is part of the entry's name.
@@ -159,9 +153,7 @@ def _touch(directory: PrivateDirectory, entry: str) -> None:
 
 
 def _trim(directory: PrivateDirectory, newest: str) -> None:
-    """
-    Remove what is too much, and what killed processes left.
-    """
+    """Remove what is too much, and what killed processes left."""
     files = sorted(directory.files())
     total = sum(size for _, size, _ in files)
     for changed, size, name in files:
@@ -180,8 +172,7 @@ def _warn(message: str) -> None:
 
 
 def open_cache(option: CacheOption) -> Cache:
-    """
-    The cache that a `cache` argument asks for: True for this user's own directory, or a path.
+    """The cache that a `cache` argument asks for: True for this user's own directory, or a path.
 
     Raises:
         TypeError: It is neither.

@@ -1,5 +1,4 @@
-"""
-The command line: ``python -m wasmtime run PROGRAM`` and what goes with it.
+"""The command line: ``python -m wasmtime run PROGRAM`` and what goes with it.
 
 ``run`` behaves like the ``wasmtime run`` command of the Wasmtime project, as far as its options go:
 the guest has this process's own standard streams, its exit status becomes this process's, and
@@ -68,9 +67,7 @@ _STANDARD = "-"
 
 
 class _Failure(Exception):
-    """
-    What ends the command with a message for the user instead of a traceback.
-    """
+    """What ends the command with a message for the user instead of a traceback."""
 
     def __init__(self, message: str, status: int = STATUS_ERROR) -> None:
         super().__init__(message)
@@ -78,8 +75,7 @@ class _Failure(Exception):
 
 
 class _Watch:
-    """
-    Stops the guest on Ctrl-C and when its time is up, from a thread of its own.
+    """Stops the guest on Ctrl-C and when its time is up, from a thread of its own.
 
     The main thread is inside of WebAssembly, or of the compiler, and may not come back to Python
     for long. Python's own handler of the signal still writes to a socket at once (`signal
@@ -121,9 +117,7 @@ class _Watch:
         self._writer.close()
 
     def limit(self, seconds: float) -> None:
-        """
-        Start the clock: the guest is stopped after so many seconds.
-        """
+        """Start the clock: the guest is stopped after so many seconds."""
         self._deadline = time.monotonic() + seconds
         self._wake()
 
@@ -171,9 +165,7 @@ class _Directory:
 
 
 def _directory(text: str) -> _Directory:
-    """
-    ``HOST``, ``HOST::GUEST`` or ``HOST::GUEST::ro``.
-    """
+    """``HOST``, ``HOST::GUEST`` or ``HOST::GUEST::ro``."""
     parts = text.split("::")
     host = parts[0]
     guest = parts[1] if len(parts) > 1 else host
@@ -186,9 +178,7 @@ def _directory(text: str) -> _Directory:
 
 
 def _variable(text: str) -> tuple[str, Optional[str]]:
-    """
-    ``NAME=VALUE``, or ``NAME`` for the value that it has in this process.
-    """
+    """``NAME=VALUE``, or ``NAME`` for the value that it has in this process."""
     name, separator, value = text.partition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} has no name before '='")
@@ -203,9 +193,7 @@ def _preload(text: str) -> tuple[str, str]:
 
 
 def _natural(bits: int) -> Callable[[str], int]:
-    """
-    The reader of a number of zero or more that has so many bits at most.
-    """
+    """The reader of a number of zero or more that has so many bits at most."""
 
     def natural(text: str) -> int:
         try:
@@ -220,9 +208,7 @@ def _natural(bits: int) -> Callable[[str], int]:
 
 
 def _seconds(text: str) -> float:
-    """
-    A number of seconds, or one with the unit ``ms``, ``s``, ``m`` or ``h``.
-    """
+    """A number of seconds, or one with the unit ``ms``, ``s``, ``m`` or ``h``."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?", text)
     seconds = 0.0
     if match is not None:
@@ -375,9 +361,7 @@ def _run(options: argparse.Namespace, watch: _Watch) -> int:
 
 
 def _store(engine: Engine, options: argparse.Namespace) -> Store:
-    """
-    A store with the limits and the WASI environment that the options name.
-    """
+    """A store with the limits and the WASI environment that the options name."""
     store = Store(engine)
     if options.max_memory_size is not None:
         store.set_limits(memory_size=options.max_memory_size)
@@ -439,9 +423,7 @@ def _engine(no_cache: bool, fuel: bool) -> Engine:
 
 
 def _load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Component]:
-    """
-    The program in a file: binary, text, or compiled by `_compile`.
-    """
+    """The program in a file: binary, text, or compiled by `_compile`."""
     # Read once: what a pipe held is gone afterwards.
     data = _read(path)
     compiled = data.startswith(_COMPILED)
@@ -494,9 +476,7 @@ def _deserialize(engine: Engine, artifact: bytes) -> Union[Module, Component]:
 def _entry_point(
     module: Module, options: argparse.Namespace
 ) -> Optional[tuple[str, FuncType, list[Any]]]:
-    """
-    The function to call, its type and its arguments; None if instantiation is all there is to do.
-    """
+    """The function to call, its type and its arguments; None if instantiation is all there is to do."""
     functions = {
         export.name: export.type for export in module.exports if isinstance(export.type, FuncType)
     }
@@ -558,9 +538,7 @@ def _wasi(options: argparse.Namespace) -> WasiConfig:
 
 
 def _parse(text: str, kind: ValType, what: str) -> Any:
-    """
-    An argument for a parameter of type `kind`.
-    """
+    """An argument for a parameter of type `kind`."""
     try:
         if kind in (ValType.i32(), ValType.i64()):
             bits = 32 if kind == ValType.i32() else 64
@@ -577,9 +555,7 @@ def _parse(text: str, kind: ValType, what: str) -> Any:
 
 
 def _format(value: Any, kind: ValType) -> str:
-    """
-    A result as text: numbers in decimal, references by their type alone.
-    """
+    """A result as text: numbers in decimal, references by their type alone."""
     if kind == ValType.f32():
         return _format_f32(value)
     if isinstance(value, (int, float)):
@@ -590,9 +566,7 @@ def _format(value: Any, kind: ValType) -> str:
 
 
 def _format_f32(value: float) -> str:
-    """
-    The shortest decimal number that is this one in single precision.
-    """
+    """The shortest decimal number that is this one in single precision."""
     single = struct.pack("<f", value)
     for digits in range(6, 9):
         text = f"{value:.{digits}g}"
@@ -657,9 +631,7 @@ def _compile(options: argparse.Namespace, watch: _Watch) -> int:
 
 
 def _replace(path: str, contents: bytes) -> None:
-    """
-    Write a file at once: a half-written one could not be told from a whole one later.
-    """
+    """Write a file at once: a half-written one could not be told from a whole one later."""
     descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".wasmtime-")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -678,9 +650,7 @@ def _replace(path: str, contents: bytes) -> None:
 
 @dataclass(frozen=True)
 class _Command:
-    """
-    A subcommand: its options, and what it does with them.
-    """
+    """A subcommand: its options, and what it does with them."""
 
     summary: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
@@ -700,9 +670,7 @@ _PROGRAM = "python -m wasmtime"
 
 
 def _version() -> str:
-    """
-    What a bug report should tell: both versions, whose library it is, system and Python.
-    """
+    """What a bug report should tell: both versions, whose library it is, system and Python."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         python += " free-threaded"
@@ -713,9 +681,7 @@ def _version() -> str:
 
 
 def _complain(message: str, kind: str = "error") -> None:
-    """
-    Tell the user what went wrong, on standard error if there is one.
-    """
+    """Tell the user what went wrong, on standard error if there is one."""
     try:
         if sys.stderr is not None:
             print(f"{kind}: {printable(message)}", file=sys.stderr, flush=True)
@@ -724,8 +690,7 @@ def _complain(message: str, kind: str = "error") -> None:
 
 
 def _show(results: Iterable[str]) -> None:
-    """
-    Print what a function returned, a line each: to a terminal without what it would obey,
+    """Print what a function returned, a line each: to a terminal without what it would obey,
     otherwise as it is, as far as the encoding goes.
     """
     stream = sys.stdout
@@ -739,8 +704,7 @@ def _show(results: Iterable[str]) -> None:
 
 
 def _open_standard_streams() -> None:
-    """
-    Give the guest an empty file for each standard stream that is closed. Otherwise the next file
+    """Give the guest an empty file for each standard stream that is closed. Otherwise the next file
     to be opened, one of this process's own, would be what the guest writes to.
     """
     for descriptor in range(3):
@@ -751,8 +715,7 @@ def _open_standard_streams() -> None:
 
 
 def _flush_results() -> None:
-    """
-    Write out what was printed. If that fails (its reader may have gone), forget it: Python would
+    """Write out what was printed. If that fails (its reader may have gone), forget it: Python would
     complain once more as it exits.
     """
     if sys.stdout is None:
@@ -764,8 +727,7 @@ def _flush_results() -> None:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """
-    Run the command line.
+    """Run the command line.
 
     Args:
         argv: The arguments without the program's name; by default those of this process.
@@ -789,9 +751,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    """
-    Run the command that the arguments name.
-    """
+    """Run the command that the arguments name."""
     # The command is taken off by hand: argparse's own subcommands change what "--" means to the
     # guest's arguments from one version of Python to the next.
     if arguments and arguments[0] in _COMMANDS:
@@ -818,9 +778,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """
-    The options of a command.
-    """
+    """The options of a command."""
     options = parser.parse_args(arguments)
     for name, value in vars(options).items():
         repeatable = isinstance(parser.get_default(name), list)
@@ -831,9 +789,7 @@ def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.N
 
 
 def _guarded(command: _Command, options: argparse.Namespace) -> int:
-    """
-    Run a command and turn what comes out of it into an exit status.
-    """
+    """Run a command and turn what comes out of it into an exit status."""
     watch = _Watch()
     try:
         with watch:
@@ -859,8 +815,6 @@ def _guarded(command: _Command, options: argparse.Namespace) -> int:
 
 
 def _program_of(options: argparse.Namespace) -> str:
-    """
-    The file that a command is about.
-    """
+    """The file that a command is about."""
     program: str = options.program if "program" in options else options.module
     return program

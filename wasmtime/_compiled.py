@@ -1,6 +1,4 @@
-"""
-What modules and components have in common: compiled code that can leave the process and return.
-"""
+"""What modules and components have in common: compiled code that can leave the process and return."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 class LibraryFunctions:
-    """
-    The library's functions for one kind of compiled code.
+    """The library's functions for one kind of compiled code.
 
     Attributes:
         kind: What it is called, "module" or "component"; `core.run_job` compiles by this name.
@@ -54,17 +51,14 @@ class LibraryFunctions:
 
 
 def engine_handle(engine: object) -> Any:
-    """
-    The Handle of an Engine argument, to be kept while native code uses it.
-    """
+    """The Handle of an Engine argument, to be kept while native code uses it."""
     if not isinstance(engine, Engine):
         raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
     return engine._use()
 
 
 class Compiled(Managed):
-    """
-    Base of `Module` and `wasmtime.component.Component`. Not public.
+    """Base of `Module` and `wasmtime.component.Component`. Not public.
 
     It owns the native code. A subclass takes an engine and a source, and says with which functions
     of the library.
@@ -77,8 +71,7 @@ class Compiled(Managed):
         def __init__(self, engine: Engine, wasm: Source) -> None: ...
 
     def _compile(self, engine: Engine, binary: bytes) -> None:
-        """
-        Compile a binary with an engine.
+        """Compile a binary with an engine.
 
         It runs on a thread with a large stack; a signal handler that raises lets go of it.
 
@@ -100,36 +93,28 @@ class Compiled(Managed):
 
     @classmethod
     def _restored(cls, engine: Engine, artifact: bytes) -> Any:
-        """
-        The native object that the library makes of an artifact.
-        """
+        """The native object that the library makes of an artifact."""
         handle = engine_handle(engine)
         data = ffi.from_buffer("uint8_t[]", artifact)
         return cls._loaded(cls._functions.deserialize, handle.pointer, data, len(artifact))
 
     @classmethod
     def _loaded(cls, function: Callable[..., Any], *args: Any) -> Any:
-        """
-        The native object that one of the library's functions loads.
-        """
+        """The native object that one of the library's functions loads."""
         result = ffi.new(f"{cls._functions.type} **")
         _check_loaded(function(*args, result))
         return result[0]
 
     @classmethod
     def _wrap(cls: type[_Self], engine: Engine, pointer: Any) -> _Self:
-        """
-        An object that owns a loaded native one.
-        """
+        """An object that owns a loaded native one."""
         loaded = cls.__new__(cls)
         loaded._adopt(cls._functions.type, pointer, engine)
         return loaded
 
     @property
     def engine(self) -> Engine:
-        """
-        The engine that this was compiled with.
-        """
+        """The engine that this was compiled with."""
         engine: Engine = self._engine
         return engine
 
@@ -141,8 +126,7 @@ class Compiled(Managed):
         validate: bool = True,
         cache: CacheOption = False,
     ) -> _Self:
-        """
-        Compile what is in a file, binary or text.
+        """Compile what is in a file, binary or text.
 
         Args:
             engine: The engine to compile with.
@@ -177,8 +161,7 @@ class Compiled(Managed):
         )
 
     def serialize(self) -> bytearray:
-        """
-        The compiled code as bytes, for `deserialize`.
+        """The compiled code as bytes, for `deserialize`.
 
         Returns:
             A bytearray that starts with the ELF magic number and ends with a checksum, for
@@ -187,7 +170,7 @@ class Compiled(Managed):
         Raises:
             ValueError: This is closed.
 
-        Stands on ``wasmtime_module_serialize`` and ``wasmtime_component_serialize``.
+        C API: ``wasmtime_module_serialize`` and ``wasmtime_component_serialize``.
         """
         from ._artifact import seal
 
@@ -198,8 +181,7 @@ class Compiled(Managed):
 
     @classmethod
     def deserialize(cls: type[_Self], engine: Engine, encoded: Binary) -> _Self:
-        """
-        What `serialize` was called on.
+        """What `serialize` was called on.
 
         The bytes are machine code that will run in this process: they must come from where you
         would take a native library from. Damaged bytes are refused before they are looked at
@@ -216,7 +198,7 @@ class Compiled(Managed):
                 machine.
             TypeError: `encoded` is not bytes-like.
 
-        Stands on ``wasmtime_module_deserialize`` and ``wasmtime_component_deserialize``.
+        C API: ``wasmtime_module_deserialize`` and ``wasmtime_component_deserialize``.
         """
         from ._artifact import check_artifact
 
@@ -229,8 +211,7 @@ class Compiled(Managed):
 
     @classmethod
     def deserialize_file(cls: type[_Self], engine: Engine, path: StrPath) -> _Self:
-        """
-        As `deserialize`, from a file, which is mapped rather than read.
+        """As `deserialize`, from a file, which is mapped rather than read.
 
         The file must not change while this lives: a file that is cut short under running code ends
         the process, as it would for a native library.
@@ -244,7 +225,7 @@ class Compiled(Managed):
             WasmtimeError: Not an artifact, damaged, or of another version, configuration or
                 machine.
 
-        Stands on ``wasmtime_module_deserialize_file`` and
+        C API: ``wasmtime_module_deserialize_file`` and
         ``wasmtime_component_deserialize_file``.
         """
         from ._artifact import check_artifact_file
@@ -257,23 +238,17 @@ class Compiled(Managed):
         return cls._wrap(engine, cls._loaded(load, handle.pointer, native_path))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """
-        Pickle the compiled code, with the engine: in another process, use the result's ``engine``.
-        """
+        """Pickle the compiled code, with the engine: in another process, use the result's ``engine``."""
         return _restore, (type(self), self.engine, bytes(self.serialize()))
 
 
 def _restore(cls: type[_Self], engine: Engine, artifact: bytes) -> _Self:
-    """
-    Unpickle compiled code.
-    """
+    """Unpickle compiled code."""
     return cls.deserialize(engine, artifact)
 
 
 def _check_loaded(error: Any) -> None:
-    """
-    As `check`, with the way out where the one setting that differs by default is the reason.
-    """
+    """As `check`, with the way out where the one setting that differs by default is the reason."""
     try:
         check(error)
     except WasmtimeError as refused:

@@ -1,5 +1,4 @@
-"""
-How WebAssembly is compiled and run: the configuration of an engine.
+"""How WebAssembly is compiled and run: the configuration of an engine.
 
 A `Config` is a plain record. Each attribute can be read, set and deleted (which puts the default
 back) in any order, and the record can be copied, compared and pickled; nothing native is made
@@ -103,8 +102,7 @@ _TABLE_ELEMENT = 8
 
 
 class PoolingAllocationConfig(Record):
-    """
-    How many instances, memories, tables and stacks a pool holds, and how large they may be.
+    """How many instances, memories, tables and stacks a pool holds, and how large they may be.
 
     The pooling allocator takes all address space when the engine is made, and instances then come
     from there: quicker to make and to drop than with memory from the operating system each time,
@@ -129,69 +127,62 @@ class PoolingAllocationConfig(Record):
 
     @size(100, lib.wasmtime_pooling_allocation_config_max_unused_warm_slots_set, 32)
     def max_unused_warm_slots(self) -> int:
-        """
-        How many slots that have been used before stay reserved for the module that used them.
+        """How many slots that have been used before stay reserved for the module that used them.
 
         Such slots make the next instance of the same module cheaper. Default: 100.
-        Stands on ``wasmtime_pooling_allocation_config_max_unused_warm_slots_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_unused_warm_slots_set``.
         """
         raise NotImplementedError
 
     @size(1, lib.wasmtime_pooling_allocation_config_decommit_batch_size_set, 63)
     def decommit_batch_size(self) -> int:
-        """
-        How many freed regions are collected before they are given back to the system together.
+        """How many freed regions are collected before they are given back to the system together.
 
         Default: 1, that is, at once.
-        Stands on ``wasmtime_pooling_allocation_config_decommit_batch_size_set``.
+        C API: ``wasmtime_pooling_allocation_config_decommit_batch_size_set``.
         """
         raise NotImplementedError
 
     @size(0, lib.wasmtime_pooling_allocation_config_async_stack_keep_resident_set, 63)
     def async_stack_keep_resident(self) -> int:
-        """
-        How many bytes of a freed asynchronous stack stay in memory, cleared, for the next use.
+        """How many bytes of a freed asynchronous stack stay in memory, cleared, for the next use.
 
         Default: 0.
-        Stands on ``wasmtime_pooling_allocation_config_async_stack_keep_resident_set``.
+        C API: ``wasmtime_pooling_allocation_config_async_stack_keep_resident_set``.
         """
         raise NotImplementedError
 
     @size(0, lib.wasmtime_pooling_allocation_config_linear_memory_keep_resident_set, 63)
     def linear_memory_keep_resident(self) -> int:
-        """
-        How many bytes of a freed linear memory stay in memory, cleared, for the next use.
+        """How many bytes of a freed linear memory stay in memory, cleared, for the next use.
 
         Default: 0.
-        Stands on ``wasmtime_pooling_allocation_config_linear_memory_keep_resident_set``.
+        C API: ``wasmtime_pooling_allocation_config_linear_memory_keep_resident_set``.
         """
         raise NotImplementedError
 
     @size(0, lib.wasmtime_pooling_allocation_config_table_keep_resident_set, 63)
     def table_keep_resident(self) -> int:
-        """
-        How many bytes of a freed table stay in memory, cleared, for the next use.
+        """How many bytes of a freed table stay in memory, cleared, for the next use.
 
         Default: 0.
-        Stands on ``wasmtime_pooling_allocation_config_table_keep_resident_set``.
+        C API: ``wasmtime_pooling_allocation_config_table_keep_resident_set``.
         """
         raise NotImplementedError
 
     @size(1000, lib.wasmtime_pooling_allocation_config_total_component_instances_set, 32)
     def total_component_instances(self) -> int:
-        """
-        How many component instances can live at once. Default: 1000.
+        """How many component instances can live at once. Default: 1000.
 
-        Stands on ``wasmtime_pooling_allocation_config_total_component_instances_set``.
+        C API: ``wasmtime_pooling_allocation_config_total_component_instances_set``.
         """
         raise NotImplementedError
 
     @size(_MIB, lib.wasmtime_pooling_allocation_config_max_component_instance_size_set, 63)
     def max_component_instance_size(self) -> int:
-        """
-        How many bytes the library's own data of a component instance may take. Default: 1 MiB.
+        """How many bytes the library's own data of a component instance may take. Default: 1 MiB.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_component_instance_size_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_component_instance_size_set``.
         """
         raise NotImplementedError
 
@@ -199,123 +190,110 @@ class PoolingAllocationConfig(Record):
         2**32 - 1, lib.wasmtime_pooling_allocation_config_max_core_instances_per_component_set, 32
     )
     def max_core_instances_per_component(self) -> int:
-        """
-        How many core instances one component may have. Default: 2**32 - 1, no limit.
+        """How many core instances one component may have. Default: 2**32 - 1, no limit.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_core_instances_per_component_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_core_instances_per_component_set``.
         """
         raise NotImplementedError
 
     @size(2**32 - 1, lib.wasmtime_pooling_allocation_config_max_memories_per_component_set, 32)
     def max_memories_per_component(self) -> int:
-        """
-        How many linear memories one component may have. Default: 2**32 - 1, no limit.
+        """How many linear memories one component may have. Default: 2**32 - 1, no limit.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_memories_per_component_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_memories_per_component_set``.
         """
         raise NotImplementedError
 
     @size(2**32 - 1, lib.wasmtime_pooling_allocation_config_max_tables_per_component_set, 32)
     def max_tables_per_component(self) -> int:
-        """
-        How many tables one component may have. Default: 2**32 - 1, no limit.
+        """How many tables one component may have. Default: 2**32 - 1, no limit.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_tables_per_component_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_tables_per_component_set``.
         """
         raise NotImplementedError
 
     @size(1000, lib.wasmtime_pooling_allocation_config_total_memories_set, 32)
     def total_memories(self) -> int:
-        """
-        How many linear memories can live at once. Default: 1000.
+        """How many linear memories can live at once. Default: 1000.
 
         Address space of `Config.memory_reservation` and `Config.memory_guard_size` is taken for
         each of them: 4 TiB with all defaults. At most 1 000 000.
-        Stands on ``wasmtime_pooling_allocation_config_total_memories_set``.
+        C API: ``wasmtime_pooling_allocation_config_total_memories_set``.
         """
         raise NotImplementedError
 
     @size(1000, lib.wasmtime_pooling_allocation_config_total_tables_set, 32)
     def total_tables(self) -> int:
-        """
-        How many tables can live at once. Default: 1000. At most 1 000 000.
+        """How many tables can live at once. Default: 1000. At most 1 000 000.
 
-        Stands on ``wasmtime_pooling_allocation_config_total_tables_set``.
+        C API: ``wasmtime_pooling_allocation_config_total_tables_set``.
         """
         raise NotImplementedError
 
     @size(1000, lib.wasmtime_pooling_allocation_config_total_stacks_set, 32)
     def total_stacks(self) -> int:
-        """
-        How many asynchronous calls can run at once. Default: 1000. At most 1 000 000.
+        """How many asynchronous calls can run at once. Default: 1000. At most 1 000 000.
 
         Each takes two of the memory mappings that Linux allows a process (65 530 by default).
-        Stands on ``wasmtime_pooling_allocation_config_total_stacks_set``.
+        C API: ``wasmtime_pooling_allocation_config_total_stacks_set``.
         """
         raise NotImplementedError
 
     @size(1000, lib.wasmtime_pooling_allocation_config_total_core_instances_set, 32)
     def total_core_instances(self) -> int:
-        """
-        How many instances of modules can live at once. Default: 1000.
+        """How many instances of modules can live at once. Default: 1000.
 
-        Stands on ``wasmtime_pooling_allocation_config_total_core_instances_set``.
+        C API: ``wasmtime_pooling_allocation_config_total_core_instances_set``.
         """
         raise NotImplementedError
 
     @size(_MIB, lib.wasmtime_pooling_allocation_config_max_core_instance_size_set, 63)
     def max_core_instance_size(self) -> int:
-        """
-        How many bytes the library's own data of an instance may take. Default: 1 MiB.
+        """How many bytes the library's own data of an instance may take. Default: 1 MiB.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_core_instance_size_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_core_instance_size_set``.
         """
         raise NotImplementedError
 
     @size(1, lib.wasmtime_pooling_allocation_config_max_tables_per_module_set, 32)
     def max_tables_per_module(self) -> int:
-        """
-        How many tables one module may define. Default: 1.
+        """How many tables one module may define. Default: 1.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_tables_per_module_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_tables_per_module_set``.
         """
         raise NotImplementedError
 
     @size(20_000, lib.wasmtime_pooling_allocation_config_table_elements_set, 63)
     def table_elements(self) -> int:
-        """
-        How many elements a table may have. Default: 20 000.
+        """How many elements a table may have. Default: 20 000.
 
-        Stands on ``wasmtime_pooling_allocation_config_table_elements_set``.
+        C API: ``wasmtime_pooling_allocation_config_table_elements_set``.
         """
         raise NotImplementedError
 
     @size(1, lib.wasmtime_pooling_allocation_config_max_memories_per_module_set, 32)
     def max_memories_per_module(self) -> int:
-        """
-        How many linear memories one module may define. Default: 1. At most 1 000 000.
+        """How many linear memories one module may define. Default: 1. At most 1 000 000.
 
-        Stands on ``wasmtime_pooling_allocation_config_max_memories_per_module_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_memories_per_module_set``.
         """
         raise NotImplementedError
 
     @size(4 * _GIB, lib.wasmtime_pooling_allocation_config_max_memory_size_set, 63)
     def max_memory_size(self) -> int:
-        """
-        How many bytes a linear memory may have. Default: 4 GiB.
+        """How many bytes a linear memory may have. Default: 4 GiB.
 
         It cannot be larger than `Config.memory_reservation`.
-        Stands on ``wasmtime_pooling_allocation_config_max_memory_size_set``.
+        C API: ``wasmtime_pooling_allocation_config_max_memory_size_set``.
         """
         raise NotImplementedError
 
     @size(1000, lib.wasmtime_pooling_allocation_config_total_gc_heaps_set, 32)
     def total_gc_heaps(self) -> int:
-        """
-        How many stores can have garbage-collected objects at once. Default: 1000.
+        """How many stores can have garbage-collected objects at once. Default: 1000.
 
         Their memory comes from the linear memories of the pool. At most 1 000 000.
-        Stands on ``wasmtime_pooling_allocation_config_total_gc_heaps_set``.
+        C API: ``wasmtime_pooling_allocation_config_total_gc_heaps_set``.
         """
         raise NotImplementedError
 
@@ -476,8 +454,7 @@ _LARGEST_CACHE_QUEUE = 10**6
 
 
 def _check_cache_file(path: str) -> None:
-    """
-    Refuses numbers in the file of the cache that the library overflows with, in another thread.
+    """Refuses numbers in the file of the cache that the library overflows with, in another thread.
 
     Everything else in it, and that there is a file at all, is checked by the library.
     """
@@ -513,8 +490,7 @@ _CACHE_DIRECTORY = re.compile(
 
 
 def _check_cache_directory(file: str) -> None:
-    """
-    Refuses a directory of the library's cache in which others could exchange the machine code.
+    """Refuses a directory of the library's cache in which others could exchange the machine code.
 
     The library checks no owners. What is missing is made here, for this user alone.
     """
@@ -598,8 +574,7 @@ def _allocation_strategy(
 
 
 class Config(Record):
-    """
-    The configuration of an engine: proposals, compiler, memory, stacks, profiling, cache.
+    """The configuration of an engine: proposals, compiler, memory, stacks, profiling, cache.
 
     Every setting is an attribute that can be read and set, in any order; `del` puts its default
     back. Settings can be given as keyword arguments too. Contradictions are found when an
@@ -642,8 +617,7 @@ class Config(Record):
 
     @_epoch_interruption
     def epoch_interruption(self) -> bool:
-        """
-        Whether running code looks at the engine's epoch, so that it can be stopped.
+        """Whether running code looks at the engine's epoch, so that it can be stopped.
 
         The compiler adds a check to each loop and function. It is what lets Ctrl-C and other
         signals stop WebAssembly, and what `Engine.increment_epoch` and `Store.set_epoch_deadline`
@@ -651,25 +625,23 @@ class Config(Record):
         to a tenth in tight loops), and nothing but fuel can stop it.
 
         Default: True; until it is set explicitly, a store has no deadline of its own.
-        Stands on ``wasmtime_config_epoch_interruption_set``.
+        C API: ``wasmtime_config_epoch_interruption_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_consume_fuel_set)
     def consume_fuel(self) -> bool:
-        """
-        Whether code uses up fuel as it runs, and traps when there is none left.
+        """Whether code uses up fuel as it runs, and traps when there is none left.
 
         A store starts with no fuel at all (`Store.set_fuel`). Unlike epochs, fuel is counted
         exactly the same in each run, but it costs more. Default: False.
-        Stands on ``wasmtime_config_consume_fuel_set``.
+        C API: ``wasmtime_config_consume_fuel_set``.
         """
         raise NotImplementedError
 
     @size(_max_wasm_stack_default, lib.wasmtime_config_max_wasm_stack_set, 64)
     def max_wasm_stack(self) -> int:
-        """
-        How many bytes of the thread's stack WebAssembly may use before it traps.
+        """How many bytes of the thread's stack WebAssembly may use before it traps.
 
         The thread needs that much stack and room for host functions beyond it; a call in a
         thread that has less is refused. At least 1, at most 2**40.
@@ -677,21 +649,20 @@ class Config(Record):
         Default: half of what the operating system gives a thread, between 512 KiB and 4 MiB
         (with an `async_stack_size` that was set, what that leaves after 640 KiB for host
         functions; 256 KiB if it is below 1.25 MiB).
-        Stands on ``wasmtime_config_max_wasm_stack_set``.
+        C API: ``wasmtime_config_max_wasm_stack_set``.
         """
         raise NotImplementedError
 
     @size(_async_stack_default, lib.wasmtime_config_async_stack_size_set, 64)
     def async_stack_size(self) -> int:
-        """
-        The size in bytes of the separate stacks on which asynchronous calls run.
+        """The size in bytes of the separate stacks on which asynchronous calls run.
 
         What exceeds `max_wasm_stack` is for host functions, and has to be at least 256 KiB.
         Python code on such a stack, which components that may wait run, needs 608 KiB, and has one
         level of recursion for each further 8 KiB.
 
         Default: 8 MiB more than `max_wasm_stack`.
-        Stands on ``wasmtime_config_async_stack_size_set``.
+        C API: ``wasmtime_config_async_stack_size_set``.
         """
         raise NotImplementedError
 
@@ -699,195 +670,175 @@ class Config(Record):
 
     @switch(_threads_default, lib.wasmtime_config_wasm_threads_set)
     def wasm_threads(self) -> bool:
-        """
-        The threads proposal: shared memories and atomic instructions.
+        """The threads proposal: shared memories and atomic instructions.
 
         Shared memories also need `shared_memory`. Default: True, but False with Winch and for
         Pulley, which cannot have it.
-        Stands on ``wasmtime_config_wasm_threads_set``.
+        C API: ``wasmtime_config_wasm_threads_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_shared_memory_set)
     def shared_memory(self) -> bool:
-        """
-        Whether shared memories can be made, by modules or as `SharedMemory`. Default: False.
+        """Whether shared memories can be made, by modules or as `SharedMemory`. Default: False.
 
-        Stands on ``wasmtime_config_shared_memory_set``.
+        C API: ``wasmtime_config_shared_memory_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_wasm_tail_call_set)
     def wasm_tail_call(self) -> bool:
-        """
-        The tail-call proposal. Default: True, but False with Winch.
+        """The tail-call proposal. Default: True, but False with Winch.
 
-        Stands on ``wasmtime_config_wasm_tail_call_set``.
+        C API: ``wasmtime_config_wasm_tail_call_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_wasm_reference_types_set)
     def wasm_reference_types(self) -> bool:
-        """
-        The reference-types proposal: `externref`, several tables. Default: True.
+        """The reference-types proposal: `externref`, several tables. Default: True.
 
         Cannot be off while `wasm_component_model_async` is on.
-        Stands on ``wasmtime_config_wasm_reference_types_set``.
+        C API: ``wasmtime_config_wasm_reference_types_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_wasm_function_references_set)
     def wasm_function_references(self) -> bool:
-        """
-        The function-references proposal: references to functions of one type. Default: True.
+        """The function-references proposal: references to functions of one type. Default: True.
 
         Not available with Winch, where the default is False.
-        Stands on ``wasmtime_config_wasm_function_references_set``.
+        C API: ``wasmtime_config_wasm_function_references_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_wasm_gc_set)
     def wasm_gc(self) -> bool:
-        """
-        The GC proposal: structs, arrays and 31-bit references. Default: True.
+        """The GC proposal: structs, arrays and 31-bit references. Default: True.
 
         Not available with Winch, where the default is False.
-        Stands on ``wasmtime_config_wasm_gc_set``.
+        C API: ``wasmtime_config_wasm_gc_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_gc_support_set)
     def gc_support(self) -> bool:
-        """
-        Whether there is a garbage collector at all.
+        """Whether there is a garbage collector at all.
 
         `externref`, exceptions and the GC proposal need it. Default: True, but False with Winch.
-        Stands on ``wasmtime_config_gc_support_set``.
+        C API: ``wasmtime_config_gc_support_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_wasm_simd_set)
     def wasm_simd(self) -> bool:
-        """
-        The SIMD proposal: 128-bit vectors. Default: True.
+        """The SIMD proposal: 128-bit vectors. Default: True.
 
         Cannot be off while `wasm_relaxed_simd` is on.
-        Stands on ``wasmtime_config_wasm_simd_set``.
+        C API: ``wasmtime_config_wasm_simd_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_wasm_relaxed_simd_set)
     def wasm_relaxed_simd(self) -> bool:
-        """
-        The relaxed-SIMD proposal: vector instructions with results that may differ by machine.
+        """The relaxed-SIMD proposal: vector instructions with results that may differ by machine.
 
         Needs `wasm_simd`. Default: True, but False with Winch, which does not have it.
-        Stands on ``wasmtime_config_wasm_relaxed_simd_set``.
+        C API: ``wasmtime_config_wasm_relaxed_simd_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_relaxed_simd_deterministic_set)
     def wasm_relaxed_simd_deterministic(self) -> bool:
-        """
-        Whether relaxed vector instructions give the same results on all machines.
+        """Whether relaxed vector instructions give the same results on all machines.
 
         That is slower on some. Default: False.
-        Stands on ``wasmtime_config_wasm_relaxed_simd_deterministic_set``.
+        C API: ``wasmtime_config_wasm_relaxed_simd_deterministic_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_wasm_bulk_memory_set)
     def wasm_bulk_memory(self) -> bool:
-        """
-        The bulk-memory proposal: `memory.copy`, `memory.fill` and the like. Default: True.
+        """The bulk-memory proposal: `memory.copy`, `memory.fill` and the like. Default: True.
 
-        Stands on ``wasmtime_config_wasm_bulk_memory_set``.
+        C API: ``wasmtime_config_wasm_bulk_memory_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_wasm_multi_value_set)
     def wasm_multi_value(self) -> bool:
-        """
-        The multi-value proposal: functions and blocks with several results. Default: True.
+        """The multi-value proposal: functions and blocks with several results. Default: True.
 
-        Stands on ``wasmtime_config_wasm_multi_value_set``.
+        C API: ``wasmtime_config_wasm_multi_value_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_wasm_multi_memory_set)
     def wasm_multi_memory(self) -> bool:
-        """
-        The multi-memory proposal: modules with several memories. Default: True.
+        """The multi-memory proposal: modules with several memories. Default: True.
 
-        Stands on ``wasmtime_config_wasm_multi_memory_set``.
+        C API: ``wasmtime_config_wasm_multi_memory_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_wasm_memory64_set)
     def wasm_memory64(self) -> bool:
-        """
-        The memory64 proposal: memories and tables with 64-bit addresses. Default: True.
+        """The memory64 proposal: memories and tables with 64-bit addresses. Default: True.
 
-        Stands on ``wasmtime_config_wasm_memory64_set``.
+        C API: ``wasmtime_config_wasm_memory64_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_wasm_wide_arithmetic_set)
     def wasm_wide_arithmetic(self) -> bool:
-        """
-        The wide-arithmetic proposal: 128-bit additions and products of integers.
+        """The wide-arithmetic proposal: 128-bit additions and products of integers.
 
         Default: True, but False with Winch.
-        Stands on ``wasmtime_config_wasm_wide_arithmetic_set``.
+        C API: ``wasmtime_config_wasm_wide_arithmetic_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_branch_hinting_set)
     def wasm_branch_hinting(self) -> bool:
-        """
-        The branch-hinting proposal: modules tell which branches are likely. Default: False.
+        """The branch-hinting proposal: modules tell which branches are likely. Default: False.
 
-        Stands on ``wasmtime_config_wasm_branch_hinting_set``.
+        C API: ``wasmtime_config_wasm_branch_hinting_set``.
         """
         raise NotImplementedError
 
     @switch(_not_winch, lib.wasmtime_config_wasm_exceptions_set)
     def wasm_exceptions(self) -> bool:
-        """
-        The exception-handling proposal: tags, `throw` and `try_table`. Default: True.
+        """The exception-handling proposal: tags, `throw` and `try_table`. Default: True.
 
         Needs `gc_support`; a module does not compile without it. False by default with Winch.
-        Stands on ``wasmtime_config_wasm_exceptions_set``.
+        C API: ``wasmtime_config_wasm_exceptions_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_custom_page_sizes_set)
     def wasm_custom_page_sizes(self) -> bool:
-        """
-        The custom-page-sizes proposal: memories with pages of one byte. Default: False.
+        """The custom-page-sizes proposal: memories with pages of one byte. Default: False.
 
-        Stands on ``wasmtime_config_wasm_custom_page_sizes_set``.
+        C API: ``wasmtime_config_wasm_custom_page_sizes_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_compact_imports_set)
     def wasm_compact_imports(self) -> bool:
-        """
-        The compact-imports proposal: a shorter form of the list of imports. Default: False.
+        """The compact-imports proposal: a shorter form of the list of imports. Default: False.
 
-        Stands on ``wasmtime_config_wasm_compact_imports_set``.
+        C API: ``wasmtime_config_wasm_compact_imports_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_stack_switching_set)
     def wasm_stack_switching(self) -> bool:
-        """
-        The stack-switching proposal: continuations. Default: False.
+        """The stack-switching proposal: continuations. Default: False.
 
         The library knows the setting but was built without the run-time half of the proposal: a
         module that makes a continuation would end the process. No engine can therefore be made
         while this is True.
-        Stands on ``wasmtime_config_wasm_stack_switching_set``.
+        C API: ``wasmtime_config_wasm_stack_switching_set``.
         """
         raise NotImplementedError
 
@@ -895,88 +846,79 @@ class Config(Record):
 
     @switch(True, lib.wasmtime_config_wasm_component_model_set)
     def wasm_component_model(self) -> bool:
-        """
-        The component model. Default: True.
+        """The component model. Default: True.
 
-        Stands on ``wasmtime_config_wasm_component_model_set``.
+        C API: ``wasmtime_config_wasm_component_model_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_concurrency_support_set)
     def concurrency_support(self) -> bool:
-        """
-        Whether stores are prepared for several concurrent tasks of components. Default: True.
+        """Whether stores are prepared for several concurrent tasks of components. Default: True.
 
         The asynchronous parts of the component model need it. Calls of components that do not use
         them are faster without, and a Python function can be given more than one borrowed handle
         by a component only without: a fault of this version of the library.
-        Stands on ``wasmtime_config_concurrency_support_set``.
+        C API: ``wasmtime_config_concurrency_support_set``.
         """
         raise NotImplementedError
 
     @switch(_async_default, lib.wasmtime_config_wasm_component_model_async_set)
     def wasm_component_model_async(self) -> bool:
-        """
-        Asynchronous functions, streams and futures of components.
+        """Asynchronous functions, streams and futures of components.
 
         Needs `concurrency_support` and `wasm_reference_types`. Default: as `concurrency_support`.
-        Stands on ``wasmtime_config_wasm_component_model_async_set``.
+        C API: ``wasmtime_config_wasm_component_model_async_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_component_model_more_async_builtins_set)
     def wasm_component_model_more_async_builtins(self) -> bool:
-        """
-        Further asynchronous built-in functions of components. Default: False.
+        """Further asynchronous built-in functions of components. Default: False.
 
         Needs `concurrency_support`.
-        Stands on ``wasmtime_config_wasm_component_model_more_async_builtins_set``.
+        C API: ``wasmtime_config_wasm_component_model_more_async_builtins_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_component_model_async_stackful_set)
     def wasm_component_model_async_stackful(self) -> bool:
-        """
-        Asynchronous functions of components that wait with their stack. Default: False.
+        """Asynchronous functions of components that wait with their stack. Default: False.
 
         Needs `concurrency_support`.
-        Stands on ``wasmtime_config_wasm_component_model_async_stackful_set``.
+        C API: ``wasmtime_config_wasm_component_model_async_stackful_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_component_model_map_set)
     def wasm_component_model_map(self) -> bool:
-        """
-        The type `map` of components. Default: False.
+        """The type `map` of components. Default: False.
 
-        Stands on ``wasmtime_config_wasm_component_model_map_set``.
+        C API: ``wasmtime_config_wasm_component_model_map_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_component_model_implements_set)
     def wasm_component_model_implements(self) -> bool:
-        """
-        Imports and exports of components that name the interface they implement. Default: False.
+        """Imports and exports of components that name the interface they implement. Default: False.
 
-        Stands on ``wasmtime_config_wasm_component_model_implements_set``.
+        C API: ``wasmtime_config_wasm_component_model_implements_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_component_model_canonical_names_set)
     def wasm_component_model_canonical_names(self) -> bool:
-        """
-        Canonical names of interfaces with versions. Default: False.
+        """Canonical names of interfaces with versions. Default: False.
 
-        Stands on ``wasmtime_config_wasm_component_model_canonical_names_set``.
+        C API: ``wasmtime_config_wasm_component_model_canonical_names_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_wasm_component_model_accessors_set)
     def wasm_component_model_accessors(self) -> bool:
-        """
-        Names of functions that get and set a property of a resource. Default: False.
+        """Names of functions that get and set a property of a resource. Default: False.
 
-        Stands on ``wasmtime_config_wasm_component_model_accessors_set``.
+        C API: ``wasmtime_config_wasm_component_model_accessors_set``.
         """
         raise NotImplementedError
 
@@ -984,18 +926,16 @@ class Config(Record):
 
     @choice(_STRATEGIES, "auto", lib.wasmtime_config_strategy_set, "strategy")
     def strategy(self) -> str:
-        """
-        The compiler: "cranelift", "winch", or "auto", which is Cranelift.
+        """The compiler: "cranelift", "winch", or "auto", which is Cranelift.
 
         Winch compiles faster, to slower code, and lacks some proposals. Default: "auto".
-        Stands on ``wasmtime_config_strategy_set``.
+        C API: ``wasmtime_config_strategy_set``.
         """
         raise NotImplementedError
 
     @_target
     def target(self) -> Optional[str]:
-        """
-        The target triple to compile for, such as "x86_64-unknown-linux-gnu", or None.
+        """The target triple to compile for, such as "x86_64-unknown-linux-gnu", or None.
 
         The library contains the code generator of its own machine, and Pulley ("pulley64"), the
         portable interpreter. Code for another operating system or with other processor flags than
@@ -1004,7 +944,7 @@ class Config(Record):
         `cranelift_flag_enable`.
 
         Default: None, this machine with the features of its processor.
-        Stands on ``wasmtime_config_target_set``.
+        C API: ``wasmtime_config_target_set``.
 
         Raises:
             WasmtimeError: the triple is not one.
@@ -1013,19 +953,17 @@ class Config(Record):
 
     @switch(True, lib.wasmtime_config_parallel_compilation_set)
     def parallel_compilation(self) -> bool:
-        """
-        Whether the functions of a module are compiled on several threads. Default: True.
+        """Whether the functions of a module are compiled on several threads. Default: True.
 
-        Stands on ``wasmtime_config_parallel_compilation_set``.
+        C API: ``wasmtime_config_parallel_compilation_set``.
         """
         raise NotImplementedError
 
     @choice(_OPT_LEVELS, "speed", lib.wasmtime_config_cranelift_opt_level_set, "opt level")
     def cranelift_opt_level(self) -> str:
-        """
-        How much Cranelift optimizes: "none", "speed" or "speed_and_size". Default: "speed".
+        """How much Cranelift optimizes: "none", "speed" or "speed_and_size". Default: "speed".
 
-        Stands on ``wasmtime_config_cranelift_opt_level_set``.
+        C API: ``wasmtime_config_cranelift_opt_level_set``.
         """
         raise NotImplementedError
 
@@ -1036,38 +974,34 @@ class Config(Record):
         "register allocation algorithm",
     )
     def cranelift_regalloc_algorithm(self) -> str:
-        """
-        How Cranelift allocates registers: "backtracking" (better) or "single_pass" (faster).
+        """How Cranelift allocates registers: "backtracking" (better) or "single_pass" (faster).
 
         Default: "backtracking".
-        Stands on ``wasmtime_config_cranelift_regalloc_algorithm_set``.
+        C API: ``wasmtime_config_cranelift_regalloc_algorithm_set``.
         """
         raise NotImplementedError
 
     @switch(_is_winch, lib.wasmtime_config_cranelift_debug_verifier_set)
     def cranelift_debug_verifier(self) -> bool:
-        """
-        Whether Cranelift verifies its own work, to find errors in it.
+        """Whether Cranelift verifies its own work, to find errors in it.
 
         Default: False (with Winch the library has it on).
-        Stands on ``wasmtime_config_cranelift_debug_verifier_set``.
+        C API: ``wasmtime_config_cranelift_debug_verifier_set``.
         """
         raise NotImplementedError
 
     @switch(False, lib.wasmtime_config_cranelift_nan_canonicalization_set)
     def cranelift_nan_canonicalization(self) -> bool:
-        """
-        Whether each NaN that an instruction produces is the canonical one.
+        """Whether each NaN that an instruction produces is the canonical one.
 
         WebAssembly leaves the bits of a NaN open; this makes them the same on all machines.
         Default: False.
-        Stands on ``wasmtime_config_cranelift_nan_canonicalization_set``.
+        C API: ``wasmtime_config_cranelift_nan_canonicalization_set``.
         """
         raise NotImplementedError
 
     def cranelift_flag_enable(self, flag: str) -> None:
-        """
-        Switches on a flag of Cranelift, such as a feature of the processor.
+        """Switches on a flag of Cranelift, such as a feature of the processor.
 
         Presets such as "haswell" or "x86-64-v3" switch on several; they are applied after flags
         that were set, whatever the order here.
@@ -1080,7 +1014,7 @@ class Config(Record):
             WasmtimeError: there is no such flag (the message names similar ones), or it takes a
                 value. That a flag is for another machine is found when an engine is made.
 
-        Stands on ``wasmtime_config_cranelift_flag_enable``.
+        C API: ``wasmtime_config_cranelift_flag_enable``.
         """
         self._open()
         if not isinstance(flag, str):
@@ -1099,8 +1033,7 @@ class Config(Record):
             )
 
     def cranelift_flag_set(self, key: str, value: str) -> None:
-        """
-        Sets a flag of Cranelift to a value.
+        """Sets a flag of Cranelift to a value.
 
         Flags that are attributes of `Config` under another name ("opt_level",
         "regalloc_algorithm", "enable_verifier", "enable_nan_canonicalization", "unwind_info") set
@@ -1117,7 +1050,7 @@ class Config(Record):
                 accept the value. That a flag is for another machine is found when an engine is
                 made.
 
-        Stands on ``wasmtime_config_cranelift_flag_set``.
+        C API: ``wasmtime_config_cranelift_flag_set``.
         """
         self._open()
         if not isinstance(key, str):
@@ -1137,8 +1070,7 @@ class Config(Record):
 
     @property
     def cranelift_flags(self) -> dict[str, str]:
-        """
-        The flags that were set or enabled, and their values, as a new dict.
+        """The flags that were set or enabled, and their values, as a new dict.
 
         Presets have the value "enabled".
         """
@@ -1149,18 +1081,16 @@ class Config(Record):
 
     @switch(False, lib.wasmtime_config_debug_info_set)
     def debug_info(self) -> bool:
-        """
-        Whether DWARF debug information is made for the compiled code, for native debuggers.
+        """Whether DWARF debug information is made for the compiled code, for native debuggers.
 
         Not available with Winch. Default: False.
-        Stands on ``wasmtime_config_debug_info_set``.
+        C API: ``wasmtime_config_debug_info_set``.
         """
         raise NotImplementedError
 
     @choice(_PROFILERS, "none", lib.wasmtime_config_profiler_set, "profiler")
     def profiler(self) -> str:
-        """
-        The profiler to report compiled code to: "none", "jitdump", "vtune" or "perfmap".
+        """The profiler to report compiled code to: "none", "jitdump", "vtune" or "perfmap".
 
         "jitdump" writes `jit-PID.dump` into the current directory (Linux), "perfmap" writes
         `/tmp/perf-PID.map` (Unix), both for perf; "vtune" is for Intel VTune (x86-64).
@@ -1170,17 +1100,16 @@ class Config(Record):
         there already is used only if it is a regular file of this user's with no other name, and
         the engine is refused otherwise, or where everybody may rename files in the directory. In a
         directory of somebody else's, its owner can still exchange the file in between.
-        Stands on ``wasmtime_config_profiler_set``.
+        C API: ``wasmtime_config_profiler_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_native_unwind_info_set)
     def native_unwind_info(self) -> bool:
-        """
-        Whether unwinding tables are made for the compiled code, for native backtraces.
+        """Whether unwinding tables are made for the compiled code, for native backtraces.
 
         Cannot be off on Windows. Default: True.
-        Stands on ``wasmtime_config_native_unwind_info_set``.
+        C API: ``wasmtime_config_native_unwind_info_set``.
         """
         raise NotImplementedError
 
@@ -1188,64 +1117,58 @@ class Config(Record):
 
     @switch(True, lib.wasmtime_config_memory_may_move_set)
     def memory_may_move(self) -> bool:
-        """
-        Whether a linear memory may get another address when it grows.
+        """Whether a linear memory may get another address when it grows.
 
         If not, it cannot grow beyond `memory_reservation`. Default: True.
-        Stands on ``wasmtime_config_memory_may_move_set``.
+        C API: ``wasmtime_config_memory_may_move_set``.
         """
         raise NotImplementedError
 
     @size(_reservation_default, lib.wasmtime_config_memory_reservation_set, 64)
     def memory_reservation(self) -> int:
-        """
-        How many bytes of address space are reserved for a linear memory to grow in place.
+        """How many bytes of address space are reserved for a linear memory to grow in place.
 
         With the default a 32-bit memory never moves and needs no bounds checks. More than the
         address space is reported when a memory is made. Default: 4 GiB.
-        Stands on ``wasmtime_config_memory_reservation_set``.
+        C API: ``wasmtime_config_memory_reservation_set``.
         """
         raise NotImplementedError
 
     @size(_guard_default, lib.wasmtime_config_memory_guard_size_set, 64)
     def memory_guard_size(self) -> int:
-        """
-        How many bytes of inaccessible address space lie on either side of a linear memory.
+        """How many bytes of inaccessible address space lie on either side of a linear memory.
 
         Accesses with a constant offset below it need no bounds check. Default: 32 MiB, and 0 for
         Pulley.
-        Stands on ``wasmtime_config_memory_guard_size_set``.
+        C API: ``wasmtime_config_memory_guard_size_set``.
         """
         raise NotImplementedError
 
     @size(_growth_default, lib.wasmtime_config_memory_reservation_for_growth_set, 64)
     def memory_reservation_for_growth(self) -> int:
-        """
-        How many bytes of address space a linear memory gets beyond its size when it has moved.
+        """How many bytes of address space a linear memory gets beyond its size when it has moved.
 
         Default: 2 GiB.
-        Stands on ``wasmtime_config_memory_reservation_for_growth_set``.
+        C API: ``wasmtime_config_memory_reservation_for_growth_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_memory_init_cow_set)
     def memory_init_cow(self) -> bool:
-        """
-        Whether memories start as copy-on-write views of their initial contents. Default: True.
+        """Whether memories start as copy-on-write views of their initial contents. Default: True.
 
         Instances are made faster so.
-        Stands on ``wasmtime_config_memory_init_cow_set``.
+        C API: ``wasmtime_config_memory_init_cow_set``.
         """
         raise NotImplementedError
 
     @_allocation_strategy
     def allocation_strategy(self) -> AllocationStrategy:
-        """
-        Where instances get their memory from: "on_demand", or a `PoolingAllocationConfig`.
+        """Where instances get their memory from: "on_demand", or a `PoolingAllocationConfig`.
 
         "pooling" may be set for a pool with default settings. A `PoolingAllocationConfig` is
         copied when it is set; what is read is the copy, and can be changed. Default: "on_demand".
-        Stands on ``wasmtime_pooling_allocation_strategy_set``.
+        C API: ``wasmtime_pooling_allocation_strategy_set``.
         """
         raise NotImplementedError
 
@@ -1253,23 +1176,21 @@ class Config(Record):
 
     @switch(_signals_default, lib.wasmtime_config_signals_based_traps_set)
     def signals_based_traps(self) -> bool:
-        """
-        Whether traps are found with signals of the processor, rather than by explicit checks.
+        """Whether traps are found with signals of the processor, rather than by explicit checks.
 
         Without it the library installs no signal handlers, code is up to twice as slow, and
         the Spectre mitigations are off. Not with Winch. Default: True, but False for Pulley.
-        Stands on ``wasmtime_config_signals_based_traps_set``.
+        C API: ``wasmtime_config_signals_based_traps_set``.
         """
         raise NotImplementedError
 
     @switch(True, lib.wasmtime_config_macos_use_mach_ports_set)
     def macos_use_mach_ports(self) -> bool:
-        """
-        Whether macOS reports traps through Mach ports rather than signals. Default: True.
+        """Whether macOS reports traps through Mach ports rather than signals. Default: True.
 
         Processes that fork and run WebAssembly in the child need False. All engines of a process
         have to agree; elsewhere the setting has no effect.
-        Stands on ``wasmtime_config_macos_use_mach_ports_set``.
+        C API: ``wasmtime_config_macos_use_mach_ports_set``.
         """
         raise NotImplementedError
 
@@ -1277,13 +1198,12 @@ class Config(Record):
 
     @_cache
     def cache(self) -> Union[bool, str]:
-        """
-        Whether compiled modules are kept on disk: True, or the path of a TOML file that says how.
+        """Whether compiled modules are kept on disk: True, or the path of a TOML file that says how.
 
         True takes the default file and place. It reads False until it is set, and cannot be set
         to False, only deleted. The directory has to belong to this user alone, below ones in
         which others cannot exchange it; what is missing is made so (not checked on Windows).
-        Stands on ``wasmtime_config_cache_config_load``.
+        C API: ``wasmtime_config_cache_config_load``.
 
         Raises:
             WasmtimeError: the file or the directory of the cache cannot be used, or others could
@@ -1302,8 +1222,7 @@ class Config(Record):
         return self._values
 
     def close(self) -> None:
-        """
-        Ends the use of this object: reading or setting anything raises `ValueError` from now on.
+        """Ends the use of this object: reading or setting anything raises `ValueError` from now on.
 
         Nothing has to be closed; an engine made with the configuration is not affected.
         """
@@ -1357,8 +1276,7 @@ class Config(Record):
     # --- the native configuration
 
     def _build(self) -> Any:
-        """
-        Returns a new `wasm_config_t *`, which the caller owns, with every setting applied.
+        """Returns a new `wasm_config_t *`, which the caller owns, with every setting applied.
 
         Raises:
             WasmtimeError: the settings contradict one another or ask for what is not possible on

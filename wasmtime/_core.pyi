@@ -1,5 +1,4 @@
-"""
-Types of the hand-written module. `python -m mypy.stubtest wasmtime._core` holds them against it.
+"""Types of the hand-written module. `python -m mypy.stubtest wasmtime._core` holds them against it.
 
 The classes here are the bases of the public ones and know those by name only; what begins with an
 underscore is for this package.

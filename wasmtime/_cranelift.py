@@ -1,5 +1,4 @@
-"""
-The flags of Cranelift, the code generator, and what they accept.
+"""The flags of Cranelift, the code generator, and what they accept.
 
 The library ends the process when it meets a flag or a value that it does not know, so both are
 looked up here before. The tables are those of libwasmtime 50.0.1; a test tries every entry that
@@ -19,8 +18,7 @@ _FALSE = ("false", "off", "no", "0")
 
 
 class Flag(NamedTuple):
-    """
-    What is known of one flag.
+    """What is known of one flag.
 
     Attributes:
         kind: "bool", "enum", "number", "preset" (a set of other flags, which can only be
@@ -225,8 +223,7 @@ ALIASES = {
 
 
 def known_flag(name: str) -> Flag:
-    """
-    Returns what is known of a flag, of whatever machine.
+    """Returns what is known of a flag, of whatever machine.
 
     Raises:
         WasmtimeError: no machine has such a flag; the message names similar ones.
@@ -250,8 +247,7 @@ def check_for(name: str, machine: str) -> Optional[str]:
 
 
 def normalize(name: str, value: str) -> str:
-    """
-    Returns the value of a flag in the one form that is handed to the library.
+    """Returns the value of a flag in the one form that is handed to the library.
 
     Raises:
         WasmtimeError: the flag is unknown, cannot be set, or does not accept the value.

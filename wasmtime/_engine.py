@@ -1,6 +1,4 @@
-"""
-Engines: the compiler and its configuration.
-"""
+"""Engines: the compiler and its configuration."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ _pool_process = 0
 
 
 def _pool_is_lost() -> bool:
-    """
-    Whether the pool was started before this process was forked. Its threads do not exist here, and
+    """Whether the pool was started before this process was forked. Its threads do not exist here, and
     the library would wait for them for ever.
     """
     return _pool_process not in (0, os.getpid())
@@ -46,8 +43,7 @@ watch_faults()
 
 
 class Engine(core.Engine, Managed):
-    """
-    A compiler with its configuration, and the types of everything compiled with it.
+    """A compiler with its configuration, and the types of everything compiled with it.
 
     Modules, stores and linkers belong to one engine and can only be used together with others of
     the same engine. An engine may be used from any number of threads at once.
@@ -63,7 +59,7 @@ class Engine(core.Engine, Managed):
         ValueError: As above, for a value out of range; or the configuration has been used or
             closed.
 
-    Stands on ``wasm_engine_new_with_config``.
+    C API: ``wasm_engine_new_with_config``.
     """
 
     def __init__(self, config: Optional[Config] = None) -> None:
@@ -98,8 +94,7 @@ class Engine(core.Engine, Managed):
         config.close()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """
-        Pickle the configuration and an identity: all that is pickled of one engine meets in one
+        """Pickle the configuration and an identity: all that is pickled of one engine meets in one
         engine again where it is unpickled, which is this one if that is in this process.
         """
         self._use()
@@ -114,8 +109,7 @@ class Engine(core.Engine, Managed):
     _substitute: Optional[Engine] = None
 
     def _compiler(self) -> Engine:
-        """
-        The engine that compiles for this one: itself, or in a forked child that lacks the pool of
+        """The engine that compiles for this one: itself, or in a forked child that lacks the pool of
         compiler threads another of the same settings, which needs none. Its artifacts fit here.
         """
         global _pool_process
@@ -132,8 +126,7 @@ class Engine(core.Engine, Managed):
         return self._substitute
 
     def is_pulley(self) -> bool:
-        """
-        Whether this engine interprets Pulley bytecode instead of compiling to machine code.
+        """Whether this engine interprets Pulley bytecode instead of compiling to machine code.
 
         Raises:
             ValueError: The engine is closed.
@@ -146,9 +139,7 @@ _engines: Optional[MutableMapping[str, Engine]] = None
 
 
 def _known_engines() -> MutableMapping[str, Engine]:
-    """
-    The engines that were pickled or unpickled in this process, by identity, while they live.
-    """
+    """The engines that were pickled or unpickled in this process, by identity, while they live."""
     global _engines
     if _engines is None:
         from weakref import WeakValueDictionary
@@ -158,9 +149,7 @@ def _known_engines() -> MutableMapping[str, Engine]:
 
 
 def _restore_engine(identity: str, config: Config) -> Engine:
-    """
-    The engine of an identity, made if it is not here.
-    """
+    """The engine of an identity, made if it is not here."""
     with _making_engines:
         engine = _known_engines().get(identity)
         if engine is None:

@@ -1,5 +1,4 @@
-"""
-Errors of the library, and what all its exceptions share.
+"""Errors of the library, and what all its exceptions share.
 
 An exception that comes from native code keeps the native error until its details are asked for:
 making a message costs more than raising. An exception made in Python has its message only.
@@ -18,8 +17,7 @@ _Self = TypeVar("_Self")
 
 
 class ArgumentTypeError(TypeError, AttributeError):
-    """
-    An argument is of a type that the function cannot use.
+    """An argument is of a type that the function cannot use.
 
     It is a TypeError. It is an AttributeError too, because programs written for older versions of
     this interface expect that where they check.
@@ -27,8 +25,7 @@ class ArgumentTypeError(TypeError, AttributeError):
 
 
 class NativeException(Exception):
-    """
-    Base of the exceptions that stand for something native. Not public.
+    """Base of the exceptions that stand for something native. Not public.
 
     Attributes:
         _handle: The native error or trap, a `core.Handle`, until its details have been read.
@@ -46,9 +43,7 @@ class NativeException(Exception):
 
     @property
     def message(self) -> str:
-        """
-        The library's message, with the WebAssembly backtrace where there is one.
-        """
+        """The library's message, with the WebAssembly backtrace where there is one."""
         if self._message is None:
             from ._trap import read_message
 
@@ -57,8 +52,7 @@ class NativeException(Exception):
 
     @property
     def frames(self) -> list[Frame]:
-        """
-        The WebAssembly frames that were on the stack, the innermost first; empty if there were
+        """The WebAssembly frames that were on the stack, the innermost first; empty if there were
         none.
         """
         if self._frames is None:
@@ -71,15 +65,11 @@ class NativeException(Exception):
 
     @property
     def trace(self) -> list[str]:
-        """
-        The `frames` as text, one line each.
-        """
+        """The `frames` as text, one line each."""
         return [str(frame) for frame in self.frames]
 
     def _backtrace_note(self) -> str:
-        """
-        The frames for `BaseException.add_note`.
-        """
+        """The frames for `BaseException.add_note`."""
         lines = [f"  {index}: {frame}" for index, frame in enumerate(self.frames)]
         return "\n".join(["WebAssembly backtrace (innermost frame first):", *lines])
 
@@ -90,9 +80,7 @@ class NativeException(Exception):
         return f"{type(self).__name__}({self.message!r})"
 
     def _state(self) -> dict[str, Any]:
-        """
-        Everything about this exception that does not depend on native memory.
-        """
+        """Everything about this exception that does not depend on native memory."""
         state = {key: value for key, value in self.__dict__.items() if key != "_handle"}
         state["_message"] = self.message
         state["_frames"] = tuple(self.frames)
@@ -105,26 +93,21 @@ class NativeException(Exception):
 def _restore(
     cls: type[NativeException], args: tuple[Any, ...], state: dict[str, Any]
 ) -> NativeException:
-    """
-    Make an exception from what `NativeException._state` had.
-    """
+    """Make an exception from what `NativeException._state` had."""
     exception = cls.__new__(cls, *args)
     exception.__dict__.update(state)
     return exception
 
 
 class WasmtimeError(NativeException):
-    """
-    Something that the library refused or that failed, other than a trap.
+    """Something that the library refused or that failed, other than a trap.
 
     Args:
         message: What went wrong.
     """
 
     def close(self) -> None:
-        """
-        Let go of the native error. The message and the frames stay readable.
-        """
+        """Let go of the native error. The message and the frames stay readable."""
         self.__dict__.update(self._state())
         self._handle = None
 
@@ -136,8 +119,7 @@ class WasmtimeError(NativeException):
 
 
 class ExitTrap(WasmtimeError):
-    """
-    A WASI program ended itself with ``proc_exit``.
+    """A WASI program ended itself with ``proc_exit``.
 
     It is a `WasmtimeError`, raised for every exit status, 0 included.
 

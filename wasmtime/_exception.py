@@ -1,6 +1,4 @@
-"""
-Exceptions of WebAssembly as exceptions of Python.
-"""
+"""Exceptions of WebAssembly as exceptions of Python."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ else:
 
 
 class WasmException(Trap):
-    """
-    An exception of the exception-handling proposal.
+    """An exception of the exception-handling proposal.
 
     A call raises one when WebAssembly throws and no frame of it catches. A host function that
     raises one throws it into WebAssembly, which may catch it with ``try_table``; if it does not,
@@ -62,7 +59,7 @@ class WasmException(Trap):
         ...     exception.values, exception.tag.eq(store, exports["oops"])
         ((42,), True)
 
-    Stands on ``wasmtime_context_set_exception`` and ``wasmtime_context_take_exception``.
+    C API: ``wasmtime_context_set_exception`` and ``wasmtime_context_take_exception``.
     """
 
     tag: Optional[Tag] = None
@@ -84,8 +81,7 @@ class WasmException(Trap):
 
     @property
     def exnref(self) -> Optional[ExnRef]:
-        """
-        The exception as a value that WebAssembly takes, for instance to ``throw_ref`` it.
+        """The exception as a value that WebAssembly takes, for instance to ``throw_ref`` it.
 
         None before an exception made in Python was thrown, and on a copy that was pickled.
         """
@@ -93,9 +89,7 @@ class WasmException(Trap):
 
     @property
     def trap_code(self) -> Optional[TrapCode]:
-        """
-        Always `TrapCode.UNCAUGHT_EXCEPTION`.
-        """
+        """Always `TrapCode.UNCAUGHT_EXCEPTION`."""
         from ._trapcode import TrapCode
 
         return TrapCode.UNCAUGHT_EXCEPTION
@@ -104,8 +98,7 @@ class WasmException(Trap):
     code = trap_code
 
     def _exnref_in(self, store: Store) -> Optional[ExnRef]:
-        """
-        What to throw in a store; the C core asks when a host function raises this.
+        """What to throw in a store; the C core asks when a host function raises this.
 
         Returns:
             None if this belongs elsewhere: an exception or a tag of another store, be it closed or

@@ -1,6 +1,4 @@
-"""
-What a module can import and export.
-"""
+"""What a module can import and export."""
 
 from __future__ import annotations
 

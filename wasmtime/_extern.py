@@ -1,6 +1,4 @@
-"""
-Where the C core is handed the classes that it makes instances of.
-"""
+"""Where the C core is handed the classes that it makes instances of."""
 
 from __future__ import annotations
 

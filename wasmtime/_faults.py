@@ -1,5 +1,4 @@
-"""
-Traps stay traps, whatever the program does with signals.
+"""Traps stay traps, whatever the program does with signals.
 
 WebAssembly traps by faulting, and the library recognises its own faults in a signal handler. Python
 programs replace the handlers of those signals (`signal.signal`, `faulthandler`), and block them
@@ -43,9 +42,7 @@ def _after_fork() -> None:
 
 @contextmanager
 def fault_handlers() -> Iterator[None]:
-    """
-    Around the making of an engine, which may install the library's handlers of faults.
-    """
+    """Around the making of an engine, which may install the library's handlers of faults."""
     with _changing:
         core.faults(core.FAULTS_PREPARE)
         try:
@@ -57,9 +54,7 @@ def fault_handlers() -> Iterator[None]:
 
 @contextmanager
 def _change(step: int) -> Iterator[None]:
-    """
-    Around a change of the process's handlers.
-    """
+    """Around a change of the process's handlers."""
     with _changing:
         try:
             yield
@@ -68,9 +63,7 @@ def _change(step: int) -> Iterator[None]:
 
 
 def watch_faults() -> None:
-    """
-    See the changes that the program makes from here on. Called once, at import.
-    """
+    """See the changes that the program makes from here on. Called once, at import."""
     faulthandler.enable = _enable(faulthandler.enable)
     faulthandler.disable = _disable(faulthandler.disable)
     if os.name == "posix":  # what Windows has instead, nobody can block or take away
@@ -97,8 +90,7 @@ def _enable(original: Any) -> Any:
 
 
 def _enable_unseen(original: Any) -> None:
-    """
-    Let faulthandler come on top, and the library above it again, while other threads may trap.
+    """Let faulthandler come on top, and the library above it again, while other threads may trap.
 
     Between the two, a trap goes to faulthandler. The library gets it in the end, but not before
     faulthandler has reported. So it reports to nobody at first, and of the one thread that waits
@@ -115,9 +107,7 @@ def _enable_unseen(original: Any) -> None:
 
 @functools.lru_cache(None)
 def _nowhere() -> int:
-    """
-    A descriptor to write to in vain, open as long as the process lives.
-    """
+    """A descriptor to write to in vain, open as long as the process lives."""
     return os.open(os.devnull, os.O_WRONLY)
 
 

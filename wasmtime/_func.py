@@ -1,6 +1,4 @@
-"""
-Functions, and the caller that a host function can ask for.
-"""
+"""Functions, and the caller that a host function can ask for."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ BoundFunc = core.BoundFunc
 
 
 class CallSignature:
-    """
-    What `inspect.signature` says about calling an object that C code calls.
+    """What `inspect.signature` says about calling an object that C code calls.
 
     Only instances have it: the signature of their class is that of making one.
     """
@@ -37,14 +34,11 @@ class CallSignature:
 
 
 def _call(store: Storelike, *params: Any) -> Any:
-    """
-    Called as every function here is.
-    """
+    """Called as every function here is."""
 
 
 class Func(core.Func):
-    """
-    A function: one that WebAssembly exports, or a Python function made callable for it.
+    """A function: one that WebAssembly exports, or a Python function made callable for it.
 
     Call it as ``func(store, *params)``. Parameters are Python objects (or `Val`):
 
@@ -92,7 +86,7 @@ class Func(core.Func):
         >>> add(store, 5, 3)
         8
 
-    Stands on ``wasmtime_func_new_unchecked`` and ``wasmtime_func_call_unchecked``; functions with
+    C API: ``wasmtime_func_new_unchecked`` and ``wasmtime_func_call_unchecked``; functions with
     references on their checked forms.
     """
 
@@ -120,8 +114,7 @@ class Func(core.Func):
 
     @property
     def _func(self) -> Any:
-        """
-        The two fields of the native struct, ``store_id`` and ``__private``, which some programs
+        """The two fields of the native struct, ``store_id`` and ``__private``, which some programs
         written for the published package tell functions apart by. ``==`` and `hash` do the same.
         """
         store_id, private = self._identity
@@ -132,8 +125,7 @@ class Func(core.Func):
         return ffi.cast("wasmtime_func_t *", self._address)
 
     def type(self, store: Storelike) -> FuncType:
-        """
-        The function's type.
+        """The function's type.
 
         Raises:
             WasmtimeError: The function lives in another store, or the store is in use.
@@ -147,8 +139,7 @@ class Func(core.Func):
         return FuncType._from_native(native, _engine_of(store))
 
     def param_arity(self) -> int:
-        """
-        How many parameters the function takes.
+        """How many parameters the function takes.
 
         Raises:
             ValueError: The function's store is gone.
@@ -156,8 +147,7 @@ class Func(core.Func):
         return int(self._arity[0])
 
     def result_arity(self) -> int:
-        """
-        How many results the function has.
+        """How many results the function has.
 
         Raises:
             ValueError: The function's store is gone.
@@ -165,8 +155,7 @@ class Func(core.Func):
         return int(self._arity[1])
 
     def bind(self, store: Store, release_gil: bool = True) -> BoundFunc:
-        """
-        The function together with its store, to be called as ``bound(*params)``.
+        """The function together with its store, to be called as ``bound(*params)``.
 
         Args:
             store: The store that the function lives in; the bound function keeps it alive.
@@ -195,19 +184,17 @@ core.inherit_vectorcall(Func)
 
 
 class Caller(BorrowedStore):
-    """
-    The instance that called a host function, and its store.
+    """The instance that called a host function, and its store.
 
     A host function made with ``access_caller=True`` gets one as its first argument. It stands
     wherever a store is asked for, and looks exports up in the calling instance; it expires when
     the host function returns, and says so when it is used afterwards.
 
-    Stands on ``wasmtime_caller_t``.
+    C API: ``wasmtime_caller_t``.
     """
 
     def __getitem__(self, name: str) -> AsExtern:
-        """
-        The calling instance's export `name`.
+        """The calling instance's export `name`.
 
         Raises:
             KeyError: There is no such export, no instance called, or the caller has expired.
@@ -219,9 +206,7 @@ class Caller(BorrowedStore):
         return item
 
     def get(self, name: str) -> Optional[AsExtern]:
-        """
-        As ``caller[name]``, but None instead of a KeyError.
-        """
+        """As ``caller[name]``, but None instead of a KeyError."""
         item: Optional[AsExtern] = self._export(name)
         return item
 
@@ -230,8 +215,6 @@ class Caller(BorrowedStore):
 
 
 def _engine_of(store: Storelike) -> Any:
-    """
-    The engine of a store argument that has been checked.
-    """
+    """The engine of a store argument that has been checked."""
     home: Any = store if isinstance(store, core.Store) else store._store
     return home._engine

@@ -1,5 +1,4 @@
-"""
-Types of the GC and exception-handling proposals that live in an engine: structs, arrays,
+"""Types of the GC and exception-handling proposals that live in an engine: structs, arrays,
 exceptions.
 
 Two types of the same shape are one type in an engine, however often they are made, and they are
@@ -33,8 +32,7 @@ _MOST_FIELDS = 10_000
 
 
 class StorageType(TypeValue):
-    """
-    How a field is kept in memory: as a value, or packed into 8 or 16 bits.
+    """How a field is kept in memory: as a value, or packed into 8 or 16 bits.
 
     Args:
         valtype: the type of the value. The packed ones are `StorageType.I8` and
@@ -107,8 +105,7 @@ StorageType.I16 = StorageType._packed(lib.WASMTIME_STORAGE_TYPE_KIND_I16)
 
 
 class FieldType(TypeValue):
-    """
-    The type of a field of a struct, or of the elements of an array.
+    """The type of a field of a struct, or of the elements of an array.
 
     Args:
         storage: how the field is kept; a `ValType` stands for its `StorageType`.
@@ -256,8 +253,7 @@ def _gc_engine(engine: object) -> tuple[Any, Any]:
 
 
 class StructType(ConcreteType):
-    """
-    The type of a struct (GC proposal).
+    """The type of a struct (GC proposal).
 
     Args:
         engine: the `Engine` that the type is to belong to.
@@ -269,7 +265,7 @@ class StructType(ConcreteType):
         ValueError: the type of a field belongs to another engine.
         WasmtimeError: the engine has no garbage collector, or there are too many fields.
 
-    Stands on ``wasmtime_struct_type_new``.
+    C API: ``wasmtime_struct_type_new``.
     """
 
     __slots__ = ()
@@ -313,8 +309,7 @@ class StructType(ConcreteType):
 
 
 class ArrayType(ConcreteType):
-    """
-    The type of an array (GC proposal).
+    """The type of an array (GC proposal).
 
     Args:
         engine: the `Engine` that the type is to belong to.
@@ -326,7 +321,7 @@ class ArrayType(ConcreteType):
         ValueError: the type of the elements belongs to another engine.
         WasmtimeError: the engine has no garbage collector.
 
-    Stands on ``wasmtime_array_type_new``.
+    C API: ``wasmtime_array_type_new``.
     """
 
     __slots__ = ()
@@ -362,8 +357,7 @@ class ArrayType(ConcreteType):
 
 
 class ExnType(ConcreteType):
-    """
-    The type of an exception (exception-handling proposal).
+    """The type of an exception (exception-handling proposal).
 
     Args:
         engine: the `Engine` that the type is to belong to.
@@ -374,7 +368,7 @@ class ExnType(ConcreteType):
         ValueError: a type of the payload belongs to another engine.
         WasmtimeError: the engine has no garbage collector, or the library refuses the type.
 
-    Stands on ``wasmtime_exn_type_new``.
+    C API: ``wasmtime_exn_type_new``.
     """
 
     __slots__ = ()

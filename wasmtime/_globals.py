@@ -1,6 +1,4 @@
-"""
-Globals.
-"""
+"""Globals."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ __all__ = ["Global"]
 
 
 class Global(core.Global):
-    """
-    A global variable or constant.
+    """A global variable or constant.
 
     Args:
         store: The store to make the global in.
@@ -30,7 +27,7 @@ class Global(core.Global):
         WasmtimeError: `val` belongs to another store, or the store is in use.
         ValueError: The store is closed.
 
-    Stands on ``wasmtime_global_new``.
+    C API: ``wasmtime_global_new``.
     """
 
     def __init__(self, store: Storelike, ty: GlobalType, val: Any) -> None:
@@ -53,8 +50,7 @@ class Global(core.Global):
         return ffi.cast("wasmtime_global_t *", self._address)
 
     def type(self, store: Storelike) -> GlobalType:
-        """
-        The global's type.
+        """The global's type.
 
         Raises:
             WasmtimeError: The global lives in another store, or the store is in use.

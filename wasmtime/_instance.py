@@ -1,6 +1,4 @@
-"""
-Instances.
-"""
+"""Instances."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ __all__ = ["Instance", "InstanceExports"]
 
 
 class Instance(core.Instance):
-    """
-    A module brought to life in a store: its code with memories, tables and globals.
+    """A module brought to life in a store: its code with memories, tables and globals.
 
     Making one runs the module's start function, if it has one.
 
@@ -36,15 +33,14 @@ class Instance(core.Instance):
         Trap: The start function trapped.
         ValueError: The store or the module is closed.
 
-    Stands on ``wasmtime_instance_new``.
+    C API: ``wasmtime_instance_new``.
     """
 
     def __init__(self, store: Storelike, module: Module, imports: Sequence[AsExtern]) -> None:
         self._init(store, module, imports)
 
     def get_export(self, store: Storelike, name: str) -> Optional[AsExtern]:
-        """
-        One export, without making objects for the others.
+        """One export, without making objects for the others.
 
         Args:
             store: The store that the instance lives in.
@@ -58,7 +54,7 @@ class Instance(core.Instance):
             WasmtimeError: The instance lives in another store, or the store is in use.
             ValueError: The store is closed.
 
-        Stands on ``wasmtime_instance_export_get``.
+        C API: ``wasmtime_instance_export_get``.
         """
         encode_name(name, "name")
         item: Optional[AsExtern] = self._export(store, name)
@@ -66,8 +62,7 @@ class Instance(core.Instance):
 
 
 class InstanceExports(core.Exports, Mapping[str, AsExtern]):
-    """
-    The exports of an instance: a mapping from name to Func, Memory, Table, Global, SharedMemory
+    """The exports of an instance: a mapping from name to Func, Memory, Table, Global, SharedMemory
     or Tag. `by_index` is the tuple of them in the module's order.
 
     An export is looked up in the instance when it is first asked for. That needs the store: it
@@ -79,9 +74,7 @@ class InstanceExports(core.Exports, Mapping[str, AsExtern]):
 
     @cached_property
     def _extern_map(self) -> dict[str, AsExtern]:
-        """
-        The exports as a dict, which some programs written for the published package use.
-        """
+        """The exports as a dict, which some programs written for the published package use."""
         return dict(zip(self, self.by_index))
 
     def __repr__(self) -> str:

@@ -1,6 +1,4 @@
-"""
-Modules whose imports are resolved already.
-"""
+"""Modules whose imports are resolved already."""
 
 from __future__ import annotations
 
@@ -12,19 +10,17 @@ __all__ = ["InstancePre"]
 
 
 class InstancePre(core.InstancePre, Managed):
-    """
-    A module with its imports resolved by a linker, for instantiating it many times.
+    """A module with its imports resolved by a linker, for instantiating it many times.
 
     Made by `Linker.instantiate_pre`. It can be used from any number of threads at once, each with
     a store of its own.
 
-    Stands on ``wasmtime_instance_pre_t``.
+    C API: ``wasmtime_instance_pre_t``.
     """
 
     @property
     def module(self) -> Module:
-        """
-        The module that this was made of.
+        """The module that this was made of.
 
         Raises:
             ValueError: This object is closed.

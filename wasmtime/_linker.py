@@ -1,6 +1,4 @@
-"""
-Linkers: imports resolved by name.
-"""
+"""Linkers: imports resolved by name."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ _HostFunction = TypeVar("_HostFunction", bound=Callable[..., Any])
 
 
 class _AllowShadowing:
-    """
-    `Linker.allow_shadowing`, which programs assign to or call.
-    """
+    """`Linker.allow_shadowing`, which programs assign to or call."""
 
     __slots__ = ("_linker",)
 
@@ -57,23 +53,17 @@ class _AllowShadowing:
 
 
 class LinkerBase(core.Linker, Managed):
-    """
-    What the linkers of modules and of components share: an engine, and turns. Not public.
-    """
+    """What the linkers of modules and of components share: an engine, and turns. Not public."""
 
     @property
     def engine(self) -> Engine:
-        """
-        The engine that this linker was made with.
-        """
+        """The engine that this linker was made with."""
         engine: Engine = self._engine
         return engine
 
     @contextmanager
     def _changing(self) -> Iterator[Any]:
-        """
-        The native linker, while nothing else uses it.
-        """
+        """The native linker, while nothing else uses it."""
         handle = self._begin(True)
         try:
             yield handle.pointer
@@ -82,8 +72,7 @@ class LinkerBase(core.Linker, Managed):
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
-        """
-        The native linker, while nothing changes it. What is looked up for a use of it, beside it,
+        """The native linker, while nothing changes it. What is looked up for a use of it, beside it,
         is looked up inside: before or after it might not be the same.
         """
         handle = self._begin(False)
@@ -94,8 +83,7 @@ class LinkerBase(core.Linker, Managed):
 
 
 class Linker(LinkerBase):
-    """
-    Names for what modules import, and the instantiation of modules with them.
+    """Names for what modules import, and the instantiation of modules with them.
 
     What is defined with a store (`define`, `define_instance`, `define_module`) ties the linker to
     that store; host functions (`define_func`) and WASI serve every store of the engine.
@@ -123,7 +111,7 @@ class Linker(LinkerBase):
         >>> linker.instantiate(store, module).exports(store)["run"](store)
         42
 
-    Stands on ``wasmtime_linker_t``.
+    C API: ``wasmtime_linker_t``.
     """
 
     _shadowing: bool = False
@@ -137,8 +125,7 @@ class Linker(LinkerBase):
 
     @property
     def allow_shadowing(self) -> Any:
-        """
-        Whether a definition may replace an earlier one of the same name; False at first.
+        """Whether a definition may replace an earlier one of the same name; False at first.
 
         Both ``linker.allow_shadowing = True`` and ``linker.allow_shadowing(True)`` set it.
 
@@ -160,8 +147,7 @@ class Linker(LinkerBase):
             self._shadowing = enable
 
     def define(self, store: Storelike, module: str, name: str, item: AsExtern) -> None:
-        """
-        Define an item by its name.
+        """Define an item by its name.
 
         Args:
             store: The store that the item lives in.
@@ -175,7 +161,7 @@ class Linker(LinkerBase):
             TypeError: An argument is of a wrong type.
             ValueError: The linker or the store is closed, or a name is not valid Unicode.
 
-        Stands on ``wasmtime_linker_define``.
+        C API: ``wasmtime_linker_define``.
         """
         module_name, field = encode_name(module, "module"), encode_name(name, "name")
         raw = ffi.new("wasmtime_extern_t *")
@@ -200,8 +186,7 @@ class Linker(LinkerBase):
         func: Callable[..., Any],
         access_caller: bool = False,
     ) -> None:
-        """
-        Define a host function by its name, for every store.
+        """Define a host function by its name, for every store.
 
         Args:
             module: First part of the name.
@@ -215,7 +200,7 @@ class Linker(LinkerBase):
             TypeError: An argument is of a wrong type.
             ValueError: The linker is closed, or a name is not valid Unicode.
 
-        Stands on ``wasmtime_linker_define_func_unchecked``.
+        C API: ``wasmtime_linker_define_func_unchecked``.
         """
         module_name, field = encode_name(module, "module"), encode_name(name, "name")
         if not isinstance(ty, FuncType):
@@ -229,9 +214,7 @@ class Linker(LinkerBase):
     def _define_host(
         self, linker: Any, module_name: bytes, field: bytes, native: Any, host: Any
     ) -> None:
-        """
-        Define a host function of a native type, while nothing else uses the linker.
-        """
+        """Define a host function of a native type, while nothing else uses the linker."""
         define, callback_type = (
             (lib.wasmtime_linker_define_func_unchecked, "wasmtime_func_unchecked_callback_t")
             if host.raw
@@ -270,8 +253,7 @@ class Linker(LinkerBase):
     def func(
         self, module: str, name: Optional[str] = None
     ) -> Callable[[_HostFunction], _HostFunction]:
-        """
-        Define the decorated Python function, whose annotations tell its WebAssembly type.
+        """Define the decorated Python function, whose annotations tell its WebAssembly type.
 
         ==============================  ============================================
         annotation                      WebAssembly type
@@ -317,8 +299,7 @@ class Linker(LinkerBase):
         return define
 
     def define_instance(self, store: Storelike, name: str, instance: Instance) -> None:
-        """
-        Define all exports of an instance under one first name.
+        """Define all exports of an instance under one first name.
 
         Args:
             store: The store that the instance lives in.
@@ -331,7 +312,7 @@ class Linker(LinkerBase):
             TypeError: An argument is of a wrong type.
             ValueError: The linker or the store is closed, or the name is not valid Unicode.
 
-        Stands on ``wasmtime_linker_define_instance``.
+        C API: ``wasmtime_linker_define_instance``.
         """
         if not isinstance(instance, Instance):
             raise TypeError(f"instance must be an Instance, not {type(instance).__name__}")
@@ -357,8 +338,7 @@ class Linker(LinkerBase):
         *,
         wasi_config: Optional[WasiConfig] = None,
     ) -> None:
-        """
-        Define the functions of WASI preview 1, in ``wasi_snapshot_preview1``.
+        """Define the functions of WASI preview 1, in ``wasi_snapshot_preview1``.
 
         ``linker.define_wasi()`` defines them; every store then needs its own `Store.set_wasi`.
         ``linker.define_wasi(store, config)`` does both at once for one store.
@@ -374,7 +354,7 @@ class Linker(LinkerBase):
             TypeError: Only one of the two was given.
             ValueError: The linker, the store or the configuration is closed.
 
-        Stands on ``wasmtime_linker_define_wasi``.
+        C API: ``wasmtime_linker_define_wasi``.
         """
         if config is None:
             config = wasi_config
@@ -401,9 +381,7 @@ class Linker(LinkerBase):
             home.set_wasi(config)
 
     def _define_exit(self, linker: Any) -> None:
-        """
-        Put an exit of ours in the place of the library's, which loses a status above 125.
-        """
+        """Put an exit of ours in the place of the library's, which loses a status above 125."""
         native = FuncType([ValType.I32], [])._to_native()
         host = core.HostFunc(_exit, address_of(native), False)
         lib.wasmtime_linker_allow_shadowing(linker, True)
@@ -413,8 +391,7 @@ class Linker(LinkerBase):
             lib.wasmtime_linker_allow_shadowing(linker, self._shadowing)
 
     def define_module(self, store: Storelike, name: str, module: Module) -> None:
-        """
-        Instantiate a module and define its exports under one first name.
+        """Instantiate a module and define its exports under one first name.
 
         A WASI command (a module that exports ``_start``) is instantiated anew for each call of one
         of its exports; a reactor once, and its ``_initialize`` is called now.
@@ -430,7 +407,7 @@ class Linker(LinkerBase):
             TypeError: An argument is of a wrong type.
             ValueError: Something is closed, or the name is not valid Unicode.
 
-        Stands on ``wasmtime_linker_module``.
+        C API: ``wasmtime_linker_module``.
         """
         handle = self._module_handle(module)
         field = encode_name(name, "name")
@@ -448,8 +425,7 @@ class Linker(LinkerBase):
                     self._tie(store, exports)
 
     def instantiate_pre(self, module: Module) -> InstancePre:
-        """
-        Resolve a module's imports now, to instantiate it many times later.
+        """Resolve a module's imports now, to instantiate it many times later.
 
         Args:
             module: The module.
@@ -459,7 +435,7 @@ class Linker(LinkerBase):
             TypeError: `module` is not a Module.
             ValueError: The linker or the module is closed.
 
-        Stands on ``wasmtime_linker_instantiate_pre``.
+        C API: ``wasmtime_linker_instantiate_pre``.
         """
         handle = self._module_handle(module)
         result = ffi.new("wasmtime_instance_pre_t **")
@@ -471,8 +447,7 @@ class Linker(LinkerBase):
         return pre
 
     def get_default(self, store: Storelike, name: str) -> Func:
-        """
-        The function that a module defined with `define_module` runs when it is used as a program:
+        """The function that a module defined with `define_module` runs when it is used as a program:
         the export ``""`` or ``_start``; one that does nothing if there is no such module.
 
         Args:
@@ -484,7 +459,7 @@ class Linker(LinkerBase):
             TypeError: `name` is not a str.
             ValueError: The linker or the store is closed.
 
-        Stands on ``wasmtime_linker_get_default``.
+        C API: ``wasmtime_linker_get_default``.
         """
         field = encode_name(name, "name")
         raw = ffi.new("wasmtime_extern_t *")
@@ -504,8 +479,7 @@ class Linker(LinkerBase):
         return func
 
     def get(self, store: Storelike, module: str, name: str) -> AsExtern:
-        """
-        What is defined by a name.
+        """What is defined by a name.
 
         Args:
             store: The store to use it in.
@@ -517,7 +491,7 @@ class Linker(LinkerBase):
             TypeError: A name is not a str.
             ValueError: The linker or the store is closed.
 
-        Stands on ``wasmtime_linker_get``.
+        C API: ``wasmtime_linker_get``.
         """
         item = self._lookup(store, encode_name(module, "module"), encode_name(name, "name"))
         if item is None:
@@ -539,8 +513,7 @@ class Linker(LinkerBase):
         return item
 
     def define_unknown_imports_as_traps(self, module: Module) -> None:
-        """
-        Define each function that a module imports and that is not defined yet as one that traps.
+        """Define each function that a module imports and that is not defined yet as one that traps.
 
         Args:
             module: The module.
@@ -550,15 +523,14 @@ class Linker(LinkerBase):
             TypeError: `module` is not a Module.
             ValueError: The linker or the module is closed.
 
-        Stands on ``wasmtime_linker_define_unknown_imports_as_traps``.
+        C API: ``wasmtime_linker_define_unknown_imports_as_traps``.
         """
         handle = self._module_handle(module)
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_unknown_imports_as_traps(linker, handle.pointer))
 
     def define_unknown_imports_as_default_values(self, store: Storelike, module: Module) -> None:
-        """
-        Define each item that a module imports and that is not defined yet with a default: functions
+        """Define each item that a module imports and that is not defined yet with a default: functions
         that return zeros and nulls, globals of zero, memories and tables of their minimal size.
 
         Args:
@@ -570,7 +542,7 @@ class Linker(LinkerBase):
             TypeError: `module` is not a Module.
             ValueError: The linker, the store or the module is closed.
 
-        Stands on ``wasmtime_linker_define_unknown_imports_as_default_values``.
+        C API: ``wasmtime_linker_define_unknown_imports_as_default_values``.
         """
         handle = self._module_handle(module)
         with door(store) as context:
@@ -602,9 +574,7 @@ class Linker(LinkerBase):
             )
 
     def _check_wasi(self, store: Any, needed: bool) -> None:
-        """
-        Refuse WASI's functions to a store that has not been given any: they would abort.
-        """
+        """Refuse WASI's functions to a store that has not been given any: they would abort."""
         home = store if isinstance(store, core.Store) else store._store
         if needed and self._wasi_defined and not home._has_wasi:
             raise WasmtimeError(
@@ -612,9 +582,7 @@ class Linker(LinkerBase):
             )
 
     def _tie(self, store: Any, names: Iterable[tuple[bytes, bytes]]) -> None:
-        """
-        Note that what has these names from now on lives in the store.
-        """
+        """Note that what has these names from now on lives in the store."""
         home = store if isinstance(store, core.Store) else store._store
         identity = home._home
         alone = not self._bound_items or self._bound_to is identity
@@ -624,9 +592,7 @@ class Linker(LinkerBase):
         self._bound_to = identity if alone else None
 
     def _check_tie(self, store: Any, module_name: bytes, field: bytes) -> None:
-        """
-        Refuse what lives in another store: the library does not look.
-        """
+        """Refuse what lives in another store: the library does not look."""
         tie = self._bound_items.get((module_name, field))
         home = store if isinstance(store, core.Store) else store._store
         if tie is not None and tie is not home._home:
@@ -636,9 +602,7 @@ class Linker(LinkerBase):
             )
 
     def _check_bound_items(self, store: Any, module: Module) -> None:
-        """
-        Refuse a module that imports what lives in another store.
-        """
+        """Refuse a module that imports what lives in another store."""
         if self._bound_items:
             for names in _import_names(module):
                 self._check_tie(store, *names)
@@ -648,9 +612,7 @@ class Linker(LinkerBase):
         return not tied and self._lookup(store, module_name, field) is None
 
     def _lend_definitions(self, store: Any) -> None:
-        """
-        Let the store keep the host functions defined here, which it can reach from now on.
-        """
+        """Let the store keep the host functions defined here, which it can reach from now on."""
         home = store if isinstance(store, core.Store) else store._store
         home._keep(self._definitions)
 
@@ -666,8 +628,7 @@ def _import_names(module: Module) -> list[tuple[bytes, bytes]]:
 def explain_link_error(
     linker: Linker, store: Storelike, module: Module, error: WasmtimeError
 ) -> WasmtimeError:
-    """
-    The error to raise when a module could not be instantiated: one that lists all imports that
+    """The error to raise when a module could not be instantiated: one that lists all imports that
     are missing, if that is why.
     """
     if error._handle is None or "unknown import" not in error.message:
@@ -690,8 +651,7 @@ def explain_link_error(
 
 
 def _wasi_hint(modules: set[str], defined: bool) -> str:
-    """
-    What to do about missing imports from WASI.
+    """What to do about missing imports from WASI.
 
     Args:
         modules: The modules that something is missing of.

@@ -1,6 +1,4 @@
-"""
-The base of everything that owns a native object.
-"""
+"""The base of everything that owns a native object."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ else:
 
 
 class Managed(core.Owner):
-    """
-    An object that owns a native one.
+    """An object that owns a native one.
 
     The native object dies when this one is closed, left as a context manager or collected,
     whichever comes first, and never while a call that was made through it still runs: closing
@@ -31,8 +28,7 @@ class Managed(core.Owner):
     __slots__ = ()
 
     def _adopt(self, kind: str, pointer: Any, engine: Optional[object] = None) -> None:
-        """
-        Own the native object at `pointer` from here on.
+        """Own the native object at `pointer` from here on.
 
         Args:
             kind: Name of its C type.
@@ -42,9 +38,7 @@ class Managed(core.Owner):
         self._own(core.Handle(kind, address_of(pointer), pointer), engine)
 
     def __enter__(self: _Self) -> _Self:
-        """
-        Close the object at the end of a ``with`` block.
-        """
+        """Close the object at the end of a ``with`` block."""
         return self
 
     def __exit__(

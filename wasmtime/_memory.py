@@ -1,6 +1,4 @@
-"""
-Linear memories.
-"""
+"""Linear memories."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ __all__ = ["Memory"]
 
 
 class Memory(core.Memory):
-    """
-    A linear memory: bytes that WebAssembly code reads and writes.
+    """A linear memory: bytes that WebAssembly code reads and writes.
 
     Args:
         store: The store to make the memory in.
@@ -39,7 +36,7 @@ class Memory(core.Memory):
         >>> memory.read(store, 16, 21)
         bytearray(b'hello')
 
-    Stands on ``wasmtime_memory_new``.
+    C API: ``wasmtime_memory_new``.
     """
 
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
@@ -55,8 +52,7 @@ class Memory(core.Memory):
         return ffi.cast("wasmtime_memory_t *", self._address)
 
     def type(self, store: Storelike) -> MemoryType:
-        """
-        The memory's type, as it was declared; `size` tells what it has grown to.
+        """The memory's type, as it was declared; `size` tells what it has grown to.
 
         Raises:
             WasmtimeError: The memory lives in another store, or the store is in use.
@@ -69,8 +65,7 @@ class Memory(core.Memory):
         return MemoryType._from_native(native, _engine_of(store))
 
     def data_ptr(self, store: Storelike) -> Any:
-        """
-        The address of the first byte, now: a ctypes pointer to unsigned bytes that is also an
+        """The address of the first byte, now: a ctypes pointer to unsigned bytes that is also an
         integer where one is asked for.
 
         An index outside of the memory raises IndexError. The bytes stay for as long as the pointer
@@ -94,8 +89,7 @@ class Memory(core.Memory):
         dtype: str = "u8",
         readonly: bool = False,
     ) -> memoryview:
-        r"""
-        The bytes themselves, without a copy: what is written to the view, WebAssembly sees, and
+        r"""The bytes themselves, without a copy: what is written to the view, WebAssembly sees, and
         the other way round.
 
         The view covers the memory as it is now; a later growth neither moves it nor makes it
@@ -144,8 +138,7 @@ class Memory(core.Memory):
         stop: Optional[int] = None,
         readonly: bool = False,
     ) -> Any:
-        """
-        As `view`, but a one-dimensional NumPy array, without a copy.
+        """As `view`, but a one-dimensional NumPy array, without a copy.
 
         Raises:
             ImportError: NumPy is not installed; `view` does without it.
@@ -153,11 +146,8 @@ class Memory(core.Memory):
         """
         return numpy_array(self.view(store, start, stop, "u8", readonly), dtype)
 
-    def get_buffer_ptr(
-        self, store: Storelike, size: Optional[int] = None, offset: int = 0
-    ) -> Any:
-        """
-        A ctypes array over the bytes, without a copy.
+    def get_buffer_ptr(self, store: Storelike, size: Optional[int] = None, offset: int = 0) -> Any:
+        """A ctypes array over the bytes, without a copy.
 
         The bytes stay for as long as the array does, also when the store is closed. A memory that
         moves when it grows makes it stale; nothing checks that.
@@ -185,8 +175,7 @@ class Memory(core.Memory):
         return buffer_at(memory, offset, size)
 
     def page_size(self, store: Storelike) -> int:
-        """
-        The size of a page of this memory in bytes: 65536, or 1 with the custom-page-sizes
+        """The size of a page of this memory in bytes: 65536, or 1 with the custom-page-sizes
         proposal.
 
         Raises:
@@ -197,8 +186,7 @@ class Memory(core.Memory):
             return int(lib.wasmtime_memory_page_size(context, self._pointer()))
 
     def page_size_log2(self, store: Storelike) -> int:
-        """
-        The logarithm to base 2 of `page_size`: 16 or 0.
+        """The logarithm to base 2 of `page_size`: 16 or 0.
 
         Raises:
             WasmtimeError: The memory lives in another store, or the store is in use.

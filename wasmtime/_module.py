@@ -1,6 +1,4 @@
-"""
-Modules: compiled WebAssembly.
-"""
+"""Modules: compiled WebAssembly."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ _TABLES64 = b"\0tables64"
 
 
 class Module(Compiled):
-    """
-    A compiled module: code, without state. It can be instantiated any number of times, in any
+    """A compiled module: code, without state. It can be instantiated any number of times, in any
     store of its engine, from any thread.
 
     Args:
@@ -46,7 +43,7 @@ class Module(Compiled):
         >>> Module(Engine(), '(module (func (export "f")))').exports[0].name
         'f'
 
-    Stands on ``wasmtime_module_new``.
+    C API: ``wasmtime_module_new``.
     """
 
     _functions = LibraryFunctions(
@@ -96,8 +93,7 @@ class Module(Compiled):
 
     @staticmethod
     def validate(engine: Engine, wasm: Source) -> None:
-        """
-        Check that something is a valid module for the engine's configuration.
+        """Check that something is a valid module for the engine's configuration.
 
         Args:
             engine: The engine.
@@ -107,7 +103,7 @@ class Module(Compiled):
             WasmtimeError: It is not valid; the message says where.
             TypeError: `wasm` is neither text nor bytes-like, or `engine` not an Engine.
 
-        Stands on ``wasmtime_module_validate``.
+        C API: ``wasmtime_module_validate``.
         """
         binary = to_wasm(wasm)
         engine_handle(engine)
@@ -115,8 +111,7 @@ class Module(Compiled):
 
     @property
     def imports(self) -> list[ImportType]:
-        """
-        The types of what the module imports, in its order.
+        """The types of what the module imports, in its order.
 
         Raises:
             ValueError: The module is closed.
@@ -126,15 +121,12 @@ class Module(Compiled):
 
     @cached_property
     def _imports_wasi(self) -> bool:
-        """
-        Whether this imports WASI preview 1, whose functions need `Store.set_wasi`.
-        """
+        """Whether this imports WASI preview 1, whose functions need `Store.set_wasi`."""
         return any(entry.module.encode() in WASI_MODULES for entry in self.imports)
 
     @property
     def exports(self) -> list[ExportType]:
-        """
-        The types of what the module exports, in its order.
+        """The types of what the module exports, in its order.
 
         Raises:
             ValueError: The module is closed.
@@ -143,13 +135,12 @@ class Module(Compiled):
         return module_exports(handle.pointer, self._engine, self._tables64[1])
 
     def image_range(self) -> range:
-        """
-        The addresses that the compiled code occupies in this process, for profilers.
+        """The addresses that the compiled code occupies in this process, for profilers.
 
         Raises:
             ValueError: The module is closed.
 
-        Stands on ``wasmtime_module_image_range``.
+        C API: ``wasmtime_module_image_range``.
         """
         handle = self._use()
         start, end = ffi.new("void **"), ffi.new("void **")
@@ -158,9 +149,7 @@ class Module(Compiled):
 
 
 def _read_tables64(artifact: BinaryIO) -> tuple[list[int], list[str]]:
-    """
-    What an artifact says of tables with 64-bit indices.
-    """
+    """What an artifact says of tables with 64-bit indices."""
     from ._artifact import _SEAL_SIZE
 
     foot = 4 + len(_TABLES64) + _SEAL_SIZE

@@ -1,5 +1,4 @@
-"""
-The only module that imports the two binary modules, and what all others need of them.
+"""The only module that imports the two binary modules, and what all others need of them.
 
 ``ffi`` and ``lib`` are cffi's: every C function, for what is not hot. ``core`` is the hand-written
 half. Both are linked with the one libwasmtime that lies in ``_lib``; native pointers pass between
@@ -65,15 +64,12 @@ __all__ = [
 
 
 def address_of(pointer: Any) -> int:
-    """
-    The integer form of a cffi pointer, which is what the C core takes.
-    """
+    """The integer form of a cffi pointer, which is what the C core takes."""
     return int(ffi.cast("uintptr_t", pointer))
 
 
 def check(error: Any) -> None:
-    """
-    Raise the exception for a ``wasmtime_error_t *`` unless it is NULL; the error is taken over.
+    """Raise the exception for a ``wasmtime_error_t *`` unless it is NULL; the error is taken over.
 
     Raises:
         WasmtimeError: The error; `ExitTrap` if a WASI program exited.
@@ -83,9 +79,7 @@ def check(error: Any) -> None:
 
 
 def take_bytes(vec: Any) -> bytes:
-    """
-    The contents of a ``wasm_byte_vec_t``, whose memory is freed.
-    """
+    """The contents of a ``wasm_byte_vec_t``, whose memory is freed."""
     try:
         return bytes(ffi.buffer(vec.data, vec.size)) if vec.size else b""
     finally:
@@ -93,8 +87,7 @@ def take_bytes(vec: Any) -> bytes:
 
 
 def byte_vec(data: Union[bytes, bytearray, memoryview]) -> Any:
-    """
-    A new ``wasm_byte_vec_t *`` with a copy of the data, in memory of the library's own allocator:
+    """A new ``wasm_byte_vec_t *`` with a copy of the data, in memory of the library's own allocator:
     for functions that take it over.
     """
     vec = ffi.new("wasm_byte_vec_t *")
@@ -105,8 +98,7 @@ def byte_vec(data: Union[bytes, bytearray, memoryview]) -> Any:
 
 
 def encode_name(value: object, what: str) -> bytes:
-    """
-    A name as UTF-8.
+    """A name as UTF-8.
 
     Args:
         value: What the user gave.
@@ -129,8 +121,7 @@ def encode_name(value: object, what: str) -> bytes:
 
 
 def encode_cstring(value: object, what: str) -> bytes:
-    """
-    A name as UTF-8 for a function that takes a NUL-terminated string.
+    """A name as UTF-8 for a function that takes a NUL-terminated string.
 
     Raises:
         TypeError: It is not a str.
@@ -143,8 +134,7 @@ def encode_cstring(value: object, what: str) -> bytes:
 
 
 def encode_path(value: Any, what: str) -> bytes:
-    """
-    A path (str, bytes or os.PathLike) for a function that takes a NUL-terminated string.
+    """A path (str, bytes or os.PathLike) for a function that takes a NUL-terminated string.
 
     Raises:
         TypeError: It is no path.
@@ -170,7 +160,5 @@ def encode_path(value: Any, what: str) -> bytes:
 
 
 def decode_path(encoded: bytes) -> str:
-    """
-    What `encode_path` returned, as Python opens it.
-    """
+    """What `encode_path` returned, as Python opens it."""
     return encoded.decode("utf-8") if sys.platform == "win32" else os.fsdecode(encoded)

@@ -1,6 +1,4 @@
-"""
-Facts about the machine and the process that a configuration depends on.
-"""
+"""Facts about the machine and the process that a configuration depends on."""
 
 from __future__ import annotations
 
@@ -33,8 +31,7 @@ def is_android() -> bool:
 
 
 def host_machine() -> str:
-    """
-    Returns the machine that the library was compiled for: "x86_64" or "aarch64".
+    """Returns the machine that the library was compiled for: "x86_64" or "aarch64".
 
     On Windows this is the machine of this process, which an emulator may run on another one.
     """
@@ -61,8 +58,7 @@ def _is_glibc() -> bool:
 
 
 def default_max_wasm_stack() -> int:
-    """
-    Returns how much stack WebAssembly may use, in bytes, where the user has not said it.
+    """Returns how much stack WebAssembly may use, in bytes, where the user has not said it.
 
     It is half of what the operating system gives a thread, and not less than 512 KiB nor more
     than 4 MiB. On musl, Android and Windows, where threads have small stacks or stacks of a size
@@ -82,8 +78,7 @@ def default_max_wasm_stack() -> int:
 
 
 def reserve(size: int, accessible: bool) -> object:
-    """
-    Reserves address space as the library would, to learn whether it could.
+    """Reserves address space as the library would, to learn whether it could.
 
     Args:
         size: how much, in bytes.
@@ -134,9 +129,7 @@ def _reserve_on_windows(size: int, accessible: bool) -> object:
 
 
 def free_mappings() -> int:
-    """
-    Returns how many more memory mappings this process may make, or a large number if unknown.
-    """
+    """Returns how many more memory mappings this process may make, or a large number if unknown."""
     try:
         with open("/proc/sys/vm/max_map_count", "rb") as file:
             most = int(file.read())

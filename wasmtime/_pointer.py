@@ -1,5 +1,4 @@
-"""
-Raw pointers into memories, for code that works with ctypes.
+"""Raw pointers into memories, for code that works with ctypes.
 
 Both kinds keep a `core.MemoryPin`, and with it the bytes. What ctypes makes of them (casts,
 ``contents``, buffers) keeps them.
@@ -22,8 +21,7 @@ _set = _BytePointer.__setitem__
 
 
 class DataPointer(_BytePointer):  # type: ignore[misc]
-    """
-    The address of a memory's first byte.
+    """The address of a memory's first byte.
 
     It is a ctypes pointer, so that it can be indexed, assigned to, dereferenced and cast; and an
     integer where one is asked for (``int(pointer)``, ``hex(pointer)``, ``range``).
@@ -67,18 +65,14 @@ class DataPointer(_BytePointer):  # type: ignore[misc]
 
 
 def data_pointer(memory: core.MemoryPin) -> Any:
-    """
-    The pointer to a memory's first byte.
-    """
+    """The pointer to a memory's first byte."""
     pointer = ctypes.cast(memory.address, DataPointer)
     pointer._memory = memory
     return pointer
 
 
 def buffer_at(memory: core.MemoryPin, offset: int, size: int) -> Any:
-    """
-    A ctypes array over `size` bytes of a memory.
-    """
+    """A ctypes array over `size` bytes of a memory."""
     array: Any = (ctypes.c_ubyte * size).from_address(memory.address + offset)
     array._memory = memory
     return array

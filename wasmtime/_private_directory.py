@@ -1,5 +1,4 @@
-"""
-Directories that this user alone can change, and the files in them.
+"""Directories that this user alone can change, and the files in them.
 
 What lies in a cache of compiled code runs in this process, so nobody else may have put it there. A
 path that is checked and then used can be exchanged in between. So a path is walked once: every
@@ -39,8 +38,7 @@ _MOST_LINKS = 40
 
 
 class PrivateDirectory:
-    """
-    An open directory that belongs to this user alone.
+    """An open directory that belongs to this user alone.
 
     Args:
         path: The directory. What does not exist of it is made, for this user alone.
@@ -69,16 +67,13 @@ class PrivateDirectory:
             os.close(self._descriptor)
 
     def _at(self, name: str) -> tuple[str, dict[str, Any]]:
-        """
-        The arguments of a function of `os` for a file in this directory.
-        """
+        """The arguments of a function of `os` for a file in this directory."""
         if self._descriptor is None:
             return os.path.join(self._path, name), {}
         return name, {"dir_fd": self._descriptor}
 
     def read(self, name: str) -> bytes:
-        """
-        The contents of a file.
+        """The contents of a file.
 
         Raises:
             OSError: It cannot be read, or it is not a regular file of this user's alone.
@@ -91,8 +86,7 @@ class PrivateDirectory:
             return file.read()
 
     def write(self, name: str, contents: Any) -> None:
-        """
-        Put a file in place, at once: readers see the old one or the whole new one.
+        """Put a file in place, at once: readers see the old one or the whole new one.
 
         Raises:
             OSError: It cannot be written.
@@ -110,8 +104,7 @@ class PrivateDirectory:
             raise
 
     def touch(self, name: str) -> None:
-        """
-        Make now the time when a file was last changed.
+        """Make now the time when a file was last changed.
 
         Raises:
             OSError: There is none.
@@ -120,8 +113,7 @@ class PrivateDirectory:
         os.utime(path, **at)
 
     def remove(self, name: str) -> None:
-        """
-        Remove a file, if there is one.
+        """Remove a file, if there is one.
 
         Raises:
             OSError: It cannot be removed.
@@ -133,9 +125,7 @@ class PrivateDirectory:
             pass
 
     def files(self) -> Iterator[tuple[float, int, str]]:
-        """
-        When it was last changed, the size in bytes, and the name of each file.
-        """
+        """When it was last changed, the size in bytes, and the name of each file."""
         with os.scandir(self._path if self._descriptor is None else self._descriptor) as entries:
             for entry in entries:
                 try:
@@ -147,8 +137,7 @@ class PrivateDirectory:
 
 
 def check_tree(path: str, what: str) -> None:
-    """
-    Make a directory, and check it and those in it, for a library that uses it by its path.
+    """Make a directory, and check it and those in it, for a library that uses it by its path.
 
     Raises:
         OSError: It cannot be made or opened.
@@ -164,8 +153,7 @@ def check_tree(path: str, what: str) -> None:
 
 
 def danger_of_file(status: os.stat_result) -> Optional[str]:
-    """
-    What is wrong with an open file that only this user should be able to change.
+    """What is wrong with an open file that only this user should be able to change.
 
     Returns:
         The end of a sentence that begins with the file's path, or None if nothing is wrong.
@@ -186,9 +174,7 @@ def danger_of_file(status: os.stat_result) -> Optional[str]:
 
 
 class _Danger(Exception):
-    """
-    A place on a path that somebody else could exchange, and why.
-    """
+    """A place on a path that somebody else could exchange, and why."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(place, reason)
@@ -209,9 +195,7 @@ def _refusing(path: str, what: str) -> Iterator[None]:
 
 
 def _open_private(path: str) -> tuple[int, str]:
-    """
-    A descriptor of the directory at a path, for reading, and its path without links.
-    """
+    """A descriptor of the directory at a path, for reading, and its path without links."""
     passing, place = _walk(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
     try:
         with _naming(place):
@@ -228,8 +212,7 @@ def _open_private(path: str) -> tuple[int, str]:
 
 
 def _walk(path: str, links: int = _MOST_LINKS) -> tuple[int, str]:
-    """
-    The directory at an absolute path, made if it is not there; all directories above are checked.
+    """The directory at an absolute path, made if it is not there; all directories above are checked.
 
     Returns:
         A descriptor to pass through it, and its path without links.
@@ -260,9 +243,7 @@ def _walk(path: str, links: int = _MOST_LINKS) -> tuple[int, str]:
 
 
 def _link_target(name: str, here: int, place: str) -> Optional[str]:
-    """
-    Where a link leads to, None if it is none.
-    """
+    """Where a link leads to, None if it is none."""
     try:
         status = os.stat(name, dir_fd=here, follow_symlinks=False)
     except FileNotFoundError:
@@ -275,9 +256,7 @@ def _link_target(name: str, here: int, place: str) -> Optional[str]:
 
 
 def _enter(name: str, here: int) -> int:
-    """
-    Open a directory to pass through it, and make it for this user alone if it is not there.
-    """
+    """Open a directory to pass through it, and make it for this user alone if it is not there."""
     try:
         return os.open(name, _PASS, dir_fd=here)
     except FileNotFoundError:
@@ -291,9 +270,7 @@ def _enter(name: str, here: int) -> int:
 
 @contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """
-    Let errors of the operating system name a whole path, not only its last part.
-    """
+    """Let errors of the operating system name a whole path, not only its last part."""
     try:
         yield
     except OSError as error:
@@ -304,8 +281,7 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def _check_directory(directory: int, place: str, *, is_above: bool) -> None:
-    """
-    Refuse a directory that another user has a say in.
+    """Refuse a directory that another user has a say in.
 
     One above the private directory may be root's, and others may add entries to it if it is
     sticky: then only the owner of an entry can exchange it, and owners are checked.
@@ -320,9 +296,7 @@ def _check_directory(directory: int, place: str, *, is_above: bool) -> None:
 
 
 def _check_below(directory: int, place: str) -> None:
-    """
-    Check the directories in a directory, where others can reach them.
-    """
+    """Check the directories in a directory, where others can reach them."""
     if not os.fstat(directory).st_mode & (stat.S_IXGRP | stat.S_IXOTH):
         return
     with os.scandir(directory) as entries:
@@ -339,8 +313,7 @@ def _check_below(directory: int, place: str) -> None:
 
 
 def _others_can_write(directory: int, status: os.stat_result) -> bool:
-    """
-    Whether users besides the owner and root can write to a directory.
+    """Whether users besides the owner and root can write to a directory.
 
     Many systems give each user a group of their own, and let the group write by default.
     """
@@ -352,9 +325,7 @@ def _others_can_write(directory: int, status: os.stat_result) -> bool:
 
 
 def _has_access_list(directory: int) -> bool:
-    """
-    Whether the bits of the group stand for a list of users and groups, as Linux has it.
-    """
+    """Whether the bits of the group stand for a list of users and groups, as Linux has it."""
     try:
         names = os.listxattr(directory)
     except (AttributeError, OSError):
@@ -363,9 +334,7 @@ def _has_access_list(directory: int) -> bool:
 
 
 def _is_group_of_one(group: int, user: int) -> bool:
-    """
-    Whether a group is a user's own: of the user's name, and with no other members.
-    """
+    """Whether a group is a user's own: of the user's name, and with no other members."""
     if group == 0:
         return False  # containers put users of any number into it
     import grp

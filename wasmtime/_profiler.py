@@ -1,6 +1,4 @@
-"""
-A profiler for guests, whose results Firefox's profiler shows.
-"""
+"""A profiler for guests, whose results Firefox's profiler shows."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ _MAX_SECONDS = 2**63 // 10**9
 
 
 class GuestProfiler(Managed):
-    """
-    Samples what a guest is doing, and writes it as JSON for https://profiler.firefox.com.
+    """Samples what a guest is doing, and writes it as JSON for https://profiler.firefox.com.
 
     `sampling` does it all for a block of code; `sample` takes one sample, for programs that have
     their own way of being called at times (such as an epoch deadline callback). Samples are taken
@@ -58,7 +55,7 @@ class GuestProfiler(Managed):
         >>> profile[:1]
         b'{'
 
-    Stands on ``wasmtime_guestprofiler_new``.
+    C API: ``wasmtime_guestprofiler_new``.
     """
 
     __slots__ = ("_interval", "_lock")
@@ -105,8 +102,7 @@ class GuestProfiler(Managed):
         self._lock = threading.RLock()
 
     def sample(self, store: Storelike, delta: float = 0.0) -> None:
-        """
-        Note what the store's guest is doing now, on this thread.
+        """Note what the store's guest is doing now, on this thread.
 
         Args:
             store: The store, while it runs: in an epoch deadline callback, or in a host function.
@@ -120,7 +116,7 @@ class GuestProfiler(Managed):
                 of another engine.
             WasmtimeError: The store is in use by another thread.
 
-        Stands on ``wasmtime_guestprofiler_sample``.
+        C API: ``wasmtime_guestprofiler_sample``.
         """
         nanoseconds = _nanoseconds("delta", delta)
         with door(store):
@@ -138,8 +134,7 @@ class GuestProfiler(Managed):
 
     @contextmanager
     def sampling(self, store: Store) -> Iterator[GuestProfiler]:
-        """
-        Sample the store's guest every `interval` seconds, during a ``with`` block.
+        """Sample the store's guest every `interval` seconds, during a ``with`` block.
 
         A thread moves the engine's epoch that often, and the store's epoch deadline callback takes
         the samples. So other stores of the engine that have an epoch deadline see it come sooner,
@@ -188,14 +183,13 @@ class GuestProfiler(Managed):
                 store.set_epoch_deadline(2**64 - 1)
 
     def finish(self) -> bytes:
-        """
-        The profile, as JSON of Firefox's processed profile format. The profiler is closed by it.
+        """The profile, as JSON of Firefox's processed profile format. The profiler is closed by it.
 
         Raises:
             ValueError: The profiler is closed.
             WasmtimeError: The library could not write the profile.
 
-        Stands on ``wasmtime_guestprofiler_finish``.
+        C API: ``wasmtime_guestprofiler_finish``.
         """
         out = ffi.new("wasm_byte_vec_t *")
         with self._lock:
@@ -205,18 +199,14 @@ class GuestProfiler(Managed):
 
 
 def _name(value: object, what: str) -> tuple[object, object]:
-    """
-    A ``wasm_name_t *`` and the memory that it points to, which must be kept.
-    """
+    """A ``wasm_name_t *`` and the memory that it points to, which must be kept."""
     data = encode_name(value, what)
     buffer = ffi.from_buffer(data)
     return ffi.new("wasm_name_t *", {"size": len(data), "data": ffi.cast("char *", buffer)}), buffer
 
 
 def _nanoseconds(what: str, seconds: object) -> int:
-    """
-    Seconds as an unsigned number of nanoseconds.
-    """
+    """Seconds as an unsigned number of nanoseconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise ArgumentTypeError(f"{what} must be a number, not {type(seconds).__name__}")
     if not 0 <= seconds < _MAX_SECONDS:

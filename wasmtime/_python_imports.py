@@ -1,5 +1,4 @@
-"""
-What a WebAssembly file may import from Python.
+"""What a WebAssembly file may import from Python.
 
 The names of its imports were chosen by whoever made the file. Followed wherever they lead, they
 reach `builtins.eval`. So they lead to the file's neighbours, and to what the program that imports
@@ -35,14 +34,11 @@ NamedModules = Mapping[str, Optional[ModuleType]]
 
 
 class Refused(ImportError):
-    """
-    An import that is not allowed. Its message goes on after "the module ...,".
-    """
+    """An import that is not allowed. Its message goes on after "the module ...,"."""
 
 
 def named_modules(modules: Iterable[PythonModule]) -> dict[str, Optional[ModuleType]]:
-    """
-    The modules that a program names, by their names.
+    """The modules that a program names, by their names.
 
     Args:
         modules: Names, or modules.
@@ -72,8 +68,7 @@ def named_modules(modules: Iterable[PythonModule]) -> dict[str, Optional[ModuleT
 
 
 def find_module(importer: ModuleSpec, source: str, named: NamedModules) -> ModuleType:
-    """
-    Import a module for a WebAssembly file, if the file may import it.
+    """Import a module for a WebAssembly file, if the file may import it.
 
     Nothing is executed for a module that it may not import.
 
@@ -102,8 +97,7 @@ def find_module(importer: ModuleSpec, source: str, named: NamedModules) -> Modul
 
 
 def find_attribute(module: ModuleType, name: str) -> Any:
-    """
-    What a module of Python offers by a name: what its ``__all__`` lists or, if it has none, what
+    """What a module of Python offers by a name: what its ``__all__`` lists or, if it has none, what
     is defined in it. What it has imported for its own use it does not offer.
 
     Args:
@@ -137,9 +131,7 @@ def find_attribute(module: ModuleType, name: str) -> Any:
 
 
 def _is_name(name: str) -> bool:
-    """
-    Whether something is the name of a module, and can be nothing else: no path of any system.
-    """
+    """Whether something is the name of a module, and can be nothing else: no path of any system."""
     return all(
         part and part == part.strip() and part.isprintable() and not set(part) & set("/\\:")
         for part in name.split(".")
@@ -151,9 +143,7 @@ def _is_pythons(name: str) -> bool:
 
 
 def _check_neighbour(importer: ModuleSpec, absolute: str) -> None:
-    """
-    Refuse what neither lies beside a file nor in its package.
-    """
+    """Refuse what neither lies beside a file nor in its package."""
     if any(map(_is_pythons, absolute.split("."))):
         raise _not_allowed(absolute)  # `__main__` may be a file beside it
     package = importer.parent or ""
@@ -180,9 +170,7 @@ def _check_neighbour(importer: ModuleSpec, absolute: str) -> None:
 
 
 def _places(spec: ModuleSpec) -> set[str]:
-    """
-    The directories that a module lies in.
-    """
+    """The directories that a module lies in."""
     paths = list(spec.submodule_search_locations or ())
     if spec.has_location and spec.origin:
         paths.append(spec.origin)

@@ -1,5 +1,4 @@
-"""
-References to objects of WebAssembly's garbage-collected heap.
+"""References to objects of WebAssembly's garbage-collected heap.
 
 Each Python object roots what it refers to: that stays alive in its store for as long as the Python
 object does, whatever collections happen in between. A reference is used with the store that it was
@@ -28,8 +27,7 @@ _I31_MAX = 2**31 - 1
 
 
 class AnyRef(core.Reference):
-    """
-    A reference below ``any``, the top of the GC proposal's types.
+    """A reference below ``any``, the top of the GC proposal's types.
 
     What arrives from WebAssembly is as specific as it can be: a `StructRef`, an `ArrayRef`, an int
     for an i31, None for null. An AnyRef itself is what remains: an externref that the guest
@@ -50,8 +48,7 @@ class AnyRef(core.Reference):
 
     @staticmethod
     def from_i31(store: Storelike, value: int) -> EqRef:
-        """
-        A reference that is an i31.
+        """A reference that is an i31.
 
         It is seldom needed: a plain int does wherever WebAssembly asks for a reference that can be
         an i31. This is for where the reference itself is looked at.
@@ -66,7 +63,7 @@ class AnyRef(core.Reference):
             ValueError: The store is closed.
             WasmtimeError: The store is in use by another thread.
 
-        Stands on ``wasmtime_anyref_from_i31``.
+        C API: ``wasmtime_anyref_from_i31``.
         """
         if not isinstance(value, int):
             raise ArgumentTypeError(f"value must be an int, not {type(value).__name__}")
@@ -79,45 +76,40 @@ class AnyRef(core.Reference):
         return made
 
     def is_i31(self, store: Storelike) -> bool:
-        """
-        Whether this is an i31.
+        """Whether this is an i31.
 
         Raises:
             ValueError: The store is closed.
             WasmtimeError: This belongs to another store, or the store is in use by another thread.
 
-        Stands on ``wasmtime_anyref_i31_get_s``.
+        C API: ``wasmtime_anyref_i31_get_s``.
         """
         # wasmtime_anyref_is_i31 of version 50.0.1 says so of structs and arrays too.
         return self.as_i31(store) is not None
 
     def is_eqref(self, store: Storelike) -> bool:
-        """
-        Whether ``ref.eq`` takes this: structs, arrays and i31s. Raises as `is_i31`.
+        """Whether ``ref.eq`` takes this: structs, arrays and i31s. Raises as `is_i31`.
 
-        Stands on ``wasmtime_anyref_is_eqref``.
+        C API: ``wasmtime_anyref_is_eqref``.
         """
         return self._ask(store, lib.wasmtime_anyref_is_eqref)
 
     def is_struct(self, store: Storelike) -> bool:
-        """
-        Whether this is a struct. Raises as `is_i31`.
+        """Whether this is a struct. Raises as `is_i31`.
 
-        Stands on ``wasmtime_anyref_is_struct``.
+        C API: ``wasmtime_anyref_is_struct``.
         """
         return self._ask(store, lib.wasmtime_anyref_is_struct)
 
     def is_array(self, store: Storelike) -> bool:
-        """
-        Whether this is an array. Raises as `is_i31`.
+        """Whether this is an array. Raises as `is_i31`.
 
-        Stands on ``wasmtime_anyref_is_array``.
+        C API: ``wasmtime_anyref_is_array``.
         """
         return self._ask(store, lib.wasmtime_anyref_is_array)
 
     def as_i31(self, store: Storelike, signed: bool = True) -> Optional[int]:
-        """
-        The number if this is an i31, else None.
+        """The number if this is an i31, else None.
 
         Args:
             store: The store that this lives in.
@@ -126,7 +118,7 @@ class AnyRef(core.Reference):
         Raises:
             As `is_i31`.
 
-        Stands on ``wasmtime_anyref_i31_get_s`` and ``wasmtime_anyref_i31_get_u``.
+        C API: ``wasmtime_anyref_i31_get_s`` and ``wasmtime_anyref_i31_get_u``.
         """
         number = ffi.new("int32_t *" if signed else "uint32_t *")
         read = lib.wasmtime_anyref_i31_get_s if signed else lib.wasmtime_anyref_i31_get_u
@@ -135,14 +127,13 @@ class AnyRef(core.Reference):
         return int(number[0]) if known else None
 
     def type(self, store: Storelike) -> Union[str, StructType, ArrayType]:
-        """
-        The most specific type, as `ValType.heap_type` has them: a `StructType`, an `ArrayType`,
+        """The most specific type, as `ValType.heap_type` has them: a `StructType`, an `ArrayType`,
         "i31", or "any".
 
         Raises:
             As `is_i31`.
 
-        Stands on ``wasmtime_anyref_type``.
+        C API: ``wasmtime_anyref_type``.
         """
         from ._gctypes import concrete_from_native
 
@@ -160,8 +151,7 @@ class AnyRef(core.Reference):
             lib.wasmtime_heaptype_delete(heap)
 
     def to_extern(self, store: Storelike) -> Any:
-        """
-        The same reference as an externref, as ``extern.convert_any`` makes it.
+        """The same reference as an externref, as ``extern.convert_any`` makes it.
 
         Returns:
             The Python object if the reference once was an externref to one, else an `ExternRef`.
@@ -169,7 +159,7 @@ class AnyRef(core.Reference):
         Raises:
             As `is_i31`.
 
-        Stands on ``wasmtime_anyref_to_raw`` and ``wasmtime_externref_from_raw``.
+        C API: ``wasmtime_anyref_to_raw`` and ``wasmtime_externref_from_raw``.
         """
         return self._convert(store)
 
@@ -185,8 +175,7 @@ class AnyRef(core.Reference):
 
 
 class EqRef(AnyRef):
-    """
-    A reference that ``ref.eq`` compares: a `StructRef`, an `ArrayRef`, or an i31 made by
+    """A reference that ``ref.eq`` compares: a `StructRef`, an `ArrayRef`, or an i31 made by
     `AnyRef.from_i31`.
     """
 
@@ -194,8 +183,7 @@ class EqRef(AnyRef):
 
 
 class StructRef(core.Aggregate, EqRef):
-    """
-    A struct: fields of types that its `StructType` tells, numbered from 0.
+    """A struct: fields of types that its `StructType` tells, numbered from 0.
 
     ``struct[i]`` reads and writes a field, ``len(struct)`` counts them, and a struct can be
     unpacked like a tuple. `get` and `set` do the same with the store named. WebAssembly and Python
@@ -225,7 +213,7 @@ class StructRef(core.Aggregate, EqRef):
         >>> x, y
         (13, 4)
 
-    Stands on ``wasmtime_structref_new``, ``wasmtime_structref_field`` and
+    C API: ``wasmtime_structref_new``, ``wasmtime_structref_field`` and
     ``wasmtime_structref_set_field``.
     """
 
@@ -240,14 +228,13 @@ class StructRef(core.Aggregate, EqRef):
         self._init_struct(store, address_of(ty._native), list(fields))
 
     def type(self, store: Storelike) -> StructType:
-        """
-        The struct's type.
+        """The struct's type.
 
         Raises:
             ValueError: The store is closed.
             WasmtimeError: This belongs to another store, or the store is in use by another thread.
 
-        Stands on ``wasmtime_structref_type``.
+        C API: ``wasmtime_structref_type``.
         """
         from ._gctypes import StructType
 
@@ -258,8 +245,7 @@ class StructRef(core.Aggregate, EqRef):
 
 
 class ArrayRef(core.Aggregate, EqRef):
-    """
-    An array: any number of elements of the type that its `ArrayType` tells.
+    """An array: any number of elements of the type that its `ArrayType` tells.
 
     ``array[i]`` reads and writes an element, ``array[i:j]`` gives a list of several and takes as
     many, ``len(array)`` counts them, and iteration goes over them. `get` and `set` do the same with
@@ -289,7 +275,7 @@ class ArrayRef(core.Aggregate, EqRef):
         >>> bytes(text[:])
         b'jello'
 
-    Stands on ``wasmtime_arrayref_new``, ``wasmtime_arrayref_get`` and ``wasmtime_arrayref_set``.
+    C API: ``wasmtime_arrayref_new``, ``wasmtime_arrayref_get`` and ``wasmtime_arrayref_set``.
     """
 
     __slots__ = ()
@@ -299,8 +285,7 @@ class ArrayRef(core.Aggregate, EqRef):
 
     @classmethod
     def repeat(cls, store: Storelike, ty: ArrayType, value: Any, length: int) -> ArrayRef:
-        """
-        An array of `length` times the same value.
+        """An array of `length` times the same value.
 
         Args:
             store: The store to make the array in.
@@ -329,14 +314,13 @@ class ArrayRef(core.Aggregate, EqRef):
         self._init_array(store, address_of(ty._native), ty.element.mutable, values, times)
 
     def type(self, store: Storelike) -> ArrayType:
-        """
-        The array's type.
+        """The array's type.
 
         Raises:
             ValueError: The store is closed.
             WasmtimeError: This belongs to another store, or the store is in use by another thread.
 
-        Stands on ``wasmtime_arrayref_type``.
+        C API: ``wasmtime_arrayref_type``.
         """
         from ._gctypes import ArrayType
 
@@ -347,8 +331,7 @@ class ArrayRef(core.Aggregate, EqRef):
 
 
 class ExnRef(core.Aggregate):
-    """
-    An exception of WebAssembly: a tag, and values of the types that the tag's type tells.
+    """An exception of WebAssembly: a tag, and values of the types that the tag's type tells.
 
     ``exn[i]`` reads a value, ``len(exn)`` counts them, and an exception can be unpacked like a
     tuple. Nothing about it can change. To throw one, a host function raises `WasmException`.
@@ -366,7 +349,7 @@ class ExnRef(core.Aggregate):
             wrong type, something belongs to another store, the store's GC heap is full, or the
             store is in use by another thread.
 
-    Stands on ``wasmtime_exnref_new`` and ``wasmtime_exnref_field``.
+    C API: ``wasmtime_exnref_new`` and ``wasmtime_exnref_field``.
     """
 
     __slots__ = ("__weakref__",)
@@ -377,14 +360,13 @@ class ExnRef(core.Aggregate):
         self._init_exn(store, tag, list(values))
 
     def tag(self, store: Storelike) -> Tag:
-        """
-        The exception's tag.
+        """The exception's tag.
 
         Raises:
             ValueError: The store is closed.
             WasmtimeError: This belongs to another store, or the store is in use by another thread.
 
-        Stands on ``wasmtime_exnref_tag``.
+        C API: ``wasmtime_exnref_tag``.
         """
         item = ffi.new("wasmtime_extern_t *")
         item.kind = lib.WASMTIME_EXTERN_TAG
@@ -395,10 +377,9 @@ class ExnRef(core.Aggregate):
         return tag
 
     def type(self, store: Storelike) -> ExnType:
-        """
-        The exception's type. Raises as `tag`.
+        """The exception's type. Raises as `tag`.
 
-        Stands on ``wasmtime_exnref_type``.
+        C API: ``wasmtime_exnref_type``.
         """
         from ._gctypes import ExnType
 
@@ -412,8 +393,7 @@ class ExnRef(core.Aggregate):
 
 
 class ExternRef(core.Reference):
-    """
-    An externref that no Python object stands behind: the guest made it from an anyref with
+    """An externref that no Python object stands behind: the guest made it from an anyref with
     ``extern.convert_any``.
 
     An externref that Python made arrives as the Python object itself.
@@ -427,15 +407,14 @@ class ExternRef(core.Reference):
         )
 
     def to_any(self, store: Storelike) -> Any:
-        """
-        The same reference as an anyref, as ``any.convert_extern`` makes it: a `StructRef`, an
+        """The same reference as an anyref, as ``any.convert_extern`` makes it: a `StructRef`, an
         `ArrayRef`, or an int for an i31.
 
         Raises:
             ValueError: The store is closed.
             WasmtimeError: This belongs to another store, or the store is in use by another thread.
 
-        Stands on ``wasmtime_externref_to_raw`` and ``wasmtime_anyref_from_raw``.
+        C API: ``wasmtime_externref_to_raw`` and ``wasmtime_anyref_from_raw``.
         """
         return self._convert(store)
 
@@ -444,9 +423,7 @@ class ExternRef(core.Reference):
 
 
 def _check_engine(store: Storelike, ty: Union[StructType, ArrayType]) -> None:
-    """
-    Refuse a type of another engine, for which the library would end the process.
-    """
+    """Refuse a type of another engine, for which the library would end the process."""
     home: Any = store if isinstance(store, core.Store) else getattr(store, "_store", None)
     if home is None:
         raise ArgumentTypeError(

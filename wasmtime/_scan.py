@@ -1,5 +1,4 @@
-"""
-A look into a binary module before the library gets it. (`component._scan` looks into components.)
+"""A look into a binary module before the library gets it. (`component._scan` looks into components.).
 
 One thing has to be known beforehand: whether a table that the module imports or exports has
 64-bit limits that do not fit into 32 bits. Such modules are valid (memory64 proposal) and run, but
@@ -46,8 +45,7 @@ ODD = WIDE | CONCRETE
 
 
 def check_tables(wasm: bytes) -> None:
-    """
-    Refuses a binary module that imports or exports a table with limits of more than 32 bits.
+    """Refuses a binary module that imports or exports a table with limits of more than 32 bits.
 
     Args:
         wasm: a binary module. Anything else, valid or not, passes.
@@ -75,8 +73,7 @@ class UnknownForm(Exception):
 
 
 def odd_items(wasm: bytes, kinds: Sequence[int] = (_TABLE, _GLOBAL)) -> Iterator[tuple[str, int]]:
-    """
-    Yields what a module imports or exports that is odd: its kind and name, and how it is.
+    """Yields what a module imports or exports that is odd: its kind and name, and how it is.
 
     Args:
         wasm: a binary module.
@@ -94,8 +91,7 @@ def odd_items(wasm: bytes, kinds: Sequence[int] = (_TABLE, _GLOBAL)) -> Iterator
 
 
 def tables_of_64_bits(wasm: bytes) -> tuple[list[int], list[str]]:
-    """
-    Tells which imports of a module, by position, and which exports, by name, are tables with 64-bit
+    """Tells which imports of a module, by position, and which exports, by name, are tables with 64-bit
     indices: the C API does not.
 
     Args:
@@ -128,8 +124,7 @@ def each_section(wasm: bytes, at: int, end: int) -> Iterator[tuple[int, Reader]]
 
 
 def _marked_items(wasm: bytes, kind: int) -> Iterator[tuple[Optional[int], str, str, int]]:
-    """
-    Yields the imports and exports of a kind that have something special: the position among all
+    """Yields the imports and exports of a kind that have something special: the position among all
     imports (None: an export), the name, the module that it is imported from, and what it is.
     """
     sections: dict[int, Reader] = {}

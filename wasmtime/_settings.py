@@ -1,5 +1,4 @@
-"""
-Settings as typed attributes that validate what they are given.
+"""Settings as typed attributes that validate what they are given.
 
 `Config` and `PoolingAllocationConfig` are records of a few dozen settings each. A setting is
 declared as a function that has only a signature and a docstring, below a decorator that says what
@@ -37,8 +36,7 @@ _RecordT = TypeVar("_RecordT", bound="Record")
 
 
 class Setting(Generic[_Get, _Set]):
-    """
-    One attribute of a record: readable, writable, and `del` puts its default back.
+    """One attribute of a record: readable, writable, and `del` puts its default back.
 
     Args:
         declaration: the function that was decorated; its name and docstring are taken.

@@ -1,6 +1,4 @@
-"""
-Memories that several threads share.
-"""
+"""Memories that several threads share."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ __all__ = ["SharedMemory"]
 
 
 class SharedMemory(Managed):
-    """
-    A memory of the threads proposal: it lives in no store and can be imported by instances in any
+    """A memory of the threads proposal: it lives in no store and can be imported by instances in any
     store of its engine, on any thread.
 
     Args:
@@ -35,7 +32,7 @@ class SharedMemory(Managed):
         WasmtimeError: The type is not shared, or the engine does not allow shared memories.
         ValueError: The engine is closed.
 
-    Stands on ``wasmtime_sharedmemory_new``.
+    C API: ``wasmtime_sharedmemory_new``.
     """
 
     def __init__(self, engine: Engine, ty: MemoryType) -> None:
@@ -54,21 +51,17 @@ class SharedMemory(Managed):
         return memory
 
     def type(self) -> MemoryType:
-        """
-        The memory's type.
+        """The memory's type.
 
         Raises:
             ValueError: The memory is closed.
         """
         handle = self._use()
-        native = ffi.gc(
-            lib.wasmtime_sharedmemory_type(handle.pointer), lib.wasm_memorytype_delete
-        )
+        native = ffi.gc(lib.wasmtime_sharedmemory_type(handle.pointer), lib.wasm_memorytype_delete)
         return MemoryType._from_native(native, self._engine)
 
     def grow(self, delta: int) -> int:
-        """
-        Grow the memory. Its bytes never move.
+        """Grow the memory. Its bytes never move.
 
         Args:
             delta: How many pages to add, 0 or more.
@@ -90,8 +83,7 @@ class SharedMemory(Managed):
         return int(previous[0])
 
     def size(self) -> int:
-        """
-        The size in pages.
+        """The size in pages.
 
         Raises:
             ValueError: The memory is closed.
@@ -100,8 +92,7 @@ class SharedMemory(Managed):
         return int(lib.wasmtime_sharedmemory_size(handle.pointer))
 
     def data_ptr(self) -> Any:
-        """
-        The address of the first byte, as `Memory.data_ptr`. It stays the same for as long as the
+        """The address of the first byte, as `Memory.data_ptr`. It stays the same for as long as the
         memory lives, which is no shorter than the pointer does.
 
         Raises:
@@ -112,8 +103,7 @@ class SharedMemory(Managed):
         return data_pointer(core.shared_memory_pin(self._use()))
 
     def data_len(self) -> int:
-        """
-        The size in bytes.
+        """The size in bytes.
 
         Raises:
             ValueError: The memory is closed.
@@ -128,8 +118,7 @@ class SharedMemory(Managed):
         dtype: str = "u8",
         readonly: bool = False,
     ) -> memoryview:
-        """
-        The bytes themselves, without a copy, as `Memory.view`.
+        """The bytes themselves, without a copy, as `Memory.view`.
 
         The view keeps the native memory alive, also when this object is closed. Other threads
         may change the bytes at any time.
@@ -149,8 +138,7 @@ class SharedMemory(Managed):
         stop: Optional[int] = None,
         readonly: bool = False,
     ) -> Any:
-        """
-        As `view`, but a one-dimensional NumPy array, without a copy.
+        """As `view`, but a one-dimensional NumPy array, without a copy.
 
         Raises:
             ImportError: NumPy is not installed; `view` does without it.
@@ -159,8 +147,7 @@ class SharedMemory(Managed):
         return numpy_array(self.view(start, stop, "u8", readonly), dtype)
 
     def read(self, start: Optional[int] = 0, stop: Optional[int] = None) -> bytearray:
-        """
-        Copy bytes out of the memory, as `Memory.read`.
+        """Copy bytes out of the memory, as `Memory.read`.
 
         Raises:
             TypeError: An end is not an integer.
@@ -174,8 +161,7 @@ class SharedMemory(Managed):
         value: Union[bytes, bytearray, memoryview, Iterable[int]],
         start: Optional[int] = None,
     ) -> int:
-        """
-        Copy bytes into the memory, as `Memory.write`.
+        """Copy bytes into the memory, as `Memory.write`.
 
         Raises:
             IndexError: They do not fit between `start` and the end; nothing was written.
@@ -196,8 +182,7 @@ class SharedMemory(Managed):
         return len(data)
 
     def as_memory(self, store: Storelike) -> Memory:
-        """
-        This memory in the form of a `Memory`, whose methods take a store, for code that expects
+        """This memory in the form of a `Memory`, whose methods take a store, for code that expects
         one.
 
         Args:
@@ -215,8 +200,7 @@ class SharedMemory(Managed):
 
 
 class _MemoryOfStore(Memory):
-    """
-    A shared memory with the methods of a `Memory`.
+    """A shared memory with the methods of a `Memory`.
 
     The base's native struct stays empty, for the library has none for shared memories; where the
     core is given one of these, it takes `_shared` instead.

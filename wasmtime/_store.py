@@ -1,6 +1,4 @@
-"""
-Stores: where WebAssembly lives and runs.
-"""
+"""Stores: where WebAssembly lives and runs."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ _MAX_I64 = 2**63 - 1
 
 
 class Store(core.Store, Managed):
-    """
-    A world for instances: everything that WebAssembly code makes or uses at run time.
+    """A world for instances: everything that WebAssembly code makes or uses at run time.
 
     Functions, memories, tables, globals and instances live in one store, can be used with that
     store only, and end with it. A store serves one thread at a time: the first use from a second
@@ -42,7 +39,7 @@ class Store(core.Store, Managed):
         TypeError: `engine` is not an `Engine`.
         ValueError: `engine` is closed.
 
-    Stands on ``wasmtime_store_new``.
+    C API: ``wasmtime_store_new``.
     """
 
     def __init__(self, engine: Optional[Engine] = None, data: Optional[Any] = None) -> None:
@@ -54,15 +51,12 @@ class Store(core.Store, Managed):
 
     @property
     def engine(self) -> Engine:
-        """
-        The engine that this store was made with.
-        """
+        """The engine that this store was made with."""
         engine: Engine = self._engine
         return engine
 
     def gc(self) -> None:
-        """
-        Collect what WebAssembly no longer references: objects behind externrefs, and GC structs
+        """Collect what WebAssembly no longer references: objects behind externrefs, and GC structs
         and arrays.
 
         This happens by itself from time to time; it need not be called.
@@ -75,8 +69,7 @@ class Store(core.Store, Managed):
             check(lib.wasmtime_context_gc(context))
 
     def set_fuel(self, fuel: int) -> None:
-        """
-        Set how much fuel is left. Most WebAssembly instructions use one unit; a trap ends the
+        """Set how much fuel is left. Most WebAssembly instructions use one unit; a trap ends the
         code that runs out.
 
         Args:
@@ -92,8 +85,7 @@ class Store(core.Store, Managed):
             check(lib.wasmtime_context_set_fuel(context, fuel))
 
     def get_fuel(self) -> int:
-        """
-        How much fuel is left.
+        """How much fuel is left.
 
         Raises:
             WasmtimeError: The engine was not configured with `Config.consume_fuel`.
@@ -105,8 +97,7 @@ class Store(core.Store, Managed):
         return int(fuel[0])
 
     def add_fuel(self, fuel: int) -> None:
-        """
-        Add fuel to what is left.
+        """Add fuel to what is left.
 
         Args:
             fuel: Units to add, 0 ... 2**64-1; the sum must stay in that range.
@@ -124,8 +115,7 @@ class Store(core.Store, Managed):
         self._fuel_added = getattr(self, "_fuel_added", 0) + fuel
 
     def fuel_consumed(self) -> int:
-        """
-        How much of the fuel that `add_fuel` added has been used.
+        """How much of the fuel that `add_fuel` added has been used.
 
         A call of `set_fuel` in between does not count as adding.
 
@@ -137,8 +127,7 @@ class Store(core.Store, Managed):
         return max(0, getattr(self, "_fuel_added", 0) - left)
 
     def set_fuel_async_yield_interval(self, interval: Optional[int]) -> None:
-        """
-        Let asynchronous calls give way each time that they have used this much fuel.
+        """Let asynchronous calls give way each time that they have used this much fuel.
 
         Args:
             interval: Units of fuel, at least 1, or None to never give way.
@@ -154,8 +143,7 @@ class Store(core.Store, Managed):
             check(lib.wasmtime_context_fuel_async_yield_interval(context, value))
 
     def set_wasi(self, wasi: WasiConfig) -> None:
-        """
-        Give this store a WASI environment, for what `Linker.define_wasi` defines.
+        """Give this store a WASI environment, for what `Linker.define_wasi` defines.
 
         Args:
             wasi: The configuration. It is read now.
@@ -191,8 +179,7 @@ class Store(core.Store, Managed):
     _wasi_needs_files: bool = False
 
     def set_wasi_http(self) -> None:
-        """
-        Give this store a WASI HTTP environment, for components that use ``wasi:http``.
+        """Give this store a WASI HTTP environment, for components that use ``wasi:http``.
 
         A call of `set_wasi` takes it away again, for what is instantiated afterwards.
 
@@ -221,8 +208,7 @@ class Store(core.Store, Managed):
     def set_epoch_deadline(
         self, ticks_after_current: Optional[int] = None, *, ticks: Optional[int] = None
     ) -> None:
-        """
-        End WebAssembly code with a trap when the engine's epoch has moved this often from now.
+        """End WebAssembly code with a trap when the engine's epoch has moved this often from now.
 
         Without a deadline, code is never ended by the epoch, unless `Config.epoch_interruption`
         was set to True explicitly: then a store must be given a deadline before anything runs.
@@ -244,8 +230,7 @@ class Store(core.Store, Managed):
         self._set_epoch_deadline(_unsigned("ticks_after_current", ticks_after_current))
 
     def set_epoch_deadline_callback(self, callback: Optional[Callable[[], int]]) -> None:
-        """
-        Ask `callback` at the epoch deadline instead of trapping.
+        """Ask `callback` at the epoch deadline instead of trapping.
 
         Args:
             callback: Called on the thread that runs the code. It returns how many epochs to go on
@@ -255,7 +240,7 @@ class Store(core.Store, Managed):
             TypeError: `callback` is not callable.
             ValueError: The store is closed.
 
-        Stands on ``wasmtime_store_epoch_deadline_callback``.
+        C API: ``wasmtime_store_epoch_deadline_callback``.
         """
         self._set_epoch_callback(callback)
 
@@ -267,8 +252,7 @@ class Store(core.Store, Managed):
         tables: int = -1,
         memories: int = -1,
     ) -> None:
-        """
-        Bound what the code in this store can allocate from now on.
+        """Bound what the code in this store can allocate from now on.
 
         What would exceed a bound fails: instantiation raises, ``memory.grow`` and ``table.grow``
         return -1 to WebAssembly. A call replaces all bounds of the call before. What is not given
@@ -289,7 +273,7 @@ class Store(core.Store, Managed):
             TypeError: Something is not an integer.
             ValueError: The store is closed.
 
-        Stands on ``wasmtime_store_limiter``.
+        C API: ``wasmtime_store_limiter``.
         """
         limits = [
             _signed(name, value)
@@ -307,15 +291,13 @@ class Store(core.Store, Managed):
 
 
 class BorrowedStore(core.Caller):
-    """
-    Base of `Caller` and `StoreContext`: a store, for the length of a host call. Not public.
+    """Base of `Caller` and `StoreContext`: a store, for the length of a host call. Not public.
 
     All that it does raises ValueError when the host call has ended.
     """
 
     def data(self) -> Any:
-        """
-        The data of the store, as `Store.data`.
+        """The data of the store, as `Store.data`.
 
         Raises:
             ValueError: The host call has ended.
@@ -323,8 +305,7 @@ class BorrowedStore(core.Caller):
         return self._store.data()
 
     def set_fuel(self, fuel: int) -> None:
-        """
-        Set how much fuel is left to the code that called, as `Store.set_fuel`.
+        """Set how much fuel is left to the code that called, as `Store.set_fuel`.
 
         Args:
             fuel: Units, 0 ... 2**64-1.
@@ -337,8 +318,7 @@ class BorrowedStore(core.Caller):
         self._store.set_fuel(fuel)
 
     def get_fuel(self) -> int:
-        """
-        How much fuel is left, as `Store.get_fuel`.
+        """How much fuel is left, as `Store.get_fuel`.
 
         Raises:
             WasmtimeError: The engine was not configured with `Config.consume_fuel`.
@@ -347,8 +327,7 @@ class BorrowedStore(core.Caller):
         return self._store.get_fuel()
 
     def set_epoch_deadline(self, ticks_after_current: int) -> None:
-        """
-        Move the deadline of the code that called, as `Store.set_epoch_deadline`.
+        """Move the deadline of the code that called, as `Store.set_epoch_deadline`.
 
         Args:
             ticks_after_current: How many calls of `Engine.increment_epoch` from now, 0 ... 2**64-1.
@@ -367,8 +346,7 @@ class BorrowedStore(core.Caller):
 
 
 class StoreContext(BorrowedStore):
-    """
-    A store, for the length of a host call of a component.
+    """A store, for the length of a host call of a component.
 
     It can stand wherever a store is asked for, until the host call that it was made for returns;
     then it says so.
@@ -382,8 +360,7 @@ else:
 
 
 def door(store: Storelike, *items: Any) -> Any:
-    """
-    The way into a store for calls through cffi: a context manager that gives the
+    """The way into a store for calls through cffi: a context manager that gives the
     ``wasmtime_context_t *``.
 
     Inside, the store belongs to this thread; at the end, an exception that a host function below

@@ -1,5 +1,4 @@
-"""
-Turns at a store, for several threads that share one without knowing of each other.
+"""Turns at a store, for several threads that share one without knowing of each other.
 
 A store serves one thread at a time, and refuses a second one. Where nobody can be expected to
 arrange for turns, as with functions that were imported from WebAssembly files, the second thread
@@ -48,9 +47,7 @@ _careful = _DEAF
 
 
 class StoreLock:
-    """
-    The right to be inside of a store; a thread that has it can take it again.
-    """
+    """The right to be inside of a store; a thread that has it can take it again."""
 
     __slots__ = ("__weakref__", "_turn")
 
@@ -59,8 +56,7 @@ class StoreLock:
         self._turn: Any = RLock()
 
     def wrap(self, function: Callable[..., _Result]) -> Callable[..., _Result]:
-        """
-        A function that calls another one when its turn has come.
+        """A function that calls another one when its turn has come.
 
         Args:
             function: What to call.
@@ -80,8 +76,7 @@ class StoreLock:
 
     @contextmanager
     def hold(self, timeout: Optional[float] = None) -> Iterator[None]:
-        """
-        Wait for the turn and keep it inside of the block.
+        """Wait for the turn and keep it inside of the block.
 
         Args:
             timeout: How many seconds to wait; None for as long as it takes.
@@ -100,9 +95,7 @@ class StoreLock:
             _waiting.pop(get_ident(), None)
 
     def _wait(self, timeout: Optional[float]) -> None:
-        """
-        Wait until the turn can be had, which is then at hand for all but certain.
-        """
+        """Wait until the turn can be had, which is then at hand for all but certain."""
         end = math.inf if timeout is None else time.monotonic() + timeout
         while not self._turn.acquire(timeout=max(min(end - time.monotonic(), _SLICE), 0.0)):
             if time.monotonic() >= end:
@@ -112,9 +105,7 @@ class StoreLock:
         self._turn.release()
 
     def _announce(self) -> None:
-        """
-        Say what this thread is going to wait for, unless it holds nothing that others wait for.
-        """
+        """Say what this thread is going to wait for, unless it holds nothing that others wait for."""
         # One call and no more: where a `with` block is left from its middle, CPython 3.13 may take
         # a signal's exception for what comes after it, and keep the lock.
         with _guard:
@@ -132,16 +123,13 @@ class StoreLock:
         _waiting[get_ident()] = self, held
 
     def _forked(self) -> None:
-        """
-        In a forked child: forget a thread that does not exist here.
-        """
+        """In a forked child: forget a thread that does not exist here."""
         if not self._turn._is_owned():
             self._turn._at_fork_reinit()
 
 
 def lock_of(store: Store) -> StoreLock:
-    """
-    The one lock for a store.
+    """The one lock for a store.
 
     Args:
         store: The store.
@@ -156,9 +144,7 @@ def lock_of(store: Store) -> StoreLock:
 
 
 def _closes_circle(wanted: StoreLock, held: list[StoreLock]) -> bool:
-    """
-    Whether who has `wanted` waits, directly or through others, for one of `held`.
-    """
+    """Whether who has `wanted` waits, directly or through others, for one of `held`."""
     seen: list[StoreLock] = []
     while wanted not in seen:
         seen.append(wanted)

@@ -1,6 +1,4 @@
-"""
-Tables.
-"""
+"""Tables."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ __all__ = ["Table"]
 
 
 class Table(core.Table):
-    """
-    A table: an array of references.
+    """A table: an array of references.
 
     Args:
         store: The store to make the table in.
@@ -32,7 +29,7 @@ class Table(core.Table):
             store is in use.
         ValueError: The store is closed.
 
-    Stands on ``wasmtime_table_new``.
+    C API: ``wasmtime_table_new``.
     """
 
     def __init__(self, store: Storelike, ty: TableType, init: Any) -> None:
@@ -55,8 +52,7 @@ class Table(core.Table):
         return ffi.cast("wasmtime_table_t *", self._address)
 
     def type(self, store: Storelike) -> TableType:
-        """
-        The table's type, as it was declared; `size` tells what it has grown to.
+        """The table's type, as it was declared; `size` tells what it has grown to.
 
         Raises:
             WasmtimeError: The table lives in another store, or the store is in use.
@@ -71,9 +67,7 @@ class Table(core.Table):
         return ty._with_64(self._has_64_bit_indices(store, ty.element))
 
     def _has_64_bit_indices(self, store: Storelike, element: ValType) -> bool:
-        """
-        Ask whether a module that imports such a table would get this one: the C API does not tell.
-        """
+        """Ask whether a module that imports such a table would get this one: the C API does not tell."""
         engine = _engine_of(store)
         module = _probe(engine, element)
         if module is None:
@@ -94,8 +88,7 @@ class Table(core.Table):
 
 
 def _probe(engine: Any, element: ValType) -> Optional[core.Handle]:
-    """
-    The native module that imports any table of such elements with 64-bit indices. None where it
+    """The native module that imports any table of such elements with 64-bit indices. None where it
     cannot be made: no module of the engine can have such tables, the elements are of a type that
     has no name, or the engine is closed.
     """

@@ -1,6 +1,4 @@
-"""
-Tags: the identities of WebAssembly exceptions.
-"""
+"""Tags: the identities of WebAssembly exceptions."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ __all__ = ["Tag"]
 
 
 class Tag(core.Tag):
-    """
-    A tag: what an exception is thrown with and caught by.
+    """A tag: what an exception is thrown with and caught by.
 
     Args:
         store: The store to make the tag in.
@@ -28,7 +25,7 @@ class Tag(core.Tag):
         WasmtimeError: The tag cannot be made, or the store is in use.
         ValueError: The store is closed.
 
-    Stands on ``wasmtime_tag_new``.
+    C API: ``wasmtime_tag_new``.
     """
 
     def __init__(self, store: Storelike, ty: TagType) -> None:
@@ -46,8 +43,7 @@ class Tag(core.Tag):
         return ffi.cast("wasmtime_tag_t *", self._address)
 
     def type(self, store: Storelike) -> TagType:
-        """
-        The tag's type.
+        """The tag's type.
 
         Raises:
             WasmtimeError: The tag lives in another store, or the store is in use.
@@ -61,8 +57,7 @@ class Tag(core.Tag):
         return TagType._from_native(native, _engine_of(store))
 
     def eq(self, store: Storelike, other: Tag) -> bool:
-        """
-        Whether both are the same tag.
+        """Whether both are the same tag.
 
         Raises:
             TypeError: `other` is not a Tag.

@@ -1,6 +1,4 @@
-"""
-Text for a terminal, some of whose words come from guests.
-"""
+"""Text for a terminal, some of whose words come from guests."""
 
 from __future__ import annotations
 
@@ -11,8 +9,7 @@ _LAYOUT = "\n\t"
 
 
 def printable(text: str, layout: str = _LAYOUT) -> str:
-    """
-    Text in which a terminal finds nothing to obey: control characters, marks that turn the
+    """Text in which a terminal finds nothing to obey: control characters, marks that turn the
     direction of writing, invisible characters and lone surrogates are escaped as in Python.
 
     Args:

@@ -1,6 +1,4 @@
-"""
-Traps: why WebAssembly stopped, and where.
-"""
+"""Traps: why WebAssembly stopped, and where."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ _Self = TypeVar("_Self")
 
 
 class Frame:
-    """
-    One WebAssembly frame of a backtrace. It never changes, compares by value and can be pickled.
+    """One WebAssembly frame of a backtrace. It never changes, compares by value and can be pickled.
 
     Attributes:
         func_index: Index of the function in its module.
@@ -89,8 +86,7 @@ class Frame:
 
 
 class Trap(NativeException):
-    """
-    WebAssembly stopped because of something that the specification forbids, or because fuel ran
+    """WebAssembly stopped because of something that the specification forbids, or because fuel ran
     out or the epoch deadline came.
 
     A host function may raise one to trap the calling instance; like every exception of a host
@@ -105,9 +101,7 @@ class Trap(NativeException):
 
     @property
     def trap_code(self) -> Optional[TrapCode]:
-        """
-        Why the trap happened; None for a trap that was made in Python.
-        """
+        """Why the trap happened; None for a trap that was made in Python."""
         if self._code is None and self._handle is not None:
             from ._trapcode import TrapCode
 
@@ -127,9 +121,7 @@ class Trap(NativeException):
         return super()._state()
 
     def close(self) -> None:
-        """
-        Let go of the native trap. The message, the frames and the code stay readable.
-        """
+        """Let go of the native trap. The message, the frames and the code stay readable."""
         self.__dict__.update(self._state())
         self._handle = None
 
@@ -141,18 +133,14 @@ class Trap(NativeException):
 
 
 def _pointer(handle: Any) -> Any:
-    """
-    The native pointer of a Handle, for cffi.
-    """
+    """The native pointer of a Handle, for cffi."""
     if handle.pointer is None:
         handle.pointer = ffi.cast(f"{handle.kind} *", handle.address)
     return handle.pointer
 
 
 def read_message(handle: Any) -> str:
-    """
-    The message of a native error or trap; empty if there is none.
-    """
+    """The message of a native error or trap; empty if there is none."""
     if handle is None:
         return ""
     vec = ffi.new("wasm_byte_vec_t *")
@@ -164,9 +152,7 @@ def read_message(handle: Any) -> str:
 
 
 def read_frames(handle: Any) -> list[Frame]:
-    """
-    The frames of a native error or trap.
-    """
+    """The frames of a native error or trap."""
     if handle is None:
         return []
     vec = ffi.new("wasm_frame_vec_t *")
@@ -191,9 +177,7 @@ def _read_frame(frame: Any) -> Frame:
 
 
 def _read_name(name: Any) -> Optional[str]:
-    """
-    Text of a borrowed ``wasm_name_t *``, which may be NULL.
-    """
+    """Text of a borrowed ``wasm_name_t *``, which may be NULL."""
     if name == ffi.NULL:
         return None
     return bytes(ffi.buffer(name.data, name.size)).decode("utf-8", "replace") if name.size else ""

@@ -1,5 +1,4 @@
-"""
-Why traps happen.
+"""Why traps happen.
 
 In a module of its own, which is loaded when a trap is asked for its code: few programs do.
 """
@@ -14,9 +13,7 @@ __all__ = ["TrapCode"]
 
 
 class TrapCode(Enum):
-    """
-    Why a trap happened, as ``wasmtime_trap_code_t`` numbers it.
-    """
+    """Why a trap happened, as ``wasmtime_trap_code_t`` numbers it."""
 
     STACK_OVERFLOW = lib.WASMTIME_TRAP_CODE_STACK_OVERFLOW
     MEMORY_OUT_OF_BOUNDS = lib.WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS

@@ -1,5 +1,4 @@
-"""
-The types of WebAssembly as plain Python values.
+"""The types of WebAssembly as plain Python values.
 
 A type here is a description and nothing else: it can be compared, hashed, printed, copied and
 pickled, it holds no native object, and there is nothing to close. The native form that the C API
@@ -58,8 +57,7 @@ _set = object.__setattr__
 
 
 class TypeValue:
-    """
-    What all types share: they are immutable, and closing them does nothing.
+    """What all types share: they are immutable, and closing them does nothing.
 
     `close` and `with` are here because the published package has them on its types, where they
     free the native object; a value has nothing to free and stays usable.
@@ -132,8 +130,7 @@ _CONCRETE = {
 
 
 class ValType(TypeValue):
-    """
-    The type of a value: a number, a vector, or a reference.
+    """The type of a value: a number, a vector, or a reference.
 
     The types are had as class attributes (`ValType.I32`) or from class methods (`ValType.i32()`);
     both give the same object. References other than the named ones are made with `ref`.
@@ -281,8 +278,7 @@ class ValType(TypeValue):
     def ref(
         cls, heap_type: HeapType, nullable: bool = True, engine: Optional[object] = None
     ) -> ValType:
-        """
-        Returns the type of references to `heap_type`.
+        """Returns the type of references to `heap_type`.
 
         Args:
             heap_type: the name of an abstract heap type as in the text format ("extern",
@@ -351,8 +347,7 @@ class ValType(TypeValue):
 
     @property
     def heap_type(self) -> Optional[HeapType]:
-        """
-        What a reference of this type points to; None for numbers and vectors.
+        """What a reference of this type points to; None for numbers and vectors.
 
         The name of an abstract heap type ("func", "extern", "any", ...), or a `FuncType`,
         `StructType`, `ArrayType` or `ExnType`.
@@ -374,8 +369,7 @@ class ValType(TypeValue):
             lib.wasmtime_valtype_delete(described)
 
     def as_nullable(self, nullable: bool = True) -> ValType:
-        """
-        Returns the same reference type with, or without, null.
+        """Returns the same reference type with, or without, null.
 
         Raises:
             TypeError: this is not a reference type.
@@ -533,8 +527,7 @@ def _read_valtype_vec(vec: Any, engine: Optional[object]) -> Iterator[ValType]:
 
 
 class FuncType(TypeValue):
-    """
-    The type of a function: what it takes and what it returns.
+    """The type of a function: what it takes and what it returns.
 
     Args:
         params: the types of the parameters, in order.
@@ -618,8 +611,7 @@ def _signature(ty: FuncType) -> str:
 
 
 class GlobalType(TypeValue):
-    """
-    The type of a global: what it holds, and whether that can change.
+    """The type of a global: what it holds, and whether that can change.
 
     Args:
         valtype: the type of the value.
@@ -694,8 +686,7 @@ def _unsigned(name: str, value: SupportsIndex, bits: int) -> int:
 
 
 class Limits(TypeValue):
-    """
-    How small and how large a table or a memory may be.
+    """How small and how large a table or a memory may be.
 
     Args:
         min: the size at the start, in elements of the table or pages of the memory.
@@ -756,8 +747,7 @@ _NO_MAXIMUM = 0xFFFFFFFF
 
 
 class TableType(TypeValue):
-    """
-    The type of a table: what its elements are, and how many there may be.
+    """The type of a table: what its elements are, and how many there may be.
 
     The C API describes tables with 32-bit numbers. A maximum of 2**32 - 1 means no maximum there,
     and is read back as None.
@@ -809,8 +799,7 @@ class TableType(TypeValue):
 
     @property
     def is_64(self) -> bool:
-        """
-        Whether indices have 64 bits.
+        """Whether indices have 64 bits.
 
         It is known of tables, and of what a `Module` imports and exports unless that is an artifact
         of another maker; elsewhere it is False.
@@ -839,8 +828,7 @@ class TableType(TypeValue):
 
     @classmethod
     def _from_native(cls, pointer: Any, engine: Optional[object] = None) -> TableType:
-        """
-        Reads a borrowed `wasm_tabletype_t *`.
+        """Reads a borrowed `wasm_tabletype_t *`.
 
         `wasm_tabletype_limits` aborts for limits of more than 32 bits; modules that have such
         tables are refused before (`check_tables`).
@@ -875,8 +863,7 @@ class TableType(TypeValue):
 
 
 class MemoryType(TypeValue):
-    """
-    The type of a linear memory.
+    """The type of a linear memory.
 
     The rules are the library's own (`wasmtime_memorytype_new` is asked): 32-bit memories have at
     most 4 GiB, 64-bit ones less than 2**64 bytes, shared ones need a maximum, and pages are of
@@ -1025,8 +1012,7 @@ class MemoryType(TypeValue):
 
 
 class TagType(TypeValue):
-    """
-    The type of a tag, which names a kind of exception (exceptions proposal).
+    """The type of a tag, which names a kind of exception (exceptions proposal).
 
     Args:
         functype: the type of what is thrown: the parameters are the payload. A tag of an
@@ -1096,8 +1082,7 @@ def _extern_type(value: object) -> AsExternType:
 
 
 class ImportType(TypeValue):
-    """
-    One import of a module: where it is looked for, and what it must be.
+    """One import of a module: where it is looked for, and what it must be.
 
     Args:
         module: the first of the two names of the import.
@@ -1161,8 +1146,7 @@ class ImportType(TypeValue):
 
 
 class ExportType(TypeValue):
-    """
-    One export of a module: its name, and what it is.
+    """One export of a module: its name, and what it is.
 
     Args:
         name: the name of the export.
@@ -1224,8 +1208,7 @@ def _quote(name: str) -> str:
 
 
 def extern_type_from_native(pointer: Any, engine: Optional[object] = None) -> AsExternType:
-    """
-    Reads a borrowed `wasm_externtype_t *`.
+    """Reads a borrowed `wasm_externtype_t *`.
 
     Args:
         pointer: the native type.
@@ -1272,8 +1255,7 @@ def export_type_from_native(pointer: Any, engine: Optional[object] = None) -> Ex
 
 
 class _FuncTypes(dict[tuple[bytes, bytes], FuncType]):
-    """
-    Function types by the bytes in which the core describes them, each made once: the many
+    """Function types by the bytes in which the core describes them, each made once: the many
     functions of a module have few types.
     """
 
@@ -1296,8 +1278,7 @@ def _valtypes(described: bytes) -> list[ValType]:
 def module_imports(
     module: Any, engine: Optional[object] = None, tables64: Container[int] = ()
 ) -> list[ImportType]:
-    """
-    Reads the imports of a `wasmtime_module_t *`.
+    """Reads the imports of a `wasmtime_module_t *`.
 
     Args:
         module: the native module; the caller keeps it alive.
@@ -1326,8 +1307,7 @@ def module_imports(
 def module_exports(
     module: Any, engine: Optional[object] = None, tables64: Container[str] = ()
 ) -> list[ExportType]:
-    """
-    Reads the exports of a `wasmtime_module_t *`.
+    """Reads the exports of a `wasmtime_module_t *`.
 
     Args:
         module: the native module; the caller keeps it alive.

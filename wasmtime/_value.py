@@ -1,6 +1,4 @@
-"""
-Values with their WebAssembly types.
-"""
+"""Values with their WebAssembly types."""
 
 from __future__ import annotations
 
@@ -29,8 +27,7 @@ _NAMES = {
 
 
 class Val:
-    """
-    A Python value together with its WebAssembly type.
+    """A Python value together with its WebAssembly type.
 
     Calls take and give plain Python objects; a Val is for where the type must be said, such as
     the initial value of a global in older programs. It is made by the static methods below and
@@ -57,8 +54,7 @@ class Val:
 
     @staticmethod
     def i32(val: int) -> Val:
-        """
-        A 32-bit integer. Only the low 32 bits of `val` are kept, read as a signed number.
+        """A 32-bit integer. Only the low 32 bits of `val` are kept, read as a signed number.
 
         Raises:
             TypeError: `val` is not an int.
@@ -67,8 +63,7 @@ class Val:
 
     @staticmethod
     def i64(val: int) -> Val:
-        """
-        A 64-bit integer. Only the low 64 bits of `val` are kept, read as a signed number.
+        """A 64-bit integer. Only the low 64 bits of `val` are kept, read as a signed number.
 
         Raises:
             TypeError: `val` is not an int.
@@ -77,8 +72,7 @@ class Val:
 
     @staticmethod
     def f32(val: float) -> Val:
-        """
-        A 32-bit float: `val` rounded to the nearest one; beyond the largest it is infinite.
+        """A 32-bit float: `val` rounded to the nearest one; beyond the largest it is infinite.
 
         Raises:
             TypeError: `val` is not a float.
@@ -94,8 +88,7 @@ class Val:
 
     @staticmethod
     def f64(val: float) -> Val:
-        """
-        A 64-bit float.
+        """A 64-bit float.
 
         Raises:
             TypeError: `val` is not a float.
@@ -105,8 +98,7 @@ class Val:
 
     @staticmethod
     def v128(val: Union[bytes, bytearray, memoryview, int]) -> Val:
-        """
-        A vector of 128 bits, from 16 little-endian bytes or an integer.
+        """A vector of 128 bits, from 16 little-endian bytes or an integer.
 
         Raises:
             TypeError: `val` is neither.
@@ -126,15 +118,12 @@ class Val:
 
     @staticmethod
     def externref(extern: Optional[Any]) -> Val:
-        """
-        A reference to any Python object; None is the null reference.
-        """
+        """A reference to any Python object; None is the null reference."""
         return Val(lib.WASMTIME_EXTERNREF, extern)
 
     @staticmethod
     def funcref(f: Optional[Func]) -> Val:
-        """
-        A reference to a function; None is the null reference.
+        """A reference to a function; None is the null reference.
 
         Raises:
             TypeError: `f` is neither.
@@ -147,8 +136,7 @@ class Val:
 
     @staticmethod
     def ref_null(ty: ValType) -> Val:
-        """
-        The null reference of a reference type.
+        """The null reference of a reference type.
 
         Raises:
             WasmtimeError: `ty` is not a reference type, or none that can be null.
@@ -159,64 +147,46 @@ class Val:
 
     @property
     def value(self) -> Any:
-        """
-        The Python value; None for a null reference.
-        """
+        """The Python value; None for a null reference."""
         return self._val
 
     @property
     def type(self) -> ValType:
-        """
-        The WebAssembly type.
-        """
+        """The WebAssembly type."""
         return ValType._named(_NAMES[self._kind])
 
     def as_i32(self) -> Optional[int]:
-        """
-        The value if this is an i32, else None.
-        """
+        """The value if this is an i32, else None."""
         value: Optional[int] = self._as(lib.WASMTIME_I32)
         return value
 
     def as_i64(self) -> Optional[int]:
-        """
-        The value if this is an i64, else None.
-        """
+        """The value if this is an i64, else None."""
         value: Optional[int] = self._as(lib.WASMTIME_I64)
         return value
 
     def as_f32(self) -> Optional[float]:
-        """
-        The value if this is an f32, else None.
-        """
+        """The value if this is an f32, else None."""
         value: Optional[float] = self._as(lib.WASMTIME_F32)
         return value
 
     def as_f64(self) -> Optional[float]:
-        """
-        The value if this is an f64, else None.
-        """
+        """The value if this is an f64, else None."""
         value: Optional[float] = self._as(lib.WASMTIME_F64)
         return value
 
     def as_v128(self) -> Optional[bytes]:
-        """
-        The 16 bytes if this is a v128, else None.
-        """
+        """The 16 bytes if this is a v128, else None."""
         value: Optional[bytes] = self._as(lib.WASMTIME_V128)
         return value
 
     def as_externref(self) -> Optional[Any]:
-        """
-        The object if this is an externref, else None.
-        """
+        """The object if this is an externref, else None."""
         value: Optional[Any] = self._as(lib.WASMTIME_EXTERNREF)
         return value
 
     def as_funcref(self) -> Optional[Func]:
-        """
-        The function if this is a funcref that is not null, else None.
-        """
+        """The function if this is a funcref that is not null, else None."""
         value: Optional[Func] = self._as(lib.WASMTIME_FUNCREF)
         return value
 
@@ -224,9 +194,7 @@ class Val:
         return self._val if self._kind == kind else None
 
     def __eq__(self, rhs: object) -> bool:
-        """
-        Equal to a Val of the same type and value, and to the plain value.
-        """
+        """Equal to a Val of the same type and value, and to the plain value."""
         if isinstance(rhs, Val):
             return self._kind == rhs._kind and bool(self._val == rhs._val)
         return bool(self._val == rhs)
@@ -242,9 +210,7 @@ class Val:
 
 
 def _kind_of(ty: ValType) -> int:
-    """
-    The ``wasmtime_valkind_t`` that carries values of a reference type.
-    """
+    """The ``wasmtime_valkind_t`` that carries values of a reference type."""
     for names, kind in (
         (("extern", "noextern"), lib.WASMTIME_EXTERNREF),
         (("func", "nofunc"), lib.WASMTIME_FUNCREF),

@@ -1,6 +1,4 @@
-"""
-Element types of the views of memories.
-"""
+"""Element types of the views of memories."""
 
 from __future__ import annotations
 
@@ -35,8 +33,7 @@ def _format(dtype: str) -> str:
 
 
 def cast_view(view: memoryview, dtype: str) -> memoryview:
-    """
-    A view of bytes as a view of elements.
+    """A view of bytes as a view of elements.
 
     Raises:
         ValueError: `dtype` is unknown, or the view is no whole number of elements long.
@@ -60,8 +57,7 @@ def cast_view(view: memoryview, dtype: str) -> memoryview:
 
 
 def numpy_array(view: memoryview, dtype: str) -> Any:
-    """
-    A view of bytes as a NumPy array over the same bytes.
+    """A view of bytes as a NumPy array over the same bytes.
 
     Raises:
         ImportError: NumPy is not installed.

@@ -1,5 +1,4 @@
-"""
-The world that a WASI preview 1 program sees: arguments, environment, streams and directories.
+"""The world that a WASI preview 1 program sees: arguments, environment, streams and directories.
 
 A `WasiConfig` is a record of settings in Python. Nothing native stands behind it until a store
 takes it, so a mistake is reported where it is made, and one configuration can serve many stores.
@@ -54,8 +53,7 @@ _Value = TypeVar("_Value")
 
 
 class DirPerms(Enum):
-    """
-    What a guest may do to the directories below a preopened directory.
+    """What a guest may do to the directories below a preopened directory.
 
     Reading is listing a directory and opening what it holds; writing is creating, renaming and
     removing entries. See `WasiConfig.preopen_dir` for the combinations that the library can
@@ -68,8 +66,7 @@ class DirPerms(Enum):
 
 
 class FilePerms(Enum):
-    """
-    What a guest may do to the files below a preopened directory.
+    """What a guest may do to the files below a preopened directory.
 
     See `WasiConfig.preopen_dir` for the combinations that the library can enforce.
     """
@@ -80,8 +77,7 @@ class FilePerms(Enum):
 
 
 class Output:
-    r"""
-    What a guest wrote to a stream, collected in memory.
+    r"""What a guest wrote to a stream, collected in memory.
 
     Made by `WasiConfig.capture_stdout`, `WasiConfig.capture_stderr` and
     `WasiConfig.capture_output`. It can be read while the guest runs, from a host function or from
@@ -114,42 +110,32 @@ class Output:
 
     @property
     def limit(self) -> Optional[int]:
-        """
-        The greatest number of bytes held at a time; None if there is no limit.
-        """
+        """The greatest number of bytes held at a time; None if there is no limit."""
         return self._limit
 
     @property
     def total(self) -> int:
-        """
-        How many bytes the guest has written so far, those already taken by `read` included.
-        """
+        """How many bytes the guest has written so far, those already taken by `read` included."""
         return int(self._sink.total)
 
     @property
     def truncated(self) -> bool:
-        """
-        Whether a write was refused because it would have exceeded `limit`.
-        """
+        """Whether a write was refused because it would have exceeded `limit`."""
         return bool(self._sink.truncated)
 
     def getvalue(self) -> bytes:
-        """
-        Everything that was written and not yet taken by `read`; it stays there.
-        """
+        """Everything that was written and not yet taken by `read`; it stays there."""
         return bytes(self._sink.getvalue())
 
     def read(self) -> bytes:
-        """
-        Take everything that was written since the last call out of the buffer.
+        """Take everything that was written since the last call out of the buffer.
 
         A loop over this follows a running guest without keeping all it ever wrote.
         """
         return bytes(self._sink.take())
 
     def text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """
-        What `getvalue` returns, decoded.
+        """What `getvalue` returns, decoded.
 
         Args:
             encoding: The encoding of the guest's output.
@@ -178,9 +164,7 @@ class Output:
         raise TypeError("an Output belongs to a guest of this process and cannot be copied")
 
     def _attach(self) -> Any:
-        """
-        The sink, for the one configuration that may use it.
-        """
+        """The sink, for the one configuration that may use it."""
         if self._attached:
             raise WasmtimeError(
                 "this configuration captures output that already belongs to another store; call "
@@ -190,9 +174,7 @@ class Output:
 
 
 class _Stream(NamedTuple):
-    """
-    Where one of the three streams leads: the kind, and what that kind needs.
-    """
+    """Where one of the three streams leads: the kind, and what that kind needs."""
 
     kind: str
     value: Any = None
@@ -200,9 +182,7 @@ class _Stream(NamedTuple):
 
 
 class _Preopen(NamedTuple):
-    """
-    One preopened directory, ready for the native library.
-    """
+    """One preopened directory, ready for the native library."""
 
     host: bytes
     guest: bytes
@@ -214,8 +194,7 @@ _INHERIT = _Stream("inherit")
 
 
 class _Setting(Generic[_View, _Value]):
-    """
-    A setting that is assigned (``wasi.argv = value``) or called (``wasi.argv(value)``).
+    """A setting that is assigned (``wasi.argv = value``) or called (``wasi.argv(value)``).
 
     Two generations of programs write it in these two ways. Reading gives a small view object:
     calling that sets, and everything else about it shows the present value.
@@ -245,14 +224,13 @@ class _Setting(Generic[_View, _Value]):
 
 
 class ArgvSetting(Sequence[str]):
-    """
-    The guest's arguments: ``wasi.argv = ["prog", "-v"]`` or ``wasi.argv(["prog", "-v"])``.
+    """The guest's arguments: ``wasi.argv = ["prog", "-v"]`` or ``wasi.argv(["prog", "-v"])``.
 
     The first is the program's name by convention. Reading gives a sequence of str that compares
     equal to a list or tuple of the same arguments. Setting replaces what was there, and what
     `WasiConfig.inherit_argv` took.
 
-    Stands on ``wasi_config_set_argv`` of the C API.
+    C API: ``wasi_config_set_argv``.
     """
 
     __slots__ = ("_config",)
@@ -262,8 +240,7 @@ class ArgvSetting(Sequence[str]):
         self._config = config
 
     def __call__(self, argv: Iterable[str]) -> None:
-        """
-        Set the arguments.
+        """Set the arguments.
 
         Args:
             argv: The arguments, each a str without NUL.
@@ -301,15 +278,14 @@ class ArgvSetting(Sequence[str]):
 
 
 class EnvSetting(Sequence[tuple[str, str]]):
-    """
-    The guest's environment: ``wasi.env = {"K": "V"}`` or ``wasi.env([("K", "V")])``.
+    """The guest's environment: ``wasi.env = {"K": "V"}`` or ``wasi.env([("K", "V")])``.
 
     Reading gives a sequence of (name, value) pairs that compares equal to a list of them or to a
     dict. Setting replaces the variables that were set before. It adds to those of
     `WasiConfig.inherit_env`, whichever comes first, and wins over an inherited variable of the
     same name; only the variables that were set are shown here.
 
-    Stands on ``wasi_config_set_env`` of the C API.
+    C API: ``wasi_config_set_env``.
     """
 
     __slots__ = ("_config",)
@@ -319,8 +295,7 @@ class EnvSetting(Sequence[tuple[str, str]]):
         self._config = config
 
     def __call__(self, env: Union[Mapping[str, str], Iterable[Iterable[str]]]) -> None:
-        """
-        Set the variables.
+        """Set the variables.
 
         Args:
             env: A mapping, or an iterable of (name, value) pairs.
@@ -387,8 +362,7 @@ class EnvSetting(Sequence[tuple[str, str]]):
 
 
 class _FileSetting:
-    """
-    What the settings of the three files have in common.
+    """What the settings of the three files have in common.
 
     Reading gives an object with the path that was set in `path`; it compares equal to that path
     and is false while the stream leads elsewhere.
@@ -403,9 +377,7 @@ class _FileSetting:
 
     @property
     def path(self) -> Optional[str]:
-        """
-        The path as it was set, or None while the stream leads elsewhere.
-        """
+        """The path as it was set, or None while the stream leads elsewhere."""
         stream: _Stream = getattr(self._config, self._stream)
         return stream.value if stream.kind == "file" else None
 
@@ -432,21 +404,19 @@ class _FileSetting:
 
 
 class StdinFileSetting(_FileSetting):
-    """
-    A file for the guest's standard input: ``wasi.stdin_file = path`` or ``wasi.stdin_file(path)``.
+    """A file for the guest's standard input: ``wasi.stdin_file = path`` or ``wasi.stdin_file(path)``.
 
     The file must exist and be readable. A relative path counts from the directory that is current
     when it is set.
 
-    Stands on ``wasi_config_set_stdin_file`` of the C API.
+    C API: ``wasi_config_set_stdin_file``.
     """
 
     __slots__ = ()
     _stream = "_stdin"
 
     def __call__(self, path: StrPath) -> None:
-        """
-        Read standard input from a file.
+        """Read standard input from a file.
 
         Args:
             path: The file, as str, bytes or os.PathLike; it must be valid UTF-8.
@@ -460,22 +430,20 @@ class StdinFileSetting(_FileSetting):
 
 
 class StdoutFileSetting(_FileSetting):
-    """
-    A file for the guest's standard output: ``wasi.stdout_file = path`` or
+    """A file for the guest's standard output: ``wasi.stdout_file = path`` or
     ``wasi.stdout_file(path)``.
 
     The file is created, or emptied if it exists, when it is set and again when a store takes the
     configuration. A relative path counts from the directory that is current when it is set.
 
-    Stands on ``wasi_config_set_stdout_file`` of the C API.
+    C API: ``wasi_config_set_stdout_file``.
     """
 
     __slots__ = ()
     _stream = "_stdout"
 
     def __call__(self, path: StrPath) -> None:
-        """
-        Write standard output to a file.
+        """Write standard output to a file.
 
         Args:
             path: The file, as str, bytes or os.PathLike; it must be valid UTF-8.
@@ -489,22 +457,20 @@ class StdoutFileSetting(_FileSetting):
 
 
 class StderrFileSetting(_FileSetting):
-    """
-    A file for the guest's standard error: ``wasi.stderr_file = path`` or
+    """A file for the guest's standard error: ``wasi.stderr_file = path`` or
     ``wasi.stderr_file(path)``.
 
     The file is created, or emptied if it exists, when it is set and again when a store takes the
     configuration. A relative path counts from the directory that is current when it is set.
 
-    Stands on ``wasi_config_set_stderr_file`` of the C API.
+    C API: ``wasi_config_set_stderr_file``.
     """
 
     __slots__ = ()
     _stream = "_stderr"
 
     def __call__(self, path: StrPath) -> None:
-        """
-        Write standard error to a file.
+        """Write standard error to a file.
 
         Args:
             path: The file, as str, bytes or os.PathLike; it must be valid UTF-8.
@@ -518,15 +484,14 @@ class StderrFileSetting(_FileSetting):
 
 
 class StdinBytesSetting:
-    """
-    The guest's standard input from memory: ``wasi.stdin_bytes = b"..."`` or
+    """The guest's standard input from memory: ``wasi.stdin_bytes = b"..."`` or
     ``wasi.stdin_bytes(b"...")``.
 
     The bytes are copied; the guest sees the end of its input after the last. They must be known
     beforehand, since the C API has no way to ask Python for more while the guest runs; a named pipe
     given to `WasiConfig.stdin_file` serves where that is needed.
 
-    Stands on ``wasi_config_set_stdin_bytes`` of the C API.
+    C API: ``wasi_config_set_stdin_bytes``.
     """
 
     __slots__ = ("_config",)
@@ -536,8 +501,7 @@ class StdinBytesSetting:
         self._config = config
 
     def __call__(self, data: BytesLike) -> None:
-        """
-        Set the bytes.
+        """Set the bytes.
 
         Args:
             data: Any object with contiguous bytes in it; a str is refused, encode it first.
@@ -558,9 +522,7 @@ class StdinBytesSetting:
 
     @property
     def data(self) -> Optional[bytes]:
-        """
-        The bytes that were set, or None while standard input comes from elsewhere.
-        """
+        """The bytes that were set, or None while standard input comes from elsewhere."""
         stream = self._config._stdin
         return stream.value if stream.kind == "bytes" else None
 
@@ -579,8 +541,7 @@ class StdinBytesSetting:
 
 
 class _CustomSetting:
-    """
-    What the settings of the two callables have in common.
+    """What the settings of the two callables have in common.
 
     Reading gives an object with the callable that was set in `callback`; it compares equal to it
     and is false while the stream leads elsewhere.
@@ -595,15 +556,12 @@ class _CustomSetting:
 
     @property
     def callback(self) -> Optional[CustomOutput]:
-        """
-        The callable that was set, or None while the stream leads elsewhere.
-        """
+        """The callable that was set, or None while the stream leads elsewhere."""
         stream: _Stream = getattr(self._config, self._stream)
         return stream.value if stream.kind == "custom" else None
 
     def __call__(self, callback: CustomOutput) -> None:
-        """
-        Hand what the guest writes to a callable.
+        """Hand what the guest writes to a callable.
 
         Args:
             callback: Called with non-empty bytes. It returns None if it took them all, or how many
@@ -631,8 +589,7 @@ class _CustomSetting:
 
 
 class StdoutCustomSetting(_CustomSetting):
-    """
-    A Python callable for the guest's standard output: ``wasi.stdout_custom = callback`` or
+    """A Python callable for the guest's standard output: ``wasi.stdout_custom = callback`` or
     ``wasi.stdout_custom(callback)``.
 
     It is called with bytes, in the order in which the guest wrote them, on the thread that called
@@ -640,7 +597,7 @@ class StdoutCustomSetting(_CustomSetting):
     and at the end of the call. Several writes may come as one. An exception that it raises comes
     out of the call into WebAssembly as the same object.
 
-    Stands on ``wasi_config_set_stdout_custom`` of the C API.
+    C API: ``wasi_config_set_stdout_custom``.
     """
 
     __slots__ = ()
@@ -648,13 +605,12 @@ class StdoutCustomSetting(_CustomSetting):
 
 
 class StderrCustomSetting(_CustomSetting):
-    """
-    A Python callable for the guest's standard error: ``wasi.stderr_custom = callback`` or
+    """A Python callable for the guest's standard error: ``wasi.stderr_custom = callback`` or
     ``wasi.stderr_custom(callback)``.
 
     Everything said of `WasiConfig.stdout_custom` holds here too.
 
-    Stands on ``wasi_config_set_stderr_custom`` of the C API.
+    C API: ``wasi_config_set_stderr_custom``.
     """
 
     __slots__ = ()
@@ -662,8 +618,7 @@ class StderrCustomSetting(_CustomSetting):
 
 
 class WasiConfig:
-    """
-    What a WASI preview 1 program may see and use.
+    """What a WASI preview 1 program may see and use.
 
     A new configuration gives the guest nothing: no arguments, an empty environment, an empty
     standard input, output that goes nowhere, no directories and no network. Each setting opens one
@@ -711,8 +666,7 @@ class WasiConfig:
     # -- arguments and environment
 
     def inherit_argv(self) -> None:
-        """
-        Give the guest the arguments of this process.
+        """Give the guest the arguments of this process.
 
         They are those of the Python interpreter (`sys.orig_argv`): its own name and options come
         first, then the script and the script's arguments. ``wasi.argv = sys.argv`` gives the guest
@@ -725,8 +679,7 @@ class WasiConfig:
         self.argv(_process_arguments())
 
     def inherit_env(self) -> None:
-        """
-        Give the guest the environment variables of this process (`os.environ`), as they are now.
+        """Give the guest the environment variables of this process (`os.environ`), as they are now.
 
         Variables that were set with `env`, before or after, win over inherited ones. A variable
         that is not valid UTF-8, which WASI demands, is left out, with a RuntimeWarning.
@@ -750,39 +703,35 @@ class WasiConfig:
     # -- streams
 
     def inherit_stdin(self) -> None:
-        """
-        Let the guest read the standard input of this process.
+        """Let the guest read the standard input of this process.
 
         It reads from the process's file descriptor, past Python's `sys.stdin` and its buffer.
-        Stands on ``wasi_config_inherit_stdin`` of the C API.
+        C API: ``wasi_config_inherit_stdin``.
         """
         self._check_open()
         self._stdin = _INHERIT
 
     def inherit_stdout(self) -> None:
-        """
-        Let the guest write to the standard output of this process.
+        """Let the guest write to the standard output of this process.
 
         It writes to the process's file descriptor, past Python's `sys.stdout`: flush that before
         the call if the order matters, and use `stdout_custom` where `sys.stdout` is replaced.
-        Stands on ``wasi_config_inherit_stdout`` of the C API.
+        C API: ``wasi_config_inherit_stdout``.
         """
         self._check_open()
         self._stdout = _INHERIT
 
     def inherit_stderr(self) -> None:
-        """
-        Let the guest write to the standard error of this process.
+        """Let the guest write to the standard error of this process.
 
         It writes to the process's file descriptor, past Python's `sys.stderr`.
-        Stands on ``wasi_config_inherit_stderr`` of the C API.
+        C API: ``wasi_config_inherit_stderr``.
         """
         self._check_open()
         self._stderr = _INHERIT
 
     def capture_stdout(self, limit: Optional[int] = None) -> Output:
-        """
-        Collect what the guest writes to its standard output in memory.
+        """Collect what the guest writes to its standard output in memory.
 
         Args:
             limit: The greatest number of bytes held at a time, to be set for guests that are not
@@ -801,8 +750,7 @@ class WasiConfig:
         return output
 
     def capture_stderr(self, limit: Optional[int] = None) -> Output:
-        """
-        Collect what the guest writes to its standard error in memory.
+        """Collect what the guest writes to its standard error in memory.
 
         Args:
             limit: The greatest number of bytes held at a time, to be set for guests that are not
@@ -821,8 +769,7 @@ class WasiConfig:
         return output
 
     def capture_output(self, limit: Optional[int] = None) -> Output:
-        """
-        Collect standard output and standard error together, in the order of the writes.
+        """Collect standard output and standard error together, in the order of the writes.
 
         Args:
             limit: The greatest number of bytes held at a time, to be set for guests that are not
@@ -852,8 +799,7 @@ class WasiConfig:
         perms: Optional[DirPerms] = None,
         fs_mutable: Optional[bool] = None,
     ) -> None:
-        """
-        Let the guest use a directory of this machine under a name of its own.
+        """Let the guest use a directory of this machine under a name of its own.
 
         The guest reaches what lies below the directory and nothing else: neither ``..`` nor a
         symbolic link leads out.
@@ -890,7 +836,7 @@ class WasiConfig:
             >>> wasi.preopen_dir("data", "/data", fs_mutable=False)         # doctest: +SKIP
             >>> wasi.preopen_dir(Path("out"), "/out", DirPerms.READ_WRITE)  # doctest: +SKIP
 
-        Stands on ``wasi_config_preopen_dir`` of the C API.
+        C API: ``wasi_config_preopen_dir``.
         """
         self._check_open()
         mutable = _permissions(dir_perms, file_perms, perms, fs_mutable)
@@ -915,22 +861,20 @@ class WasiConfig:
     # -- network
 
     def inherit_network(self) -> None:
-        """
-        Let the guest use the network of this process. **So far without effect**: version 50.0.1 of
+        """Let the guest use the network of this process. **So far without effect**: version 50.0.1 of
         the library refuses every socket, TCP and UDP alike, since its C API lacks the switches that
         would allow some.
 
         Preview 1 itself has no way to open a connection, so this concerns programs that are
         components. It does not concern HTTP: see `allow_http`.
 
-        Stands on ``wasi_config_inherit_network`` of the C API.
+        C API: ``wasi_config_inherit_network``.
         """
         self._check_open()
         self._network = True
 
     def allow_ip_name_lookup(self, enable: bool = True) -> None:
-        """
-        Let the guest look up the addresses of host names, or not. HTTP requests look names up
+        """Let the guest look up the addresses of host names, or not. HTTP requests look names up
         whatever is said here: see `allow_http`.
 
         Args:
@@ -939,7 +883,7 @@ class WasiConfig:
         Raises:
             TypeError: If `enable` is not a bool.
 
-        Stands on ``wasi_config_allow_ip_name_lookup`` of the C API.
+        C API: ``wasi_config_allow_ip_name_lookup``.
         """
         self._check_open()
         if not isinstance(enable, bool):
@@ -947,8 +891,7 @@ class WasiConfig:
         self._name_lookup = enable
 
     def allow_http(self, enable: bool = True) -> None:
-        """
-        Let the guest make HTTP requests, or not; at first it may not.
+        """Let the guest make HTTP requests, or not; at first it may not.
 
         A guest that may reaches every server that this process reaches, by name or address,
         services of this machine and of its private network among them: the library has no list of
@@ -970,8 +913,7 @@ class WasiConfig:
     # -- lifetime
 
     def close(self) -> None:
-        """
-        Make this configuration unusable; stores that took it are not concerned.
+        """Make this configuration unusable; stores that took it are not concerned.
 
         Every later use raises ValueError. It can be called more than once.
         """
@@ -1011,15 +953,12 @@ class WasiConfig:
             raise ValueError("already closed")
 
     def _variables(self) -> list[tuple[str, str]]:
-        """
-        The whole environment: the inherited variables that nothing overrides, then the set ones.
-        """
+        """The whole environment: the inherited variables that nothing overrides, then the set ones."""
         names = {name for name, _ in self._env}
         return [pair for pair in self._inherited_env if pair[0] not in names] + self._env
 
     def _build(self) -> Any:
-        """
-        Make the native configuration, for `Store.set_wasi`.
+        """Make the native configuration, for `Store.set_wasi`.
 
         The (sink, callable) pairs that the store must serve are in `_sinks` afterwards.
 
@@ -1035,9 +974,7 @@ class WasiConfig:
         return native
 
     def _configure(self) -> tuple[Any, list[tuple[Any, Callable[[bytes], None]]]]:
-        """
-        As `_build`, but with the pairs in the result, where two threads cannot mix them up.
-        """
+        """As `_build`, but with the pairs in the result, where two threads cannot mix them up."""
         self._check_open()
         config = lib.wasi_config_new()
         try:
@@ -1153,9 +1090,7 @@ class WasiConfig:
                 sinks.append((sink, _Deliver(stream.value, f"{name}_custom")))
 
     def _needs_threads(self) -> bool:
-        """
-        Whether a guest's streams need threads of the library, which a forked child lacks.
-        """
+        """Whether a guest's streams need threads of the library, which a forked child lacks."""
         return (
             self._stdin.kind == "file"
             or self._stdout.kind in ("capture", "custom")
@@ -1164,9 +1099,7 @@ class WasiConfig:
 
 
 class _Deliver:
-    """
-    Hands bytes to a user's callable and holds it to its word about how many it took.
-    """
+    """Hands bytes to a user's callable and holds it to its word about how many it took."""
 
     __slots__ = ("_callback", "_what")
 
@@ -1194,9 +1127,7 @@ class _Deliver:
 
 
 def _collect(config: Any, set_custom: Any, sink: Any) -> None:
-    """
-    Let a sink of the C core receive what the guest writes.
-    """
+    """Let a sink of the C core receive what the guest writes."""
     signature = ffi.typeof(set_custom).args
     # From here on the native stream holds the sink's buffer too, until it calls the finalizer.
     callback, data, finalizer = sink.attach()
@@ -1209,17 +1140,14 @@ def _collect(config: Any, set_custom: Any, sink: Any) -> None:
 
 
 def _string_array(strings: Sequence[str]) -> tuple[Any, Any]:
-    """
-    A ``char **`` with the strings, and what must stay alive with it.
-    """
+    """A ``char **`` with the strings, and what must stay alive with it."""
     keep = [ffi.new("char[]", string.encode("utf-8")) for string in strings]
     return ffi.new("char *[]", keep), keep
 
 
 @contextmanager
 def _waiting_for_pipe(stream: _Stream, what: str, flags: int) -> Iterator[None]:
-    """
-    Around the library's opening of a file: wait for the other end of a named pipe before.
+    """Around the library's opening of a file: wait for the other end of a named pipe before.
 
     The library would wait in native code, where Ctrl-C does not reach it. Meanwhile both ends are
     held open here, so that it need not wait although the other side may be gone again.
@@ -1248,9 +1176,7 @@ def _gone(what: str, stream: _Stream) -> WasmtimeError:
 
 
 def _check_text(value: object, what: str) -> None:
-    """
-    Refuse what a NUL-terminated UTF-8 string cannot carry.
-    """
+    """Refuse what a NUL-terminated UTF-8 string cannot carry."""
     encode_cstring(value, what)
 
 
@@ -1271,8 +1197,7 @@ def _check_limit(limit: object) -> int:
 
 
 def _locate(path: StrPath, what: str) -> tuple[str, bytes]:
-    """
-    A path as it is shown, and as the native library is given it: absolute, for the current
+    """A path as it is shown, and as the native library is given it: absolute, for the current
     directory may be another one by then.
     """
     encode_path(path, what)  # refuses other types, NUL and what is not UTF-8
@@ -1282,8 +1207,7 @@ def _locate(path: StrPath, what: str) -> tuple[str, bytes]:
 
 
 def _try_reading(shown: str, native: bytes) -> None:
-    """
-    Raise unless the file can be opened for reading.
+    """Raise unless the file can be opened for reading.
 
     A pipe or a device is only asked for its permission: opening it once too often would be felt at
     its other end.
@@ -1304,8 +1228,7 @@ def _try_reading(shown: str, native: bytes) -> None:
 
 
 def _try_writing(shown: str, native: bytes, stream: str) -> None:
-    """
-    Create or empty the file, or raise.
+    """Create or empty the file, or raise.
 
     A pipe or a device is only asked for its permission, as in `_try_reading`.
     """
@@ -1326,9 +1249,7 @@ def _try_writing(shown: str, native: bytes, stream: str) -> None:
 
 
 def _process_arguments() -> list[str]:
-    """
-    The arguments of this process, the interpreter's own included.
-    """
+    """The arguments of this process, the interpreter's own included."""
     original: Optional[list[str]] = getattr(sys, "orig_argv", None)
     if original is not None:
         return list(original)
@@ -1341,8 +1262,7 @@ def _process_arguments() -> list[str]:
 
 
 def _permissions(dir_perms: object, file_perms: object, perms: object, fs_mutable: object) -> bool:
-    """
-    The one bit that the library knows, from all the ways to say it.
+    """The one bit that the library knows, from all the ways to say it.
 
     Returns:
         True if the guest may read and change everything, False if it may only read.

@@ -1,5 +1,4 @@
-"""
-WASI in the child of a fork.
+"""WASI in the child of a fork.
 
 The library serves guests with threads of its own, which it starts with the first one. The child of
 a process that had a guest has none of those threads, and the library waits there for ever: for a
@@ -64,16 +63,12 @@ _ATTEMPTS = 512
 
 
 def threads_are_lost() -> bool:
-    """
-    Whether the library's threads for WASI were started before this process was forked.
-    """
+    """Whether the library's threads for WASI were started before this process was forked."""
     return _threads_of not in (0, os.getpid())
 
 
 def note_store(store: Store) -> None:
-    """
-    A store is given WASI, which may start the library's threads.
-    """
+    """A store is given WASI, which may start the library's threads."""
     global _threads_of, _stores
     if not threads_are_lost():
         _threads_of = os.getpid()
@@ -85,9 +80,7 @@ def note_store(store: Store) -> None:
 
 
 def note_linker(linker: Linker) -> None:
-    """
-    A linker defines WASI: here, or in a child of this process, sleeps may have to be done by us.
-    """
+    """A linker defines WASI: here, or in a child of this process, sleeps may have to be done by us."""
     global _linkers
     if threads_are_lost():
         define_sleep(linker)
@@ -115,8 +108,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_inherited(store: Store) -> None:
-    """
-    Called before a store from before the fork, which has WASI, is used for the first time.
+    """Called before a store from before the fork, which has WASI, is used for the first time.
 
     Raises:
         WasmtimeError: Its guest would wait for ever.
@@ -132,8 +124,7 @@ def check_inherited(store: Store) -> None:
 
 
 def check_preview2() -> None:
-    """
-    Called before a component with WASI preview 2 is instantiated.
+    """Called before a component with WASI preview 2 is instantiated.
 
     Raises:
         WasmtimeError: Its guest would wait for ever.
@@ -150,8 +141,7 @@ def check_preview2() -> None:
 
 
 def prepare_files() -> None:
-    """
-    Make sure that a guest can use files, in a child that lacks the library's threads.
+    """Make sure that a guest can use files, in a child that lacks the library's threads.
 
     Raises:
         WasmtimeError: The threads cannot be started anew.
@@ -172,8 +162,7 @@ def prepare_files() -> None:
 
 
 def _start_file_threads() -> bool:
-    """
-    The library believes that the idle threads of the parent are here, and hands each of them one
+    """The library believes that the idle threads of the parent are here, and hands each of them one
     file operation, which then waits. When it has none left, it starts a new thread, which does
     all of them. So operations are started, each on a thread, until one is done.
     """
@@ -238,9 +227,7 @@ _FAULT, _INVALID, _NOT_SUPPORTED = 21, 28, 58
 
 
 def define_sleep(linker: Linker) -> None:
-    """
-    Let a linker's ``poll_oneoff`` be ours, which knows clocks only.
-    """
+    """Let a linker's ``poll_oneoff`` be ours, which knows clocks only."""
     from ._types import FuncType, ValType
 
     ty = FuncType([ValType.i32()] * 4, [ValType.i32()])
@@ -255,9 +242,7 @@ def define_sleep(linker: Linker) -> None:
 
 
 def _poll_oneoff(caller: Caller, subscriptions: int, events: int, count: int, written: int) -> int:
-    """
-    WASI's ``poll_oneoff`` for subscriptions to clocks; others are not supported.
-    """
+    """WASI's ``poll_oneoff`` for subscriptions to clocks; others are not supported."""
     from ._memory import Memory
 
     memory = caller.get("memory")
@@ -296,9 +281,7 @@ def _poll_oneoff(caller: Caller, subscriptions: int, events: int, count: int, wr
 
 
 class OutputPipes:
-    """
-    The pipes of one configuration, while the library opens them.
-    """
+    """The pipes of one configuration, while the library opens them."""
 
     def __init__(self) -> None:
         self._writing: dict[Any, int] = {}
@@ -311,8 +294,7 @@ class OutputPipes:
             os.close(descriptor)
 
     def path(self, sink: Any) -> bytes:
-        """
-        The path of a file; what is written to it is collected by a sink of the C core.
+        """The path of a file; what is written to it is collected by a sink of the C core.
 
         Two streams with one sink get one pipe, so that the order of the writes is kept.
         """

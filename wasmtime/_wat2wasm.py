@@ -1,5 +1,4 @@
-"""
-The text format, and the rule that text is accepted wherever a binary module is.
+"""The text format, and the rule that text is accepted wherever a binary module is.
 
 The parser is the library's (`wasmtime_wat2wasm`); it knows every proposal that the library knows,
 and components too.
@@ -24,8 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def wat2wasm(wat: Source) -> bytearray:
-    r"""
-    Translates the text format of WebAssembly into the binary format.
+    r"""Translates the text format of WebAssembly into the binary format.
 
     The result is a `bytearray`, as in the published package. It compares equal to `bytes` of the
     same contents, and everything in this package takes either; where a hashable or constant value
@@ -54,8 +52,7 @@ def wat2wasm(wat: Source) -> bytearray:
 
 
 def to_wasm(source: Source, what: str = "wasm") -> bytes:
-    """
-    Returns the binary form of a module or component that was given in either form.
+    """Returns the binary form of a module or component that was given in either form.
 
     A `str` is text. Bytes are text if they do not begin with NUL, with which every binary begins
     and no text can. Nothing else is looked at here: whoever compiles the result validates it.
@@ -118,8 +115,7 @@ _IMPORTED = b"(import)"
 
 
 def _check_module_types(text: bytes) -> None:
-    """
-    Refuses the text of a component in which the type of a core module has a table or global of a
+    """Refuses the text of a component in which the type of a core module has a table or global of a
     type that goes by a name: the library's parser does not look the name up, and ends the process.
 
     Raises:
@@ -170,9 +166,7 @@ def _end_of_comment(text: bytes, at: int) -> int:
 
 
 def _is_named_type_in_module_type(forms: list[list[bytes]]) -> bool:
-    """
-    Whether the last word of these forms is the name in a ``(ref $name)`` there.
-    """
+    """Whether the last word of these forms is the name in a ``(ref $name)`` there."""
     heads = [form[0] for form in forms if form]
     if heads[-1] != b"ref" or not {b"table", b"global"}.intersection(heads):
         return False

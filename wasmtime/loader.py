@@ -1,5 +1,4 @@
-"""
-`import` for WebAssembly.
+"""`import` for WebAssembly.
 
 After ``import wasmtime.loader``, ``import name`` finds ``name.wasm`` or ``name.wat`` where it would
 find ``name.py`` (which comes first), in directories and zip archives, at the top level and inside
@@ -111,8 +110,7 @@ def configure(
     cache: Optional[CacheOption] = None,
     python_modules: Optional[Iterable[PythonModule]] = None,
 ) -> None:
-    """
-    Choose where modules that are imported from now on live, and what they may do.
+    """Choose where modules that are imported from now on live, and what they may do.
 
     What is left out stays as it is. Any thread may call this.
 
@@ -166,8 +164,7 @@ def configure(
 
 
 def lock() -> AbstractContextManager[None]:
-    """
-    Keep other threads out of the core modules in `store`, for the length of a ``with`` block.
+    """Keep other threads out of the core modules in `store`, for the length of a ``with`` block.
 
     Calls of their functions do that by themselves. It is for what takes the store as an argument,
     memories, tables and globals, where other threads call functions at the same time.
@@ -210,9 +207,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _cache_option() -> CacheOption:
-    """
-    Where compiled code is kept.
-    """
+    """Where compiled code is kept."""
     if _cache is not None:
         return _cache
     if sys.dont_write_bytecode:
@@ -226,9 +221,7 @@ def _cache_option() -> CacheOption:
 
 
 class _Loaded(NamedTuple):
-    """
-    What the module of Python for a core module was made of.
-    """
+    """What the module of Python for a core module was made of."""
 
     store: Store
     exports: dict[str, Any]
@@ -239,9 +232,7 @@ _loaded: weakref.WeakKeyDictionary[ModuleType, _Loaded] = weakref.WeakKeyDiction
 
 
 class _CoreLoader(importlib.abc.Loader):
-    """
-    Loads a core module.
-    """
+    """Loads a core module."""
 
     def __init__(self, binary: bytes) -> None:
         self.binary = binary
@@ -250,9 +241,7 @@ class _CoreLoader(importlib.abc.Loader):
         return None
 
     def get_code(self, fullname: str) -> None:
-        """
-        Always refused: for `runpy` and ``python -m``, which run Python code.
-        """
+        """Always refused: for `runpy` and ``python -m``, which run Python code."""
         raise ImportError(
             f"{fullname!r} is WebAssembly, which has no Python code to run: import it, or run the "
             "file with 'python -m wasmtime run'",
@@ -303,8 +292,7 @@ class _CoreLoader(importlib.abc.Loader):
 
 
 def _show(module: ModuleType, exports: dict[str, Any], here: Store) -> None:
-    """
-    Make the exports attributes of a module, in place of those that it had before a reload.
+    """Make the exports attributes of a module, in place of those that it had before a reload.
 
     Names with two underscores on both sides are Python's own: an export by such a name would
     become a hook of the module, so only WebAssembly sees it.
@@ -326,9 +314,7 @@ def _show(module: ModuleType, exports: dict[str, Any], here: Store) -> None:
 
 
 def _function(module: ModuleType, name: str, func: Func, store: Store) -> Callable[..., Any]:
-    """
-    A function of Python for an exported one.
-    """
+    """A function of Python for an exported one."""
     call = lock_of(store).wrap(func.bind(store))
     call.__name__ = call.__qualname__ = name
     call.__module__ = module.__name__
@@ -336,9 +322,7 @@ def _function(module: ModuleType, name: str, func: Func, store: Store) -> Callab
 
 
 def _find_import(entry: Any, spec: ModuleSpec, here: Store, named: NamedModules) -> Any:
-    """
-    What a module of Python or WebAssembly provides for an import.
-    """
+    """What a module of Python or WebAssembly provides for an import."""
     source, name = entry.module, entry.name or ""
     what = f"{spec.name!r} ({spec.origin}) imports {name!r} from the module {source!r}"
 
@@ -375,9 +359,7 @@ def _find_import(entry: Any, spec: ModuleSpec, here: Store, named: NamedModules)
 
 
 class _Package:
-    """
-    The package that was written for a component; its files exist here only.
-    """
+    """The package that was written for a component; its files exist here only."""
 
     def __init__(self, origin: str, files: dict[str, bytes]) -> None:
         self.origin = origin
@@ -387,16 +369,12 @@ class _Package:
         return os.path.join(self.origin, *name.split("/"))
 
     def name(self, path: str) -> Optional[str]:
-        """
-        The file that a path means, None if it is none of the package's.
-        """
+        """The file that a path means, None if it is none of the package's."""
         relative = os.path.relpath(path, self.origin).replace(os.sep, "/")
         return relative if relative in self.files else None
 
     def find(self, entry: str, name: str) -> Optional[tuple[str, bool]]:
-        """
-        The file for a module of a name, and whether it is a package.
-        """
+        """The file for a module of a name, and whether it is a package."""
         relative = os.path.relpath(entry, self.origin).replace(os.sep, "/")
         stem = name if relative == "." else f"{relative}/{name}"
         for file, package in ((f"{stem}.py", False), (f"{stem}/__init__.py", True)):
@@ -409,9 +387,7 @@ _packages: dict[str, _Package] = {}
 
 
 class _PackageLoader(importlib.abc.SourceLoader):
-    """
-    Loads the modules of such a package.
-    """
+    """Loads the modules of such a package."""
 
     def __init__(self, package: _Package, file: str) -> None:
         self.package = package
@@ -441,41 +417,31 @@ class _PackageLoader(importlib.abc.SourceLoader):
 
 
 class _Resources:
-    """
-    The files of a package, for `importlib.resources`.
-    """
+    """The files of a package, for `importlib.resources`."""
 
     def __init__(self, package: _Package, directory: str) -> None:
         self.package = package
         self.prefix = f"{directory}/" if directory else ""
 
     def contents(self) -> Iterable[str]:
-        """
-        The names of the files.
-        """
+        """The names of the files."""
         prefix = self.prefix
         names = (name[len(prefix) :] for name in self.package.files if name.startswith(prefix))
         return [name for name in names if "/" not in name]
 
     def is_resource(self, path: str) -> bool:
-        """
-        Whether there is a file of that name.
-        """
+        """Whether there is a file of that name."""
         return self.prefix + path in self.package.files
 
     def open_resource(self, resource: str) -> io.BytesIO:
-        """
-        The contents of a file, for reading.
-        """
+        """The contents of a file, for reading."""
         try:
             return io.BytesIO(self.package.files[self.prefix + resource])
         except KeyError:
             raise FileNotFoundError(resource) from None
 
     def resource_path(self, resource: str) -> str:
-        """
-        Always refused: the files have no paths.
-        """
+        """Always refused: the files have no paths."""
         raise FileNotFoundError(resource)
 
 
@@ -483,8 +449,7 @@ class _Resources:
 
 
 class _DirectoryFinder(FileFinder):
-    """
-    Finds what another finder finds in a directory, and then WebAssembly files.
+    """Finds what another finder finds in a directory, and then WebAssembly files.
 
     Both know the directory's entries, and treat upper and lower case as Python does there.
     """
@@ -506,26 +471,20 @@ class _DirectoryFinder(FileFinder):
             return _spec(fullname, origin, file.read())
 
     def invalidate_caches(self) -> None:
-        """
-        Look at the directory again.
-        """
+        """Look at the directory again."""
         super().invalidate_caches()
         self._python.invalidate_caches()
 
 
 class _AnyLoader(importlib.abc.Loader):
-    """
-    Stands for the loader of a file that nobody has looked into yet.
-    """
+    """Stands for the loader of a file that nobody has looked into yet."""
 
     def __init__(self, fullname: str, path: str) -> None:
         pass
 
 
 class _ZipFinder(zipimport.zipimporter):
-    """
-    Finds Python and WebAssembly files in a zip archive.
-    """
+    """Finds Python and WebAssembly files in a zip archive."""
 
     def find_spec(self, fullname: str, target: Optional[ModuleType] = None) -> Optional[ModuleSpec]:
         found = self._find_python(fullname, target)
@@ -555,32 +514,24 @@ class _ZipFinder(zipimport.zipimporter):
 
 
 class _PackageFinder:
-    """
-    Finds the modules of a package that was written for a component.
-    """
+    """Finds the modules of a package that was written for a component."""
 
     def __init__(self, origin: str, entry: str) -> None:
         self.origin = origin
         self.entry = entry
 
     def find_spec(self, fullname: str, target: Optional[ModuleType] = None) -> Optional[ModuleSpec]:
-        """
-        The module, as the component's file has it now.
-        """
+        """The module, as the component's file has it now."""
         package = _packages[self.origin]
         found = package.find(self.entry, fullname.rpartition(".")[2])
         return None if found is None else _package_spec(fullname, package, *found)
 
     def invalidate_caches(self) -> None:
-        """
-        Nothing is cached here.
-        """
+        """Nothing is cached here."""
 
 
 def _path_hook(path: str) -> Any:
-    """
-    The finder for an entry of `sys.path`, or of a package's path.
-    """
+    """The finder for an entry of `sys.path`, or of a package's path."""
     for origin in list(_packages):
         if path == origin or path.startswith(origin + os.sep):
             return _PackageFinder(origin, path)
@@ -593,9 +544,7 @@ def _path_hook(path: str) -> Any:
 
 
 def _other_finder(path: str) -> Any:
-    """
-    The finder that there would be without this module.
-    """
+    """The finder that there would be without this module."""
     for hook in sys.path_hooks:
         if hook is not _path_hook:
             try:

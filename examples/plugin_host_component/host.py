@@ -1,5 +1,4 @@
-"""
-A host for plug-ins that are components: typed end to end by a package that was generated from the
+"""A host for plug-ins that are components: typed end to end by a package that was generated from the
 plug-ins' world.
 
     python host.py PLUGIN.wasm ...
@@ -26,41 +25,31 @@ from plugin_api.types import Ok
 
 
 class Console(imports.HostConsole):
-    """
-    What plug-ins say goes to the terminal.
-    """
+    """What plug-ins say goes to the terminal."""
 
     def __init__(self, plugin: str) -> None:
         self.plugin = plugin
 
     def log(self, level: Level, text: str) -> None:
-        """
-        Print a message with the name of the plug-in that it is from.
-        """
+        """Print a message with the name of the plug-in that it is from."""
         mark = "!" if level is Level.WARNING else " "
         print(f"{mark} {self.plugin}: {printable(text)}")
 
 
 def printable(text: str) -> str:
-    """
-    What a plug-in says without what would command the terminal.
-    """
+    """What a plug-in says without what would command the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def explain(problem: filter.Problem) -> str:
-    """
-    A problem in words. From Python 3.10 on, ``match`` does the same.
-    """
+    """A problem in words. From Python 3.10 on, ``match`` does the same."""
     if isinstance(problem, filter.ProblemUnknownLanguage):
         return f"does not know the language {problem.value}"
     return "has nothing to do"
 
 
 def run(path: Path, engine: Engine) -> None:
-    """
-    Load a plug-in, which gets nothing but `Console`, and show what it does.
-    """
+    """Load a plug-in, which gets nothing but `Console`, and show what it does."""
     store = Store(engine)
     # The languages' runtimes import WASI; this environment has neither files nor variables.
     store.set_wasi(WasiConfig())
@@ -83,9 +72,7 @@ def run(path: Path, engine: Engine) -> None:
 
 
 def main() -> None:
-    """
-    Run each plug-in that the command line names.
-    """
+    """Run each plug-in that the command line names."""
     engine = Engine()
     for name in sys.argv[1:]:
         run(Path(name), engine)

@@ -1,5 +1,4 @@
-"""
-Typed Python packages for components and modules.
+"""Typed Python packages for components and modules.
 
 A component says what it imports and exports in types: records, variants, resources. `generate`
 writes the Python package that these types become, with classes, protocols and type hints, so that
@@ -40,8 +39,7 @@ __all__ = ["generate"]
 def generate(
     name: str, component: Union[str, bytes, bytearray, memoryview, Module]
 ) -> dict[str, bytes]:
-    """
-    Write the Python package for a component, or for a core module.
+    """Write the Python package for a component, or for a core module.
 
     Args:
         name: What it is called: in the documentation, and as the file that it becomes.

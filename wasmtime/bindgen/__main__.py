@@ -1,6 +1,4 @@
-"""
-``python -m wasmtime.bindgen``: write the package for a component or module to a directory.
-"""
+"""``python -m wasmtime.bindgen``: write the package for a component or module to a directory."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ from . import generate
 
 
 def main(arguments: Optional[list[str]] = None) -> int:
-    """
-    Run the command.
+    """Run the command.
 
     Args:
         arguments: What follows the command's name; the process's own by default.

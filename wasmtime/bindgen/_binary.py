@@ -1,5 +1,4 @@
-"""
-The types of a component, read from its binary form.
+"""The types of a component, read from its binary form.
 
 Types in the component model are structural: two records with the same fields are one type, and
 the library says no more about them. Bindings need what the author wrote, that is the names of
@@ -90,22 +89,17 @@ PRIMITIVES = {
 
 
 class UnsupportedComponent(ValueError):
-    """
-    A component that uses what bindings cannot express.
-    """
+    """A component that uses what bindings cannot express."""
 
 
 class Budget:
-    """
-    What is left of the work that one component may cause.
-    """
+    """What is left of the work that one component may cause."""
 
     def __init__(self) -> None:
         self.left = MAX_PARTS
 
     def spend(self, count: int = 1) -> None:
-        """
-        Note that `count` more parts are dealt with.
+        """Note that `count` more parts are dealt with.
 
         Raises:
             UnsupportedComponent: They are too many.
@@ -116,9 +110,7 @@ class Budget:
 
 
 def is_component(binary: bytes) -> bool:
-    """
-    Whether a binary is a component rather than a core module.
-    """
+    """Whether a binary is a component rather than a core module."""
     return binary[:4] == b"\0asm" and binary[6:8] == b"\x01\0"
 
 
@@ -126,8 +118,7 @@ def is_component(binary: bytes) -> bool:
 
 
 class Type:
-    """
-    Base of all types. Compared by identity.
+    """Base of all types. Compared by identity.
 
     Attributes:
         depth: How many types are inside of one another here.
@@ -140,8 +131,7 @@ class Type:
     links = 0
 
     def measure(self, parts: Iterable[Optional[Type]]) -> None:
-        """
-        Note what it consists of.
+        """Note what it consists of.
 
         Raises:
             UnsupportedComponent: It is nested too deeply, or too large.
@@ -171,18 +161,14 @@ def _too_large() -> UnsupportedComponent:
 
 @dataclass(eq=False)
 class Primitive(Type):
-    """
-    One of the types that have a name of their own.
-    """
+    """One of the types that have a name of their own."""
 
     name: str
 
 
 @dataclass(eq=False)
 class Record(Type):
-    """
-    Fields by name, in order.
-    """
+    """Fields by name, in order."""
 
     fields: list[tuple[str, Type]]
 
@@ -192,9 +178,7 @@ class Record(Type):
 
 @dataclass(eq=False)
 class Variant(Type):
-    """
-    Cases by name, in order, each with its payload.
-    """
+    """Cases by name, in order, each with its payload."""
 
     cases: list[tuple[str, Optional[Type]]]
 
@@ -204,9 +188,7 @@ class Variant(Type):
 
 @dataclass(eq=False)
 class ListType(Type):
-    """
-    A list of any length.
-    """
+    """A list of any length."""
 
     element: Type
 
@@ -216,9 +198,7 @@ class ListType(Type):
 
 @dataclass(eq=False)
 class FixedList(Type):
-    """
-    A list whose length is part of the type.
-    """
+    """A list whose length is part of the type."""
 
     element: Type
     length: int
@@ -229,9 +209,7 @@ class FixedList(Type):
 
 @dataclass(eq=False)
 class MapType(Type):
-    """
-    Values by key.
-    """
+    """Values by key."""
 
     key: Type
     value: Type
@@ -242,9 +220,7 @@ class MapType(Type):
 
 @dataclass(eq=False)
 class TupleType(Type):
-    """
-    A fixed sequence.
-    """
+    """A fixed sequence."""
 
     elements: list[Type]
 
@@ -254,27 +230,21 @@ class TupleType(Type):
 
 @dataclass(eq=False)
 class Flags(Type):
-    """
-    A set of named bits.
-    """
+    """A set of named bits."""
 
     names: list[str]
 
 
 @dataclass(eq=False)
 class EnumType(Type):
-    """
-    One of several names.
-    """
+    """One of several names."""
 
     names: list[str]
 
 
 @dataclass(eq=False)
 class Option(Type):
-    """
-    A value, or none.
-    """
+    """A value, or none."""
 
     payload: Type
 
@@ -284,9 +254,7 @@ class Option(Type):
 
 @dataclass(eq=False)
 class Result(Type):
-    """
-    A value or an error, both of which may be without a payload.
-    """
+    """A value or an error, both of which may be without a payload."""
 
     ok: Optional[Type]
     err: Optional[Type]
@@ -297,9 +265,7 @@ class Result(Type):
 
 @dataclass(eq=False)
 class Handle(Type):
-    """
-    An own or borrowed handle to a resource.
-    """
+    """An own or borrowed handle to a resource."""
 
     resource: Type
     own: bool
@@ -307,25 +273,19 @@ class Handle(Type):
 
 @dataclass(eq=False)
 class OpaqueType(Type):
-    """
-    A type whose values cannot pass between Python and components: stream, future.
-    """
+    """A type whose values cannot pass between Python and components: stream, future."""
 
     name: str
 
 
 @dataclass(eq=False)
 class Resource(Type):
-    """
-    A resource type.
-    """
+    """A resource type."""
 
 
 @dataclass(eq=False)
 class Named(Type):
-    """
-    A type under the name that an import or export gives it.
-    """
+    """A type under the name that an import or export gives it."""
 
     name: str
     target: Type
@@ -339,9 +299,7 @@ class Named(Type):
 
 @dataclass(eq=False)
 class Func(Type):
-    """
-    The type of a function.
-    """
+    """The type of a function."""
 
     params: list[tuple[str, Type]]
     result: Optional[Type]
@@ -353,9 +311,7 @@ class Func(Type):
 
 @dataclass(eq=False)
 class Instance:
-    """
-    An instance: what it exports, by name and in order.
-    """
+    """An instance: what it exports, by name and in order."""
 
     exports: dict[str, Any]
 
@@ -385,9 +341,7 @@ class _Component:
 
 @dataclass(eq=False)
 class _Other:
-    """
-    A core module or a value.
-    """
+    """A core module or a value."""
 
     what: str
 
@@ -397,8 +351,7 @@ Declared = Union[Func, Instance, Type, _Component, _Other]
 
 @dataclass
 class Decoded:
-    """
-    What a component imports and exports.
+    """What a component imports and exports.
 
     Attributes:
         imports: By name, in order.
@@ -415,9 +368,7 @@ class Decoded:
 
 
 class Reader:
-    """
-    A position in a binary.
-    """
+    """A position in a binary."""
 
     def __init__(self, data: bytes, start: int = 0, end: Optional[int] = None) -> None:
         self.data = data
@@ -432,9 +383,7 @@ class Reader:
         return value
 
     def number(self) -> int:
-        """
-        An unsigned LEB128 number.
-        """
+        """An unsigned LEB128 number."""
         result = shift = 0
         for _ in range(_MAX_LEB):
             byte = self.byte()
@@ -445,9 +394,7 @@ class Reader:
         raise UnsupportedComponent("a number that is too long")
 
     def signed(self) -> int:
-        """
-        A signed LEB128 number, by which types are told from their indices.
-        """
+        """A signed LEB128 number, by which types are told from their indices."""
         result = shift = 0
         for _ in range(_MAX_LEB):
             byte = self.byte()
@@ -464,24 +411,18 @@ class Reader:
         return self.data[self.at - count : self.at]
 
     def text(self) -> str:
-        """
-        Any text.
-        """
+        """Any text."""
         return self.take(self.number()).decode()
 
     def name(self) -> str:
-        """
-        A name of the component model: printable ASCII.
-        """
+        """A name of the component model: printable ASCII."""
         name = self.text()
         if not (name and name.isascii() and name.isprintable()):
             raise UnsupportedComponent(f"a name that is not well-formed: {name!r}")
         return name
 
     def labels(self, what: str, read: Callable[[str], None]) -> None:
-        """
-        Labels, each followed by what `read` reads; they have to differ by more than case.
-        """
+        """Labels, each followed by what `read` reads; they have to differ by more than case."""
         seen = set()
         for _ in range(self.number()):
             label = self.name()
@@ -491,9 +432,7 @@ class Reader:
             read(label)
 
     def extern_name(self) -> str:
-        """
-        The name of an import or export; what is said about it besides is passed over.
-        """
+        """The name of an import or export; what is said about it besides is passed over."""
         form = self.byte()
         name = self.name()
         if form == 2:
@@ -505,9 +444,7 @@ class Reader:
         return name
 
     def part(self, size: int) -> Reader:
-        """
-        The next `size` bytes as a reader of their own.
-        """
+        """The next `size` bytes as a reader of their own."""
         start = self.at
         self.at += size
         if self.at > self.end:
@@ -516,8 +453,7 @@ class Reader:
 
 
 class _Scope:
-    """
-    The index spaces of a component, or of a component or instance type.
+    """The index spaces of a component, or of a component or instance type.
 
     Args:
         outer: The scope around it, whose items it can name.
@@ -539,9 +475,7 @@ class _Scope:
         self.exports: dict[str, Any] = {}
 
     def inner(self, outer: Optional[_Scope]) -> _Scope:
-        """
-        A scope that is read while this one is.
-        """
+        """A scope that is read while this one is."""
         return _Scope(outer, self.depth + 1, self.budget)
 
     def enclosing(self, count: int) -> _Scope:
@@ -553,9 +487,7 @@ class _Scope:
         return scope
 
     def add(self, item: Any) -> None:
-        """
-        Give an item that is imported, exported or aliased the next index of its kind.
-        """
+        """Give an item that is imported, exported or aliased the next index of its kind."""
         if isinstance(item, Func):
             self.funcs.append(item)
         elif isinstance(item, Instance):
@@ -566,9 +498,7 @@ class _Scope:
             self.types.append(item)
 
     def get(self, sort: int, index: int) -> Any:
-        """
-        The item of a sort at an index.
-        """
+        """The item of a sort at an index."""
         spaces: dict[int, list[Any]] = {
             1: self.funcs,
             3: self.types,
@@ -583,9 +513,7 @@ class _Scope:
 
 
 def _sort(reader: Reader) -> int:
-    """
-    A sort; the core sorts, of which only modules matter, as 0x10 and above.
-    """
+    """A sort; the core sorts, of which only modules matter, as 0x10 and above."""
     sort = reader.byte()
     return 0x10 | (reader.byte() & 0xF) if sort == 0 else sort
 
@@ -710,8 +638,7 @@ def _defined_type(reader: Reader, scope: _Scope) -> Type:
 
 
 def _declarations(reader: Reader, scope: _Scope, component: bool) -> list[Callable[[_Scope], None]]:
-    """
-    The declarations of a component or instance type, each to be run in a scope.
+    """The declarations of a component or instance type, each to be run in a scope.
 
     Every use of the type runs them anew: a resource that an instance type declares is another one
     in each instance.
@@ -754,9 +681,7 @@ def _declaration(reader: Reader, kind: int) -> Callable[[_Scope], None]:
 
 
 class _AnyScope(_Scope):
-    """
-    A scope that has everything, for passing over what is only looked at later.
-    """
+    """A scope that has everything, for passing over what is only looked at later."""
 
     class _Endless(list):  # type: ignore[type-arg]
         def __getitem__(self, index: Any) -> Any:
@@ -803,9 +728,7 @@ def _skip_description(reader: Reader, scope: _Scope) -> None:
 
 
 def _described(reader: Reader, scope: _Scope, name: str) -> Any:
-    """
-    What an external description describes, as a new item.
-    """
+    """What an external description describes, as a new item."""
     kind = reader.byte()
     if kind == 0:
         reader.byte()
@@ -1004,8 +927,7 @@ def _sections(
 
 
 def decode(binary: bytes) -> Decoded:
-    """
-    Read what a component imports and exports.
+    """Read what a component imports and exports.
 
     Args:
         binary: A component.
@@ -1033,9 +955,7 @@ def decode(binary: bytes) -> Decoded:
 
 
 def follow(type: Type) -> Iterable[Type]:
-    """
-    The type, and what it is a name of, from the outermost name inwards.
-    """
+    """The type, and what it is a name of, from the outermost name inwards."""
     while True:
         yield type
         if not isinstance(type, Named):

@@ -1,6 +1,4 @@
-"""
-What Python a core module becomes: a class with its exports, typed as far as core types go.
-"""
+"""What Python a core module becomes: a class with its exports, typed as far as core types go."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ _WASI = ("wasi_snapshot_preview1", "wasi_unstable")
 
 
 def _local_names(binary: bytes) -> dict[str, dict[int, str]]:
-    """
-    The names of the parameters of exported functions, where the module has a name section.
-    """
+    """The names of the parameters of exported functions, where the module has a name section."""
     places: dict[str, int] = {}
     locals_of: dict[int, dict[int, str]] = {}
     reader = Reader(binary, 8)
@@ -143,16 +139,13 @@ def _write_imports(
 
 
 def members(entries: list[Any]) -> list[str]:
-    """
-    The attributes that stand for what a module imports from one other module.
-    """
+    """The attributes that stand for what a module imports from one other module."""
     space = names.Namespace()
     return [space.give(names.identifier(entry.name or "_")) for entry in entries]
 
 
 def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[str, bytes]:
-    """
-    Write the package for a core module.
+    """Write the package for a core module.
 
     Args:
         name: What the module is called.

@@ -1,5 +1,4 @@
-"""
-Python code, laid out as formatters lay it out.
+"""Python code, laid out as formatters lay it out.
 
 Generated code is committed and reviewed with other code, so it has the form that ``ruff format``
 (and black) give it with their default settings: what fits on a line stays on one, anything else
@@ -41,8 +40,7 @@ _DIRECTIVE = re.compile(
 
 @dataclass
 class Group:
-    """
-    Elements between brackets.
+    """Elements between brackets.
 
     Attributes:
         head: What stands before the bracket.
@@ -57,9 +55,7 @@ class Group:
     tail: str = ""
 
     def lone(self) -> bool:
-        """
-        Whether a comma behind the last element would change the meaning.
-        """
+        """Whether a comma behind the last element would change the meaning."""
         return self.brackets == "[]" and bool(self.head) and len(self.items) == 1
 
 
@@ -67,9 +63,7 @@ Code = Union[str, Group]
 
 
 class AnyOf(Container[str]):
-    """
-    The names that are in any of several containers.
-    """
+    """The names that are in any of several containers."""
 
     def __init__(self, *containers: Container[Any]) -> None:
         self.containers = containers
@@ -79,9 +73,7 @@ class AnyOf(Container[str]):
 
 
 def flat(code: Code) -> str:
-    """
-    The code on one line.
-    """
+    """The code on one line."""
     if isinstance(code, str):
         return code
     inside = ", ".join(flat(item) for item in code.items)
@@ -89,8 +81,7 @@ def flat(code: Code) -> str:
 
 
 def render(code: Code, indent: int, before: str = "", after: str = "") -> str:
-    """
-    The code in as many lines as it needs; the first begins with `before`, unindented otherwise.
+    """The code in as many lines as it needs; the first begins with `before`, unindented otherwise.
 
     Args:
         code: The code.
@@ -112,9 +103,7 @@ def render(code: Code, indent: int, before: str = "", after: str = "") -> str:
 def render_head(
     name: str, parameters: Sequence[Code], result: Code, indent: int, after: str = ":"
 ) -> str:
-    """
-    The head of a function.
-    """
+    """The head of a function."""
     group = Group(f"def {name}", "()", parameters)
     line = f"{flat(group)} -> {flat(result)}{after}"
     if indent + len(line) <= WIDTH or not parameters:
@@ -127,9 +116,7 @@ def render_head(
 
 
 def quote(text: str) -> str:
-    """
-    A string literal with the quotes that formatters prefer.
-    """
+    """A string literal with the quotes that formatters prefer."""
     literal = repr(text)
     if literal[0] == "'" and '"' not in text:
         literal = '"' + literal[1:-1].replace("\\'", "'") + '"'
@@ -137,9 +124,7 @@ def quote(text: str) -> str:
 
 
 def docstring(text: str) -> list[str]:
-    """
-    The lines of a docstring that says `text`.
-    """
+    """The lines of a docstring that says `text`."""
     text = text.expandtabs().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     lines = [line.rstrip() for line in text.strip().splitlines()]
     if len(lines) <= 1:
@@ -149,8 +134,7 @@ def docstring(text: str) -> list[str]:
 
 
 class Module:
-    """
-    A module that is being written.
+    """A module that is being written.
 
     Args:
         docs: Its docstring.
@@ -171,8 +155,7 @@ class Module:
         self.checked: dict[str, tuple[str, str]] = {}
 
     def use(self, source: str, name: str, hidden: Container[str] = ()) -> str:
-        """
-        The local name of something from another module, which is imported.
+        """The local name of something from another module, which is imported.
 
         Args:
             source: The module; "" for a module that is imported itself, under its own name.
@@ -193,9 +176,7 @@ class Module:
         return local not in self.defined and self.bound.get(local, item) == item
 
     def use_for_checking(self, source: str, name: str) -> str:
-        """
-        As `use`, for what only type checkers need, and what would be a circular import.
-        """
+        """As `use`, for what only type checkers need, and what would be a circular import."""
         local = name
         while local in self.defined or local in self.bound:
             local = "_" + local
@@ -204,45 +185,33 @@ class Module:
         return local
 
     def line(self, text: str = "", indent: int = 0) -> None:
-        """
-        Add a line, or several that are laid out already.
-        """
+        """Add a line, or several that are laid out already."""
         self.body.append(" " * indent + text if text else "")
 
     def put(self, code: Code, indent: int = 0, before: str = "", after: str = "") -> None:
-        """
-        Add a statement, on as many lines as it needs.
-        """
+        """Add a statement, on as many lines as it needs."""
         self.line(render(code, indent, before, after), indent)
 
     def document(self, text: str, indent: int) -> None:
-        """
-        Add a docstring.
-        """
+        """Add a docstring."""
         for line in docstring(text):
             self.line(line, indent if line else 0)
 
     def comment(self, text: str, indent: int) -> None:
-        """
-        Add a comment; none that is a directive to a tool.
-        """
+        """Add a comment; none that is a directive to a tool."""
         for line in text.expandtabs().strip().splitlines():
             mark = "#:" if _DIRECTIVE.match(line.strip()) else "#"
             self.line(f"{mark} {line.rstrip()}".rstrip(), indent)
 
     def blank(self, count: int) -> None:
-        """
-        Have so many empty lines here, unless a block begins here.
-        """
+        """Have so many empty lines here, unless a block begins here."""
         while self.body and not self.body[-1]:
             self.body.pop()
         if self.body:
             self.body.extend([""] * count)
 
     def text(self) -> bytes:
-        """
-        The whole module.
-        """
+        """The whole module."""
         lines = [*docstring(self.docs), ""]
         sections: tuple[list[str], list[str], list[str]] = ([], [], [])
         by_source: dict[str, list[str]] = {}
@@ -289,8 +258,6 @@ def _import(source: str, names: list[str]) -> str:
 
 
 def _import_order(name: str) -> tuple[int, str]:
-    """
-    Constants, then classes, then the rest, as import sorters have it.
-    """
+    """Constants, then classes, then the rest, as import sorters have it."""
     bare = name.split(" ")[0]
     return (0 if bare.isupper() else 1 if bare[:1].isupper() else 2), name

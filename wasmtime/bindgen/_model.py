@@ -1,5 +1,4 @@
-"""
-What a component's world means, in the terms of WIT: interfaces, the types that they declare, and
+"""What a component's world means, in the terms of WIT: interfaces, the types that they declare, and
 functions. No Python here: a writer decides what it becomes.
 """
 
@@ -45,27 +44,21 @@ __all__ = [
 
 @dataclass
 class Plain:
-    """
-    A primitive type, by its name in WIT.
-    """
+    """A primitive type, by its name in WIT."""
 
     name: str
 
 
 @dataclass
 class ListOf:
-    """
-    ``list<element>``.
-    """
+    """``list<element>``."""
 
     element: Expression
 
 
 @dataclass
 class FixedListOf:
-    """
-    ``list<element, length>``.
-    """
+    """``list<element, length>``."""
 
     element: Expression
     length: int
@@ -73,9 +66,7 @@ class FixedListOf:
 
 @dataclass
 class MapOf:
-    """
-    ``map<key, value>``.
-    """
+    """``map<key, value>``."""
 
     key: Expression
     value: Expression
@@ -83,27 +74,21 @@ class MapOf:
 
 @dataclass
 class TupleOf:
-    """
-    ``tuple<...>``.
-    """
+    """``tuple<...>``."""
 
     elements: list[Expression]
 
 
 @dataclass
 class OptionOf:
-    """
-    ``option<payload>``.
-    """
+    """``option<payload>``."""
 
     payload: Expression
 
 
 @dataclass
 class ResultOf:
-    """
-    ``result<ok, err>``.
-    """
+    """``result<ok, err>``."""
 
     ok: Optional[Expression]
     err: Optional[Expression]
@@ -111,9 +96,7 @@ class ResultOf:
 
 @dataclass
 class HandleTo:
-    """
-    ``own<resource>`` or ``borrow<resource>``.
-    """
+    """``own<resource>`` or ``borrow<resource>``."""
 
     resource: Declaration
     own: bool
@@ -121,18 +104,14 @@ class HandleTo:
 
 @dataclass
 class Reference:
-    """
-    A type by its name.
-    """
+    """A type by its name."""
 
     declaration: Declaration
 
 
 @dataclass
 class Opaque:
-    """
-    A type whose values cannot pass: stream, future, error-context.
-    """
+    """A type whose values cannot pass: stream, future, error-context."""
 
     name: str
 
@@ -156,44 +135,35 @@ Expression = Union[
 
 @dataclass
 class RecordOf:
-    """
-    Fields by name, in order.
-    """
+    """Fields by name, in order."""
 
     fields: list[tuple[str, Expression]]
 
 
 @dataclass
 class VariantOf:
-    """
-    Cases by name, in order.
-    """
+    """Cases by name, in order."""
 
     cases: list[tuple[str, Optional[Expression]]]
 
 
 @dataclass
 class EnumOf:
-    """
-    The names of the cases.
-    """
+    """The names of the cases."""
 
     names: list[str]
 
 
 @dataclass
 class FlagsOf:
-    """
-    The names of the flags.
-    """
+    """The names of the flags."""
 
     names: list[str]
 
 
 @dataclass
 class ResourceOf:
-    """
-    What can be done with the resource. `methods` take the resource first; it is not among their
+    """What can be done with the resource. `methods` take the resource first; it is not among their
     `params`.
     """
 
@@ -202,9 +172,7 @@ class ResourceOf:
     statics: list[Function] = field(default_factory=list)
 
     def functions(self) -> Iterator[Function]:
-        """
-        All of them.
-        """
+        """All of them."""
         if self.constructor is not None:
             yield self.constructor
         yield from self.methods
@@ -213,17 +181,14 @@ class ResourceOf:
 
 @dataclass
 class Alias:
-    """
-    Another name for a type: ``type a = b``, or ``use``.
-    """
+    """Another name for a type: ``type a = b``, or ``use``."""
 
     target: Expression
 
 
 @dataclass(eq=False)
 class Declaration:
-    """
-    A type that an interface gives a name.
+    """A type that an interface gives a name.
 
     Attributes:
         name: The name.
@@ -242,8 +207,7 @@ class Declaration:
 
 @dataclass(eq=False)
 class Function:
-    """
-    A function.
+    """A function.
 
     Attributes:
         name: Its name; for what belongs to a resource, the part that is not the resource's.
@@ -264,8 +228,7 @@ class Function:
 
 @dataclass(eq=False)
 class Interface:
-    """
-    An interface that is imported or exported, or what a world has at its top level.
+    """An interface that is imported or exported, or what a world has at its top level.
 
     Attributes:
         full_name: Its name in the binary; empty for the top level.
@@ -283,28 +246,21 @@ class Interface:
 
     @property
     def parts(self) -> InterfaceName:
-        """
-        The parts of its name.
-        """
+        """The parts of its name."""
         return InterfaceName(self.full_name)
 
     def resources(self) -> list[Declaration]:
-        """
-        The resources that it declares.
-        """
+        """The resources that it declares."""
         return [each for each in self.types if isinstance(each.definition, ResourceOf)]
 
     def is_empty(self) -> bool:
-        """
-        Whether it has neither types nor functions.
-        """
+        """Whether it has neither types nor functions."""
         return not self.types and not self.functions
 
 
 @dataclass
 class World:
-    """
-    What a component imports and exports.
+    """What a component imports and exports.
 
     Attributes:
         imports: The imported interfaces, in order.
@@ -321,9 +277,7 @@ class World:
     docs: str = ""
 
     def interfaces(self) -> Iterator[Interface]:
-        """
-        All of them, in the order of declaration.
-        """
+        """All of them, in the order of declaration."""
         yield self.root_imports
         yield from self.imports
         yield self.root_exports
@@ -334,9 +288,7 @@ class World:
 
 
 class _Reading:
-    """
-    Finds out which declaration a type of the binary is.
-    """
+    """Finds out which declaration a type of the binary is."""
 
     def __init__(self) -> None:
         #: Declarations of everything that has a name, in all interfaces so far.
@@ -348,9 +300,7 @@ class _Reading:
         self.budget = binary.Budget()
 
     def find(self, type: binary.Type) -> Optional[Declaration]:
-        """
-        The declaration that a type, or what it is a name of, has.
-        """
+        """The declaration that a type, or what it is a name of, has."""
         for table in (self.here, self.declared):
             for each in binary.follow(type):
                 if id(each) in table:
@@ -358,9 +308,7 @@ class _Reading:
         return None
 
     def expression(self, type: binary.Type) -> Expression:
-        """
-        The type, as one writes it where it is used.
-        """
+        """The type, as one writes it where it is used."""
         self.budget.spend()
         declaration = self.find(type)
         if declaration is not None:
@@ -368,9 +316,7 @@ class _Reading:
         return self.structure(type)
 
     def structure(self, type: binary.Type) -> Expression:
-        """
-        The type as written out, without its own name.
-        """
+        """The type as written out, without its own name."""
         *_, bare = binary.follow(type)
         if isinstance(bare, binary.Primitive):
             return Opaque(bare.name) if bare.name == "error-context" else Plain(bare.name)
@@ -401,9 +347,7 @@ class _Reading:
         return None if type is None else self.expression(type)
 
     def declare(self, name: str, type: binary.Type, interface: Interface) -> None:
-        """
-        Enter a type that the interface at hand exports.
-        """
+        """Enter a type that the interface at hand exports."""
         chain = list(binary.follow(type))
         known = self.find(type)
         bare = chain[-1]
@@ -439,9 +383,7 @@ class _Reading:
         interface: Interface,
         declared: dict[str, Declaration],
     ) -> None:
-        """
-        Enter a function, with its resource if it belongs to one: one of those `declared` here.
-        """
+        """Enter a function, with its resource if it belongs to one: one of those `declared` here."""
         kind, resource_name, short = _function_name(name)
         params = [(key, self.expression(each)) for key, each in func.params]
         if kind == "method":
@@ -466,9 +408,7 @@ class _Reading:
             resource.statics.append(function)
 
     def interface(self, name: str, exports: dict[str, Any], imported: bool) -> Interface:
-        """
-        Read an interface, or a world's top level.
-        """
+        """Read an interface, or a world's top level."""
         self.budget.spend(len(exports))
         interface = Interface(name, imported)
         self.here = {}
@@ -489,9 +429,7 @@ class _Reading:
 
 
 def _origin(declaration: Declaration) -> Declaration:
-    """
-    The declaration behind aliases.
-    """
+    """The declaration behind aliases."""
     while isinstance(declaration.definition, Alias) and isinstance(
         declaration.definition.target, Reference
     ):
@@ -500,9 +438,7 @@ def _origin(declaration: Declaration) -> Declaration:
 
 
 def _function_name(name: str) -> tuple[str, str, str]:
-    """
-    The kind of function that a name tells, the resource, and the function's own name.
-    """
+    """The kind of function that a name tells, the resource, and the function's own name."""
     if not name.startswith("["):
         return "function", "", name
     kind, _, rest = name[1:].partition("]")
@@ -516,8 +452,7 @@ def _function_name(name: str) -> tuple[str, str, str]:
 
 
 def read_world(component: bytes) -> World:
-    """
-    Read the world of a component.
+    """Read the world of a component.
 
     Args:
         component: A component in binary form.
@@ -547,9 +482,7 @@ def read_world(component: bytes) -> World:
 
 
 class UnsupportedItem(binary.UnsupportedComponent):
-    """
-    An import or export that is neither an interface nor a function nor a type.
-    """
+    """An import or export that is neither an interface nor a function nor a type."""
 
     def __init__(self, name: str, imported: bool) -> None:
         verb = "imports" if imported else "exports"
@@ -563,8 +496,7 @@ class UnsupportedItem(binary.UnsupportedComponent):
 
 
 def _document(world: World, section: Optional[bytes]) -> None:
-    """
-    Enter what a section of documentation says.
+    """Enter what a section of documentation says.
 
     Stands on the section ``package-docs`` of WIT packages: a byte for the version, then JSON. It
     may hold anything: nobody checks custom sections. What has not the expected form says nothing.
@@ -594,16 +526,13 @@ def _table(value: Any, key: str) -> dict[str, Any]:
 
 
 def _said(value: Any) -> str:
-    """
-    The documentation that stands for something: a text, or an object with one.
-    """
+    """The documentation that stands for something: a text, or an object with one."""
     text = value.get("docs") if isinstance(value, dict) else value
     return clean(text).strip() if isinstance(text, str) else ""
 
 
 class _Docs:
-    """
-    What entries for an interface, or for worlds, say; the first that says something counts.
+    """What entries for an interface, or for worlds, say; the first that says something counts.
 
     Attributes:
         about: What they say of themselves.

@@ -1,5 +1,4 @@
-"""
-From the names of WIT to names in Python.
+"""From the names of WIT to names in Python.
 
 WIT's names are words with hyphens between them, all letters of a word in one case. Python has
 several spellings, and words that are taken.
@@ -49,38 +48,29 @@ def _words(name: str) -> list[str]:
 
 
 def safe(name: str) -> str:
-    """
-    The name as an identifier: with an underscore after a keyword and before what begins none.
-    """
+    """The name as an identifier: with an underscore after a keyword and before what begins none."""
     if keyword.iskeyword(name):
         return name + "_"
     return name if name.isidentifier() else "_" + name
 
 
 def snake(name: str) -> str:
-    """
-    As functions, parameters, fields and modules are spelled: ``get_value``.
-    """
+    """As functions, parameters, fields and modules are spelled: ``get_value``."""
     return safe("_".join(_words(name)))
 
 
 def camel(name: str, prefix: str = "") -> str:
-    """
-    As classes are spelled: ``GetValue``, or ``HostGetValue`` with the prefix ``Host``.
-    """
+    """As classes are spelled: ``GetValue``, or ``HostGetValue`` with the prefix ``Host``."""
     return safe(prefix + "".join(word.capitalize() for word in _words(name)))
 
 
 def shouty(name: str) -> str:
-    """
-    As members of enumerations are spelled: ``GET_VALUE``.
-    """
+    """As members of enumerations are spelled: ``GET_VALUE``."""
     return safe("_".join(_words(name)).upper())
 
 
 def file_name(name: str) -> str:
-    """
-    As files are spelled, without what follows the dot: ``get_value``.
+    """As files are spelled, without what follows the dot: ``get_value``.
 
     Raises:
         ValueError: It is too long for a file.
@@ -95,8 +85,7 @@ def file_name(name: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """
-    A name of core WebAssembly, which may be any text, as an identifier.
+    """A name of core WebAssembly, which may be any text, as an identifier.
 
     It is one that Python does not change any more: Python takes identifiers in the form NFKC.
     Two underscores in front go: Python gives them a meaning inside of classes.
@@ -107,8 +96,7 @@ def identifier(name: str) -> str:
 
 
 class Namespace:
-    """
-    Names of one scope, each given once.
+    """Names of one scope, each given once.
 
     Args:
         taken: Names that are not to be given.
@@ -123,8 +111,7 @@ class Namespace:
         return name in self.taken
 
     def give(self, *candidates: str) -> str:
-        """
-        The first of the candidates that is free, or the last one with underscores or a number
+        """The first of the candidates that is free, or the last one with underscores or a number
         behind it.
         """
         for name in candidates:
@@ -151,8 +138,7 @@ class Namespace:
 
 
 class Interface:
-    """
-    The parts of an interface's name, ``namespace:package/name@1.2.3``.
+    """The parts of an interface's name, ``namespace:package/name@1.2.3``.
 
     Attributes:
         full: The whole name.
@@ -169,9 +155,7 @@ class Interface:
         self.namespace, _, self.package = scope.rpartition(":")
 
     def candidates(self) -> list[str]:
-        """
-        Ever longer names for it, in WIT's spelling.
-        """
+        """Ever longer names for it, in WIT's spelling."""
         result = [self.name]
         for part in (self.package, self.namespace):
             if part:
@@ -182,8 +166,7 @@ class Interface:
 
 
 def interface_name(names: list[str]) -> list[str]:
-    """
-    A short name for each of the full names, in WIT's spelling.
+    """A short name for each of the full names, in WIT's spelling.
 
     Interfaces whose short names are the same all get longer ones, so that none depends on the
     order of the others.

@@ -1,5 +1,4 @@
-"""
-Texts of components, made harmless before they become part of Python code.
+"""Texts of components, made harmless before they become part of Python code.
 
 Documentation and names come from whoever made the component. What is written from them holds no
 line end but the newline, and nothing that hides or reorders other text.
@@ -16,8 +15,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def clean(text: str) -> str:
-    """
-    The text with a newline for each kind of line end, and U+FFFD for each control character, lone
+    """The text with a newline for each kind of line end, and U+FFFD for each control character, lone
     surrogate and invisible formatting character.
     """
     if text.isprintable():
@@ -26,9 +24,7 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """
-    As `clean`, with spaces for line ends.
-    """
+    """As `clean`, with spaces for line ends."""
     return " ".join(clean(text).split("\n"))
 
 

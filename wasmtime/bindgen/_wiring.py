@@ -1,6 +1,4 @@
-"""
-The private module of a generated package: how its types are passed to the component.
-"""
+"""The private module of a generated package: how its types are passed to the component."""
 
 from __future__ import annotations
 
@@ -53,9 +51,7 @@ class _Wiring:
     # -- names
 
     def class_name(self, declaration: Declaration, case: int = -1) -> str:
-        """
-        A generated class, as this module calls it.
-        """
+        """A generated class, as this module calls it."""
         place = self.package.place_of(declaration)
         name = place.types[declaration] if case < 0 else place.cases[declaration][case]
         return f"{self.module_name(place)}.{name}"
@@ -70,9 +66,7 @@ class _Wiring:
         return self.modules[key]
 
     def shared(self, name: str) -> str:
-        """
-        `Ok`, `Err` or `Some`.
-        """
+        """`Ok`, `Err` or `Some`."""
         self.module.bound[name] = (".types", name)
         self.space.give(name)
         return name
@@ -80,9 +74,7 @@ class _Wiring:
     # -- shapes
 
     def shape(self, expression: Optional[Expression]) -> Optional[Code]:
-        """
-        How values of a type are converted; None if they are not.
-        """
+        """How values of a type are converted; None if they are not."""
         self.budget.spend()
         if isinstance(expression, Reference):
             definition = expression.declaration.definition
@@ -120,8 +112,7 @@ class _Wiring:
         return None
 
     def nested(self, maker: str, *parts: Expression) -> Optional[Code]:
-        """
-        A shape around others; None if none of them needs converting, unless it is an option: what
+        """A shape around others; None if none of them needs converting, unless it is an option: what
         is around it has to know.
         """
         shapes = [self.shape(part) for part in parts]
@@ -130,9 +121,7 @@ class _Wiring:
         return Group(f"support.{maker}", "()", [shape or _PLAIN for shape in shapes])
 
     def declare(self, place: _Place) -> None:
-        """
-        Write the shapes of an interface's types.
-        """
+        """Write the shapes of an interface's types."""
         from ._writer import field_names, member_names
 
         for declaration in place.interface.types:
@@ -170,9 +159,7 @@ class _Wiring:
     # -- functions
 
     def conversion(self, function: Function, method: bool = False) -> list[Code]:
-        """
-        The shapes of the parameters, as a list, and of the result; empty if all are plain.
-        """
+        """The shapes of the parameters, as a list, and of the result; empty if all are plain."""
         params = [self.shape(expression) for _, expression in function.params]
         result = self.shape(function.result)
         return [
@@ -181,9 +168,7 @@ class _Wiring:
         ]
 
     def exported(self, place_types: list[Declaration], interface: Interface) -> Optional[Code]:
-        """
-        The functions of an exported interface that need converting.
-        """
+        """The functions of an exported interface that need converting."""
         items: list[Code] = []
         for function in interface.functions:
             code = self._export(function, None)
@@ -211,9 +196,7 @@ class _Wiring:
         return Group(f"{quote(function.export_name)}: support.signature", "()", [params, result])
 
     def imported(self, field: str, place: _Place, interface: Interface) -> Code:
-        """
-        How an imported interface is implemented.
-        """
+        """How an imported interface is implemented."""
         from ._writer import by_library, resource_members
 
         functions: list[Code] = []
@@ -253,9 +236,7 @@ class _Wiring:
 
 
 def write_wiring(package: _Package, binary: bytes) -> None:
-    """
-    Add the private module and the component itself to a package.
-    """
+    """Add the private module and the component itself to a package."""
     from ._writer import import_fields
 
     wiring = _Wiring(package)

@@ -1,5 +1,4 @@
-"""
-What Python a world becomes.
+"""What Python a world becomes.
 
 The package that is written has a class for the component in its ``__init__``, a module for each
 interface under ``imports`` and ``exports``, the shared ``types``, and a private module that says
@@ -59,9 +58,7 @@ _WASI_PACKAGES = ("cli", "clocks", "filesystem", "http", "io", "random", "socket
 
 
 def by_library(interface: Interface) -> bool:
-    """
-    Whether the library itself can provide what an interface asks for.
-    """
+    """Whether the library itself can provide what an interface asks for."""
     parts = interface.parts
     return (
         parts.namespace == "wasi"
@@ -75,8 +72,7 @@ def by_library(interface: Interface) -> bool:
 
 @dataclass
 class _Place:
-    """
-    The Python side of an interface.
+    """The Python side of an interface.
 
     Attributes:
         interface: The interface.
@@ -97,9 +93,7 @@ class _Place:
     functions: dict[Function, str] = field(default_factory=dict)
 
     def defined(self) -> set[str]:
-        """
-        Every name that the module defines.
-        """
+        """Every name that the module defines."""
         result = {self.title, *self.types.values()}
         for classes in self.cases.values():
             result.update(classes)
@@ -134,9 +128,7 @@ def _place(interface: Interface, package: str, module: str, title: str) -> _Plac
 
 
 class _Package:
-    """
-    A package that is being written.
-    """
+    """A package that is being written."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
@@ -176,9 +168,7 @@ class _Package:
     def class_name(
         self, declaration: Declaration, module: _Writing, hidden: Container[str], case: int = -1
     ) -> str:
-        """
-        What a declared type, or one case of a variant, is called in a module.
-        """
+        """What a declared type, or one case of a variant, is called in a module."""
         place = self.place_of(declaration)
         name = place.types[declaration] if case < 0 else place.cases[declaration][case]
         if place is module.place:
@@ -190,9 +180,7 @@ class _Package:
     def annotation(
         self, expression: Expression, module: _Writing, hidden: Container[str] = ()
     ) -> Code:
-        """
-        The type as a type hint.
-        """
+        """The type as a type hint."""
         if isinstance(expression, Plain):
             return module.use("builtins", _PLAIN[expression.name], hidden)
         if isinstance(expression, Opaque):
@@ -235,26 +223,20 @@ class _Package:
         return Group(module.use("typing", name, hidden), "[]", items)
 
     def hint(self, expression: Expression, module: _Writing, hidden: Container[str] = ()) -> Code:
-        """
-        As `annotation`, in quotes if it has names that are only defined later.
-        """
+        """As `annotation`, in quotes if it has names that are only defined later."""
         module.forward = False
         code = self.annotation(expression, module, hidden)
         return _quoted(code) if module.forward else code
 
     def shared_name(self, name: str, module: _Writing, hidden: Container[str] = ()) -> str:
-        """
-        `Ok`, `Err`, `Result` or `Some` in a module.
-        """
+        """`Ok`, `Err`, `Result` or `Some` in a module."""
         self.shared.add("Some" if name == "Some" else "Result")
         return module.use("..types" if module.package else ".types", name, hidden)
 
     # -- declarations
 
     def declare_types(self, module: _Writing, place: _Place) -> None:
-        """
-        Write the types of an interface, other than resources.
-        """
+        """Write the types of an interface, other than resources."""
         module.later = {place.types[each] for each in place.interface.resources()}
         module.later |= set(place.types.values())
         for declaration in place.interface.types:
@@ -352,8 +334,7 @@ class _Package:
         hidden: Container[str] = (),
         nothing: bool = False,
     ) -> list[str]:
-        """
-        Write the head of a function.
+        """Write the head of a function.
 
         Args:
             module: Where to.
@@ -376,9 +357,7 @@ class _Package:
         return arguments
 
     def result(self, function: Function, module: _Writing, hidden: Container[str] = ()) -> Code:
-        """
-        The type hint of a function's result.
-        """
+        """The type hint of a function's result."""
         return "None" if function.result is None else self.hint(function.result, module, hidden)
 
     def call(
@@ -389,9 +368,7 @@ class _Package:
         arguments: list[str],
         hidden: Container[str],
     ) -> None:
-        """
-        Write the body of a function that calls the component.
-        """
+        """Write the body of a function that calls the component."""
         group = Group(f"{callee}[{quote(function.export_name)}]", "()", list(arguments))
         if len(group.head) + 24 > WIDTH:
             key = Group(callee, "[]", [quote(function.export_name)])
@@ -428,9 +405,7 @@ def _quoted(code: Code) -> Code:
 
 
 def _about(declaration: Declaration) -> str:
-    """
-    What to say of a type that has no documentation.
-    """
+    """What to say of a type that has no documentation."""
     kind = {
         RecordOf: "record",
         VariantOf: "variant",
@@ -443,33 +418,25 @@ def _about(declaration: Declaration) -> str:
 
 
 def parameter_names(function: Function) -> list[str]:
-    """
-    The names of a function's parameters in Python.
-    """
+    """The names of a function's parameters in Python."""
     space = names.Namespace(("self", "cls", "caller"))
     return [space.give(names.snake(name)) for name, _ in function.params]
 
 
 def field_names(record: RecordOf) -> list[str]:
-    """
-    The attributes of a record's class.
-    """
+    """The attributes of a record's class."""
     space = names.Namespace(names.NO_FIELDS)
     return [space.give(names.snake(name)) for name, _ in record.fields]
 
 
 def member_names(listed: list[str]) -> list[str]:
-    """
-    The members of an enumeration.
-    """
+    """The members of an enumeration."""
     space = names.Namespace()
     return [space.give(names.shouty(name)) for name in listed]
 
 
 def bare(expression: Expression) -> Expression:
-    """
-    The type behind names.
-    """
+    """The type behind names."""
     while isinstance(expression, Reference) and isinstance(
         expression.declaration.definition, Alias
     ):
@@ -478,23 +445,18 @@ def bare(expression: Expression) -> Expression:
 
 
 def is_option(expression: Expression) -> bool:
-    """
-    Whether it is an option, whose absence is already told by None.
-    """
+    """Whether it is an option, whose absence is already told by None."""
     return isinstance(bare(expression), OptionOf)
 
 
 def is_byte(expression: Expression) -> bool:
-    """
-    Whether a list of these is bytes.
-    """
+    """Whether a list of these is bytes."""
     expression = bare(expression)
     return isinstance(expression, Plain) and expression.name == "u8"
 
 
 class _Writing(Module):
-    """
-    A module of a package.
+    """A module of a package.
 
     Attributes:
         package: "imports" or "exports", or empty at the top.
@@ -522,9 +484,7 @@ class _Writing(Module):
 
 
 def resource_members(declaration: Declaration) -> dict[Function, str]:
-    """
-    The names of a resource's methods and statics.
-    """
+    """The names of a resource's methods and statics."""
     definition = declaration.definition
     assert isinstance(definition, ResourceOf)
     # `drop` is what ends a resource, on either side.
@@ -534,9 +494,7 @@ def resource_members(declaration: Declaration) -> dict[Function, str]:
 def _write_host_resource(
     package: _Package, module: _Writing, place: _Place, declaration: Declaration
 ) -> None:
-    """
-    A resource that the host provides: the protocol that its objects follow.
-    """
+    """A resource that the host provides: the protocol that its objects follow."""
     definition = declaration.definition
     assert isinstance(definition, ResourceOf)
     name = place.types[declaration]
@@ -574,9 +532,7 @@ def _stub(module: _Writing, function: Function) -> None:
 
 
 def needs_class(declaration: Declaration) -> bool:
-    """
-    Whether the host has to provide a class for a resource, besides objects.
-    """
+    """Whether the host has to provide a class for a resource, besides objects."""
     definition = declaration.definition
     return isinstance(definition, ResourceOf) and bool(
         definition.constructor is not None or definition.statics
@@ -586,9 +542,7 @@ def needs_class(declaration: Declaration) -> bool:
 def _write_guest_resource(
     package: _Package, module: _Writing, place: _Place, declaration: Declaration
 ) -> None:
-    """
-    A resource that the component provides: the class of its objects.
-    """
+    """A resource that the component provides: the class of its objects."""
     definition = declaration.definition
     assert isinstance(definition, ResourceOf)
     name = place.types[declaration]
@@ -653,9 +607,7 @@ def _write_import(package: _Package, place: _Place) -> None:
 
 
 def _write_protocol(package: _Package, module: _Writing, place: _Place) -> None:
-    """
-    The protocol that the implementation of an interface, or of the top level, follows.
-    """
+    """The protocol that the implementation of an interface, or of the top level, follows."""
     interface = place.interface
     hidden: set[str] = set()
     classes = [each for each in interface.resources() if needs_class(each)]
@@ -725,8 +677,7 @@ def _write_functions(
     given: dict[Function, str],
     hidden: set[str],
 ) -> None:
-    """
-    Write the functions of an exported interface, or of the top level.
+    """Write the functions of an exported interface, or of the top level.
 
     Args:
         package: The package.
@@ -808,9 +759,7 @@ def _has_functions(interface: Interface) -> bool:
 
 
 def import_fields(package: _Package) -> list[tuple[str, Interface]]:
-    """
-    The fields of the class of imports, with what each implements.
-    """
+    """The fields of the class of imports, with what each implements."""
     space = names.Namespace(place.module for place in package.imports)
     result = [(place.module, place.interface) for place in package.imports]
     root = package.world.root_imports
@@ -924,8 +873,7 @@ def _write_types(package: _Package) -> None:
 
 
 def write_package(world: World, name: str, binary: bytes) -> dict[str, bytes]:
-    """
-    Write the package for a component.
+    """Write the package for a component.
 
     Args:
         world: What the component means.

@@ -1,5 +1,4 @@
-"""
-What generated packages are made of at run time: nothing here is for use by hand.
+"""What generated packages are made of at run time: nothing here is for use by hand.
 
 A generated package declares how each of its types is converted between its own classes and the
 values of `wasmtime.component` (`record`, `variant`, ... make these declarations), and an
@@ -77,8 +76,7 @@ def _same(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """
-    How the values of one type are converted.
+    """How the values of one type are converted.
 
     Attributes:
         make: Given the instance, makes the pair of conversions: from the component's value to
@@ -95,8 +93,7 @@ PLAIN = Shape(lambda bound: (None, None))
 
 
 def record(cls: type, *fields: tuple[str, str, Shape]) -> Shape:
-    """
-    A record that a dataclass stands for.
+    """A record that a dataclass stands for.
 
     Args:
         cls: The class.
@@ -136,8 +133,7 @@ def record(cls: type, *fields: tuple[str, str, Shape]) -> Shape:
 
 
 def variant(*cases: Any) -> Shape:
-    """
-    A variant, each of whose cases a class stands for.
+    """A variant, each of whose cases a class stands for.
 
     Args:
         cases: For each case, its name in WIT, the class, and the shape of the payload if it has
@@ -187,8 +183,7 @@ def _case_lower(tag: str, lower: _Convert, payload: bool) -> Callable[[Any], Any
 
 
 def enum(*members: tuple[str, Any]) -> Shape:
-    """
-    An enum, whose cases are the members of an `enum.Enum`.
+    """An enum, whose cases are the members of an `enum.Enum`.
 
     Args:
         members: For each case, its name in WIT, and the member.
@@ -207,8 +202,7 @@ def enum(*members: tuple[str, Any]) -> Shape:
 
 
 def flags(*members: tuple[str, Any]) -> Shape:
-    """
-    Flags, which are the members of an `enum.Flag`.
+    """Flags, which are the members of an `enum.Flag`.
 
     Args:
         members: For each flag, its name in WIT, and the member.
@@ -231,8 +225,7 @@ def flags(*members: tuple[str, Any]) -> Shape:
 
 
 def list_of(element: Shape) -> Shape:
-    """
-    A list.
+    """A list.
 
     Args:
         element: The shape of the elements.
@@ -253,8 +246,7 @@ def _each(step: _Convert) -> _Convert:
 
 
 def map_of(key: Shape, value: Shape) -> Shape:
-    """
-    A map.
+    """A map.
 
     Args:
         key: The shape of the keys.
@@ -275,8 +267,7 @@ def map_of(key: Shape, value: Shape) -> Shape:
 
 
 def tuple_of(*elements: Shape) -> Shape:
-    """
-    A tuple.
+    """A tuple.
 
     Args:
         elements: The shapes of the elements.
@@ -302,8 +293,7 @@ def tuple_of(*elements: Shape) -> Shape:
 
 
 def option_of(payload: Shape) -> Shape:
-    """
-    An option of what is not an option itself: None, or the payload.
+    """An option of what is not an option itself: None, or the payload.
 
     Args:
         payload: The payload's shape.
@@ -323,8 +313,7 @@ def option_of(payload: Shape) -> Shape:
 
 
 def option_of_option(payload: Shape, some: Any) -> Shape:
-    """
-    An option of an option: None, or the payload in a `Some`.
+    """An option of an option: None, or the payload in a `Some`.
 
     Args:
         payload: The shape of the inner option.
@@ -355,8 +344,7 @@ def option_of_option(payload: Shape, some: Any) -> Shape:
 
 
 def result_of(ok: Shape, err: Shape, ok_class: Any, err_class: Any) -> Shape:
-    """
-    A result.
+    """A result.
 
     Args:
         ok: The shape of the value.
@@ -389,8 +377,7 @@ def result_of(ok: Shape, err: Shape, ok_class: Any, err_class: Any) -> Shape:
 
 
 def resource(cls: type[Resource], own: bool = False) -> Shape:
-    """
-    A handle to a resource that the component provides.
+    """A handle to a resource that the component provides.
 
     Args:
         cls: Its class.
@@ -417,8 +404,7 @@ def resource(cls: type[Resource], own: bool = False) -> Shape:
 
 
 def host_resource(name: str, own: bool) -> Shape:
-    """
-    A handle to a resource that the host provides: the object itself.
+    """A handle to a resource that the host provides: the object itself.
 
     Args:
         name: Interface and name of the resource.
@@ -453,17 +439,14 @@ def _wrong(value: Any, wanted: str) -> TypeError:
 
 @dataclass(frozen=True)
 class _Signature:
-    """
-    How the parameters and the result of a function are converted.
-    """
+    """How the parameters and the result of a function are converted."""
 
     params: list[Shape]
     result: Shape
 
 
 def signature(params: list[Shape], result: Shape) -> _Signature:
-    """
-    An exported function whose values need converting.
+    """An exported function whose values need converting.
 
     Args:
         params: The shapes of the parameters.
@@ -474,8 +457,7 @@ def signature(params: list[Shape], result: Shape) -> _Signature:
 
 @dataclass(frozen=True)
 class _Import:
-    """
-    An imported function.
+    """An imported function.
 
     Attributes:
         find: Given the object that implements the interface, the callable.
@@ -489,30 +471,22 @@ class _Import:
 
 
 def function(name: str, params: list[Shape], result: Shape) -> _Import:
-    """
-    An imported function that a method implements.
-    """
+    """An imported function that a method implements."""
     return _Import(attrgetter(name), name, _Signature(params, result))
 
 
 def constructor(cls: str, params: list[Shape], result: Shape) -> _Import:
-    """
-    The constructor of a resource, which a class implements.
-    """
+    """The constructor of a resource, which a class implements."""
     return _Import(attrgetter(cls), cls, _Signature(params, result))
 
 
 def static(cls: str, name: str, params: list[Shape], result: Shape) -> _Import:
-    """
-    A static function of a resource, which a static or class method implements.
-    """
+    """A static function of a resource, which a static or class method implements."""
     return _Import(attrgetter(f"{cls}.{name}"), f"{cls}.{name}", _Signature(params, result))
 
 
 def method(name: str, params: list[Shape], result: Shape) -> _Import:
-    """
-    A method of a resource, which a method of the resource's object implements.
-    """
+    """A method of a resource, which a method of the resource's object implements."""
 
     def call(this: Any, *arguments: Any) -> Any:
         return getattr(this, name)(*arguments)
@@ -522,9 +496,7 @@ def method(name: str, params: list[Shape], result: Shape) -> _Import:
 
 @dataclass(frozen=True)
 class _Interface:
-    """
-    An imported interface.
-    """
+    """An imported interface."""
 
     name: str
     field: str
@@ -540,8 +512,7 @@ def interface(
     resources: Sequence[str] = (),
     by_library: bool = False,
 ) -> _Interface:
-    """
-    An imported interface, or what is imported at the top level.
+    """An imported interface, or what is imported at the top level.
 
     Args:
         name: Its name; empty for the top level.
@@ -566,9 +537,7 @@ def _read(package: Optional[str], file: str) -> bytes:
 
 
 def compile_component(engine: Engine, binary: bytes, cache: CacheOption) -> Component:
-    """
-    Compile a component, or take it from a cache.
-    """
+    """Compile a component, or take it from a cache."""
     if cache is False:
         return Component(engine, binary)
     return open_cache(cache).load(
@@ -582,9 +551,7 @@ def compile_component(engine: Engine, binary: bytes, cache: CacheOption) -> Comp
 
 
 def compile_module(engine: Engine, binary: bytes, cache: CacheOption) -> Module:
-    """
-    Compile a module, or take it from a cache.
-    """
+    """Compile a module, or take it from a cache."""
     if cache is False:
         return Module(engine, binary)
     return open_cache(cache).load(
@@ -602,8 +569,7 @@ def compile_module(engine: Engine, binary: bytes, cache: CacheOption) -> Module:
 
 @dataclass
 class EmbeddedComponent:
-    """
-    The component of a generated package.
+    """The component of a generated package.
 
     Attributes:
         package: The package's name.
@@ -624,9 +590,7 @@ class EmbeddedComponent:
         self._numbers: dict[str, int] = {}
 
     def compile(self, engine: Engine) -> Component:
-        """
-        The component, compiled once for each engine.
-        """
+        """The component, compiled once for each engine."""
         component = self._compiled.get(engine)
         if component is None:
             component = self._load(engine)
@@ -637,16 +601,13 @@ class EmbeddedComponent:
         return compile_component(engine, _read(self.package, self.file), self.cache)
 
     def resource_number(self, name: str) -> Optional[int]:
-        """
-        The number of the type of a resource that the host provides, None if it is another's.
-        """
+        """The number of the type of a resource that the host provides, None if it is another's."""
         return self._numbers.get(name)
 
     def instantiate(
         self, store: Store, imports: Any, component: Optional[Component] = None
     ) -> _Bound:
-        """
-        Instantiate the component.
+        """Instantiate the component.
 
         Args:
             store: The store to instantiate in.
@@ -691,17 +652,13 @@ class EmbeddedComponent:
 
 
 def instance_of(root: Any) -> _Bound:
-    """
-    What the object of a generated class for a component wraps.
-    """
+    """What the object of a generated class for a component wraps."""
     instance: _Bound = root._instance
     return instance
 
 
 class _Bound:
-    """
-    An instance of a component: its functions, with conversions.
-    """
+    """An instance of a component: its functions, with conversions."""
 
     instance: Instance
 
@@ -716,26 +673,20 @@ class _Bound:
         self._functions: dict[str, dict[str, Callable[..., Any]]] = {}
 
     def conversions(self, shape: Shape) -> tuple[_Convert, _Convert]:
-        """
-        The conversions of a shape for this instance.
-        """
+        """The conversions of a shape for this instance."""
         if shape not in self._conversions:
             self._conversions[shape] = shape.make(self)
         return self._conversions[shape]
 
     def interface(self, cls: Callable[[Any], _T], root: Any) -> _T:
-        """
-        The one object for an exported interface.
-        """
+        """The one object for an exported interface."""
         if cls not in self._interfaces:
             self._interfaces[cls] = cls(root)
         found: _T = self._interfaces[cls]
         return found
 
     def bind(self, cls: type[_R]) -> type[_R]:
-        """
-        The class of a resource, for this instance.
-        """
+        """The class of a resource, for this instance."""
         if cls not in self._classes:
             interface, _, _ = cls._wit_name.partition("#")
             namespace = {
@@ -749,9 +700,7 @@ class _Bound:
         return self._classes[cls]  # type: ignore[return-value]
 
     def functions(self, interface: str) -> Mapping[str, Callable[..., Any]]:
-        """
-        The functions of an exported interface, or of the top level, by name.
-        """
+        """The functions of an exported interface, or of the top level, by name."""
         if interface in self._functions:
             return self._functions[interface]
         result = self._functions[interface] = {}
@@ -798,9 +747,7 @@ class _Bound:
         return call
 
     def define(self, linker: Any, interface: _Interface, implementation: Any) -> None:
-        """
-        Define the items of an imported interface.
-        """
+        """Define the items of an imported interface."""
         for name in interface.resources:
             number = self.component.resource_number(f"{interface.name}#{name}")
             assert number is not None
@@ -837,8 +784,7 @@ class _Bound:
 
 @dataclass
 class EmbeddedModule:
-    """
-    The core module of a generated package.
+    """The core module of a generated package.
 
     Attributes:
         package: The package's name.
@@ -857,9 +803,7 @@ class EmbeddedModule:
         self._compiled: weakref.WeakKeyDictionary[Engine, Module] = weakref.WeakKeyDictionary()
 
     def compile(self, engine: Engine) -> Module:
-        """
-        The module, compiled once for each engine.
-        """
+        """The module, compiled once for each engine."""
         module = self._compiled.get(engine)
         if module is None:
             binary = _read(self.package, self.file)
@@ -868,8 +812,7 @@ class EmbeddedModule:
         return module
 
     def instantiate(self, store: Store, imports: Any) -> Mapping[str, Any]:
-        """
-        Instantiate the module.
+        """Instantiate the module.
 
         Args:
             store: The store to instantiate in. What the module imports of WASI comes from its
@@ -907,8 +850,7 @@ class EmbeddedModule:
 
 
 class Resource:
-    """
-    Base of the classes of resources that a component provides.
+    """Base of the classes of resources that a component provides.
 
     An object is a handle: what it stands for lives in the component until `drop` is called, the
     handle is given away, or the store is closed. In a ``with`` statement it is dropped at the end.
@@ -946,8 +888,7 @@ class Resource:
         return self
 
     def drop(self, caller: Any) -> None:
-        """
-        Give the resource up; its destructor runs in the component.
+        """Give the resource up; its destructor runs in the component.
 
         Args:
             caller: The store that it lives in.

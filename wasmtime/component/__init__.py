@@ -1,5 +1,4 @@
-"""
-The component model: components, what they import and export, and the values that pass.
+"""The component model: components, what they import and export, and the values that pass.
 
 A `Component` is code with a typed interface. A `Linker` defines what it imports, by Python
 functions, objects and classes or by WASI; an `Instance` of it lives in a `wasmtime.Store`, and its
@@ -26,9 +25,9 @@ from ._errors import ComponentTrap, UnsupportedTypeError
 from ._errors import refine as _refine
 from ._exports import Exports
 from ._func import Func
+from ._host import lift_resource as _raise_resource
 from ._host import lower_resource as _lower_resource
 from ._host import needs_store
-from ._host import lift_resource as _raise_resource
 from ._instance import Instance
 from ._linker import Linker, LinkerInstance
 from ._resource_type import ResourceType

@@ -1,6 +1,4 @@
-"""
-Components: compiled code with a typed interface.
-"""
+"""Components: compiled code with a typed interface."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ _WAITS = b"\0waits"
 
 
 class ExportIndex:
-    """
-    The place of an export, which is found faster by it than by name.
+    """The place of an export, which is found faster by it than by name.
 
     It belongs to one component, and serves all of its instances.
     """
@@ -39,9 +36,7 @@ class ExportIndex:
 
     @classmethod
     def _take(cls, native: Any) -> Optional[ExportIndex]:
-        """
-        Take a ``wasmtime_component_export_index_t *`` over; None for NULL.
-        """
+        """Take a ``wasmtime_component_export_index_t *`` over; None for NULL."""
         if native == ffi.NULL:
             return None
         self = cls.__new__(cls)
@@ -54,9 +49,7 @@ class ExportIndex:
         return self._native
 
     def close(self) -> None:
-        """
-        Give the index up; using it afterwards raises ValueError.
-        """
+        """Give the index up; using it afterwards raises ValueError."""
         self._native = None
 
     def __enter__(self) -> ExportIndex:
@@ -73,9 +66,7 @@ class ExportIndex:
 
 
 def index_pointer(index: object, what: str = "instance") -> Any:
-    """
-    The native pointer of an argument that may be an ExportIndex or None.
-    """
+    """The native pointer of an argument that may be an ExportIndex or None."""
     if index is None:
         return ffi.NULL
     if not isinstance(index, ExportIndex):
@@ -84,8 +75,7 @@ def index_pointer(index: object, what: str = "instance") -> Any:
 
 
 class Component(Compiled):
-    """
-    A compiled component: code without state. It can be instantiated any number of times, in any
+    """A compiled component: code without state. It can be instantiated any number of times, in any
     store of its engine, from any thread.
 
     Args:
@@ -103,7 +93,7 @@ class Component(Compiled):
         >>> Component(Engine(), '(component (import "log" (func (param "text" string))))').imports
         {'log': <ComponentExtern <wasmtime.component.FuncType func(text: string)>>}
 
-    Stands on ``wasmtime_component_new``.
+    C API: ``wasmtime_component_new``.
     """
 
     _type: Optional[ComponentType] = None
@@ -127,8 +117,7 @@ class Component(Compiled):
         self._waits = uses_async(binary)
 
     def serialize(self) -> bytearray:
-        """
-        The compiled code as bytes, for `deserialize`.
+        """The compiled code as bytes, for `deserialize`.
 
         Returns:
             A bytearray that starts with the ELF magic number and ends with a checksum, for
@@ -137,7 +126,7 @@ class Component(Compiled):
         Raises:
             ValueError: This is closed.
 
-        Stands on ``wasmtime_component_serialize``.
+        C API: ``wasmtime_component_serialize``.
         """
         artifact = super().serialize()
         # Behind what the library reads, and under a seal again.
@@ -145,10 +134,9 @@ class Component(Compiled):
 
     @classmethod
     def deserialize(cls, engine: Engine, encoded: Binary) -> Component:
-        """
-        As `wasmtime.Module.deserialize`, for a component.
+        """As `wasmtime.Module.deserialize`, for a component.
 
-        Stands on ``wasmtime_component_deserialize``.
+        C API: ``wasmtime_component_deserialize``.
         """
         component = super().deserialize(engine, encoded)
         component._waits = bytes(encoded[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE]) == _WAITS
@@ -156,10 +144,9 @@ class Component(Compiled):
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: StrPath) -> Component:
-        """
-        As `wasmtime.Module.deserialize_file`, for a component.
+        """As `wasmtime.Module.deserialize_file`, for a component.
 
-        Stands on ``wasmtime_component_deserialize_file``.
+        C API: ``wasmtime_component_deserialize_file``.
         """
         component = super().deserialize_file(engine, path)
         with open(path, "rb") as file:
@@ -170,8 +157,7 @@ class Component(Compiled):
     def get_export_index(
         self, name: str, instance: Optional[ExportIndex] = None
     ) -> Optional[ExportIndex]:
-        """
-        The place of an export.
+        """The place of an export.
 
         Args:
             name: Name of the export.
@@ -184,7 +170,7 @@ class Component(Compiled):
             TypeError: An argument is of a wrong type.
             ValueError: The component or `instance` is closed.
 
-        Stands on ``wasmtime_component_get_export_index``.
+        C API: ``wasmtime_component_get_export_index``.
         """
         handle = self._use()
         encoded = encode_name(name, "name")
@@ -195,14 +181,13 @@ class Component(Compiled):
 
     @property
     def type(self) -> ComponentType:
-        """
-        The type of the component: what it imports and exports. ``str(component.type)`` is WIT
+        """The type of the component: what it imports and exports. ``str(component.type)`` is WIT
         text.
 
         Raises:
             ValueError: The component is closed.
 
-        Stands on ``wasmtime_component_type``.
+        C API: ``wasmtime_component_type``.
         """
         handle = self._use()
         found = self._type
@@ -216,8 +201,7 @@ class Component(Compiled):
 
     @property
     def imports(self) -> dict[str, ComponentExtern]:
-        """
-        What the component imports, by name.
+        """What the component imports, by name.
 
         Raises:
             ValueError: The component or its engine is closed.
@@ -226,8 +210,7 @@ class Component(Compiled):
 
     @property
     def exports(self) -> dict[str, ComponentExtern]:
-        """
-        What the component exports, by name.
+        """What the component exports, by name.
 
         Raises:
             ValueError: The component or its engine is closed.
@@ -235,9 +218,7 @@ class Component(Compiled):
         return self.type.exports(self._engine)
 
     def _needs_wasi(self) -> tuple[bool, bool]:
-        """
-        Whether the component imports anything of WASI, and of wasi:http.
-        """
+        """Whether the component imports anything of WASI, and of wasi:http."""
         if self._wasi_needs is None:
             names = list(self.imports)
             self._wasi_needs = (

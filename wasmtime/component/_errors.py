@@ -1,6 +1,4 @@
-"""
-The exceptions of components.
-"""
+"""The exceptions of components."""
 
 from __future__ import annotations
 
@@ -13,8 +11,7 @@ __all__ = ["ComponentTrap", "UnsupportedTypeError", "refine"]
 
 
 class UnsupportedTypeError(WasmtimeError, NotImplementedError):
-    """
-    A value of a type that the C API of the library has no form for: streams, futures and error
+    """A value of a type that the C API of the library has no form for: streams, futures and error
     contexts, alone or inside of other types.
 
     It is raised before anything is called.
@@ -22,8 +19,7 @@ class UnsupportedTypeError(WasmtimeError, NotImplementedError):
 
 
 class ComponentTrap(WasmtimeError, Trap):
-    """
-    A component stopped because of something that the specification forbids, or because fuel ran
+    """A component stopped because of something that the specification forbids, or because fuel ran
     out or the epoch deadline came. Its instance cannot be entered any more.
 
     It is a `Trap`. It is a `WasmtimeError` too, because that is what the C API gives for a trap in
@@ -32,9 +28,7 @@ class ComponentTrap(WasmtimeError, Trap):
 
     @property
     def trap_code(self) -> Optional[TrapCode]:
-        """
-        Why the trap happened; None if the message names no reason that has a code.
-        """
+        """Why the trap happened; None if the message names no reason that has a code."""
         if self._code is None:
             if self._interrupted:
                 self._code = TrapCode.INTERRUPT
@@ -49,9 +43,7 @@ class ComponentTrap(WasmtimeError, Trap):
     code = trap_code
 
     def close(self) -> None:
-        """
-        Let go of the native error. The message, the frames and the code stay readable.
-        """
+        """Let go of the native error. The message, the frames and the code stay readable."""
         Trap.close(self)
 
     def __enter__(self) -> ComponentTrap:
@@ -92,8 +84,7 @@ _ABOUT_BORROWS = (
 
 
 def refine(error: NativeException) -> NativeException:
-    """
-    The exception to raise for one that the library gave: a `ComponentTrap` for a trap, and the way
+    """The exception to raise for one that the library gave: a `ComponentTrap` for a trap, and the way
     out of a fault of the library's.
     """
     if _SECOND_BORROW in error.message:

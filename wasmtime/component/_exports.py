@@ -1,6 +1,4 @@
-"""
-The exports of an instance as a mapping.
-"""
+"""The exports of an instance as a mapping."""
 
 from __future__ import annotations
 
@@ -18,15 +16,12 @@ __all__ = ["Exports", "short_names"]
 
 
 def snake(name: str) -> str:
-    """
-    A name of WIT as Python writes it.
-    """
+    """A name of WIT as Python writes it."""
     return name.replace("-", "_")
 
 
 def short_names(name: str) -> list[str]:
-    """
-    What else an item may be called: ``ns:pkg/iface@1.2.0`` is also ``ns:pkg/iface`` and ``iface``.
+    """What else an item may be called: ``ns:pkg/iface@1.2.0`` is also ``ns:pkg/iface`` and ``iface``.
     Each name comes in snake_case too.
     """
     names = [name]
@@ -43,8 +38,7 @@ _METHODS = ("get", "items", "keys", "values")
 
 
 class Exports(Mapping[str, Any]):
-    """
-    What an instance exports, by name: functions, and more mappings like this one for interfaces.
+    """What an instance exports, by name: functions, and more mappings like this one for interfaces.
 
     The keys are the full names. Items are found by short names as well, where that is not
     ambiguous: an interface without its version and package, everything in snake_case, and all of

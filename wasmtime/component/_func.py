@@ -1,6 +1,4 @@
-"""
-Functions that a component exports.
-"""
+"""Functions that a component exports."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ __all__ = ["Func"]
 
 
 class Func(core.ComponentFunc):
-    """
-    A function that a component exports: call it as ``func(store, *params)``.
+    """A function that a component exports: call it as ``func(store, *params)``.
 
     Parameters may be given by name too, in snake_case. What Python values the types take and give
     is told by the classes of `wasmtime.component` that stand for types.
@@ -35,7 +32,7 @@ class Func(core.ComponentFunc):
 
     A function that may wait (an async one) is run until it is done.
 
-    Stands on ``wasmtime_component_func_call`` and ``wasmtime_component_func_call_async``.
+    C API: ``wasmtime_component_func_call`` and ``wasmtime_component_func_call_async``.
     """
 
     __signature__ = CallSignature()
@@ -44,8 +41,7 @@ class Func(core.ComponentFunc):
         raise WasmtimeError("Cannot directly construct a `Func`")
 
     def type(self, store: Storelike) -> FuncType:
-        """
-        The type of the function.
+        """The type of the function.
 
         Args:
             store: The store that it lives in.
@@ -54,7 +50,7 @@ class Func(core.ComponentFunc):
             WasmtimeError: It lives in another store.
             ValueError: The store is closed.
 
-        Stands on ``wasmtime_component_func_type``.
+        C API: ``wasmtime_component_func_type``.
         """
         with door(store, self) as context:
             native = ffi.gc(

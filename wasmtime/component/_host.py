@@ -1,5 +1,4 @@
-"""
-Python objects as the resources of the host.
+"""Python objects as the resources of the host.
 
 A class that implements a resource of WIT is marked with the number of its type. The objects that
 components hold lie in a table of their store, by the number that the component knows them by; the
@@ -15,7 +14,7 @@ from typing import Any, Callable, Optional, TypeVar
 from ._resource_type import ResourceType
 from ._resources import ResourceAny, ResourceHost
 
-__all__ = ["class_for", "destroy", "lower_resource", "needs_store", "lift_resource"]
+__all__ = ["class_for", "destroy", "lift_resource", "lower_resource", "needs_store"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -25,8 +24,7 @@ _numbering = allocate_lock()
 
 
 def needs_store(function: _Function) -> _Function:
-    """
-    Mark a function or method so that it is given the store as its first argument (after ``self``).
+    """Mark a function or method so that it is given the store as its first argument (after ``self``).
 
     It is a `StoreContext`: usable like the store until the function returns.
 
@@ -44,9 +42,7 @@ def needs_store(function: _Function) -> _Function:
 
 
 class _Table:
-    """
-    The objects that the components in one store hold.
-    """
+    """The objects that the components in one store hold."""
 
     def __init__(self) -> None:
         self.objects: dict[int, Any] = {}
@@ -75,9 +71,7 @@ def _table(store: Any) -> _Table:
 
 
 def class_for(cls: type) -> ResourceType:
-    """
-    The type of resources that a class implements; marks the class.
-    """
+    """The type of resources that a class implements; marks the class."""
     with _numbering:  # a class has one number, whichever linkers it is defined in at once
         if "_wit_resource" not in cls.__dict__:
             cls._wit_resource = next(_type_numbers)  # type: ignore[attr-defined]
@@ -85,9 +79,7 @@ def class_for(cls: type) -> ResourceType:
 
 
 def destroy(store: Any, number: int) -> None:
-    """
-    The destructor of all such resources: the object is let go, after its ``drop`` if it has one.
-    """
+    """The destructor of all such resources: the object is let go, after its ``drop`` if it has one."""
     value = _table(store).remove(number)
     drop = getattr(value, "drop", None)
     if callable(drop):
@@ -95,9 +87,7 @@ def destroy(store: Any, number: int) -> None:
 
 
 def lower_resource(value: Any, store: Any, own: bool) -> Any:
-    """
-    What to give a component for `value`: called by the core for what is no resource by class.
-    """
+    """What to give a component for `value`: called by the core for what is no resource by class."""
     number = getattr(type(value), "_wit_resource", None)
     if number is None:
         return value
@@ -109,9 +99,7 @@ def lower_resource(value: Any, store: Any, own: bool) -> Any:
 
 
 def lift_resource(handle: ResourceAny, store: Any) -> Any:
-    """
-    What to give Python for a handle: the object itself if it is one of the host's.
-    """
+    """What to give Python for a handle: the object itself if it is one of the host's."""
     table: Optional[_Table] = getattr(store, "_wit_table", None)
     if table is None:
         return handle

@@ -1,6 +1,4 @@
-"""
-Instances of components.
-"""
+"""Instances of components."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ __all__ = ["Instance"]
 
 
 class Instance(core.ComponentInstance):
-    """
-    A component brought to life in a store. `Linker.instantiate` makes them.
-    """
+    """A component brought to life in a store. `Linker.instantiate` makes them."""
 
     _component: Optional[Component] = None
     _exports: Optional[Exports] = None
@@ -33,8 +29,7 @@ class Instance(core.ComponentInstance):
     def get_export_index(
         self, store: Storelike, name: str, instance: Optional[ExportIndex] = None
     ) -> Optional[ExportIndex]:
-        """
-        The place of an export.
+        """The place of an export.
 
         Args:
             store: The store that the instance lives in.
@@ -49,7 +44,7 @@ class Instance(core.ComponentInstance):
             WasmtimeError: This lives in another store.
             ValueError: The store or `instance` is closed.
 
-        Stands on ``wasmtime_component_instance_get_export_index``.
+        C API: ``wasmtime_component_instance_get_export_index``.
         """
         encoded = encode_name(name, "name")
         outer = index_pointer(instance)
@@ -60,8 +55,7 @@ class Instance(core.ComponentInstance):
         return ExportIndex._take(found)
 
     def get_func(self, store: Storelike, index: Union[ExportIndex, str]) -> Optional[Func]:
-        """
-        An exported function.
+        """An exported function.
 
         The function maps values as older versions do: a result or variant is given as its bare
         payload where the classes of the payloads tell the cases apart. Functions from `exports`
@@ -79,7 +73,7 @@ class Instance(core.ComponentInstance):
             WasmtimeError: This lives in another store.
             ValueError: The store or `index` is closed.
 
-        Stands on ``wasmtime_component_instance_get_func``.
+        C API: ``wasmtime_component_instance_get_func``.
         """
         name = None
         if isinstance(index, str):
@@ -95,9 +89,7 @@ class Instance(core.ComponentInstance):
     def _func(
         self, store: Storelike, index: ExportIndex, tagged: bool, name: Optional[str]
     ) -> Optional[Func]:
-        """
-        The function at a place.
-        """
+        """The function at a place."""
         place = index_pointer(index)
         raw = ffi.new("wasmtime_component_func_t *")
         with door(store, self) as context:
@@ -108,8 +100,7 @@ class Instance(core.ComponentInstance):
         return func
 
     def exports(self, store: Storelike) -> Exports:
-        """
-        The exports, as a mapping that nests by the names of interfaces.
+        """The exports, as a mapping that nests by the names of interfaces.
 
         Args:
             store: The store that the instance lives in.

@@ -1,6 +1,4 @@
-"""
-Linkers: what components import, by name.
-"""
+"""Linkers: what components import, by name."""
 
 from __future__ import annotations
 
@@ -48,15 +46,12 @@ _WASI_HTTP = ("wasi:http/",)
 
 
 def _track(name: str) -> str:
-    """
-    A name without its version: a definition serves compatible versions too.
-    """
+    """A name without its version: a definition serves compatible versions too."""
     return name.partition("@")[0]
 
 
 class Linker(LinkerBase):
-    """
-    Names for what components import, and the instantiation of components with them.
+    """Names for what components import, and the instantiation of components with them.
 
     A linker serves every store of its engine. It may be used by several threads, but not be
     changed while one of them instantiates; that raises.
@@ -68,7 +63,7 @@ class Linker(LinkerBase):
         TypeError: `engine` is not an Engine.
         ValueError: `engine` is closed.
 
-    Stands on ``wasmtime_component_linker_t``.
+    C API: ``wasmtime_component_linker_t``.
     """
 
     _defining: Any = RLock()  # of a linker that was never initialised
@@ -89,9 +84,7 @@ class Linker(LinkerBase):
 
     @property
     def locked(self) -> bool:
-        """
-        Whether a `LinkerInstance` of this linker is open: nothing else can be done meanwhile.
-        """
+        """Whether a `LinkerInstance` of this linker is open: nothing else can be done meanwhile."""
         child = self._child() if self._child is not None else None
         return child is not None and child._is_open
 
@@ -104,9 +97,7 @@ class Linker(LinkerBase):
 
     @contextmanager
     def _changing(self) -> Iterator[Any]:
-        """
-        The native linker, while nothing else uses it.
-        """
+        """The native linker, while nothing else uses it."""
         with self._defining:
             self._assert_not_locked()
             with super()._changing() as linker:
@@ -114,16 +105,13 @@ class Linker(LinkerBase):
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
-        """
-        The native linker, while nothing changes it.
-        """
+        """The native linker, while nothing changes it."""
         with super()._reading() as linker:
             self._assert_not_locked()
             yield linker
 
     def close(self) -> None:
-        """
-        Give up the native linker; using this object afterwards raises ValueError.
+        """Give up the native linker; using this object afterwards raises ValueError.
 
         Raises:
             WasmtimeError: A `LinkerInstance` of it is open.
@@ -134,8 +122,7 @@ class Linker(LinkerBase):
 
     @property
     def allow_shadowing(self) -> bool:
-        """
-        Whether a definition may replace an earlier one of the same name; False at first.
+        """Whether a definition may replace an earlier one of the same name; False at first.
 
         Raises:
             TypeError: It is set to something else than a bool.
@@ -153,8 +140,7 @@ class Linker(LinkerBase):
             self._shadowing = allow
 
     def root(self) -> LinkerInstance:
-        """
-        Where items are defined by their names.
+        """Where items are defined by their names.
 
         While it is open, the linker cannot be used for anything else: use it in a ``with`` block.
 
@@ -162,15 +148,14 @@ class Linker(LinkerBase):
             WasmtimeError: One is open already.
             ValueError: The linker is closed.
 
-        Stands on ``wasmtime_component_linker_root``.
+        C API: ``wasmtime_component_linker_root``.
         """
         with self._changing() as linker:
             pointer = lib.wasmtime_component_linker_root(linker)
             return LinkerInstance._open(pointer, self, self, ())
 
     def add_wasip2(self) -> None:
-        """
-        Define the interfaces of WASI preview 2 (``wasi:cli`` and what it builds on).
+        """Define the interfaces of WASI preview 2 (``wasi:cli`` and what it builds on).
 
         Each store needs `Store.set_wasi` before such a component is instantiated in it.
 
@@ -179,15 +164,14 @@ class Linker(LinkerBase):
                 `LinkerInstance` of this linker is open.
             ValueError: The linker is closed.
 
-        Stands on ``wasmtime_component_linker_add_wasip2``.
+        C API: ``wasmtime_component_linker_add_wasip2``.
         """
         with self._changing() as linker:
             check(lib.wasmtime_component_linker_add_wasip2(linker))
             self._wasi = True
 
     def add_wasi_http(self) -> None:
-        """
-        Define ``wasi:http``, beside what `add_wasip2` defines, which it needs.
+        """Define ``wasi:http``, beside what `add_wasip2` defines, which it needs.
 
         Each store needs `Store.set_wasi`, with a configuration that allows HTTP
         (`WasiConfig.allow_http`), and `Store.set_wasi_http`.
@@ -197,15 +181,14 @@ class Linker(LinkerBase):
                 `LinkerInstance` of this linker is open.
             ValueError: The linker is closed.
 
-        Stands on ``wasmtime_component_linker_add_wasi_http``.
+        C API: ``wasmtime_component_linker_add_wasi_http``.
         """
         with self._changing() as linker:
             check(lib.wasmtime_component_linker_add_wasi_http(linker))
             self._wasi_http = True
 
     def define_unknown_imports_as_traps(self, component: Component) -> None:
-        """
-        Define each function that a component imports and that is not defined yet as one that
+        """Define each function that a component imports and that is not defined yet as one that
         traps.
 
         Args:
@@ -217,7 +200,7 @@ class Linker(LinkerBase):
             TypeError: `component` is not a Component.
             ValueError: The linker or the component is closed.
 
-        Stands on ``wasmtime_component_linker_define_unknown_imports_as_traps``.
+        C API: ``wasmtime_component_linker_define_unknown_imports_as_traps``.
         """
         handle = self._component_handle(component)
         with self._changing() as linker:
@@ -244,8 +227,7 @@ class Linker(LinkerBase):
     def instantiate(  # type: ignore[override]
         self, store: Storelike, component: Component
     ) -> Instance:
-        """
-        Instantiate a component with what this linker defines.
+        """Instantiate a component with what this linker defines.
 
         Args:
             store: The store to instantiate in, of this linker's engine.
@@ -261,7 +243,7 @@ class Linker(LinkerBase):
             TypeError: An argument is of a wrong type.
             ValueError: The linker, the store or the component is closed.
 
-        Stands on ``wasmtime_component_linker_instantiate``.
+        C API: ``wasmtime_component_linker_instantiate``.
         """
         self._assert_not_locked()
         self._component_handle(component)
@@ -283,9 +265,7 @@ class Linker(LinkerBase):
         return instance
 
     def _check_wasi(self, store: Any, component: Component) -> None:
-        """
-        Functions of WASI end the process in a store that has no WASI.
-        """
+        """Functions of WASI end the process in a store that has no WASI."""
         wasi, http = component._needs_wasi()
         if not wasi:
             return
@@ -306,9 +286,7 @@ class Linker(LinkerBase):
             )
 
     def _check_supported(self, component: Component) -> None:
-        """
-        A host function with a type that the C API has no values of would end the process.
-        """
+        """A host function with a type that the C API has no values of would end the process."""
         for path, item in self._functions(component):
             if self._defined.get(path) != "func":
                 continue
@@ -327,9 +305,7 @@ class Linker(LinkerBase):
                     )
 
     def _functions(self, component: Component) -> list[tuple[tuple[str, ...], FuncType]]:
-        """
-        The functions that a component imports and that could be defined here.
-        """
+        """The functions that a component imports and that could be defined here."""
         first = {path[0] for path in self._defined}
         found: list[tuple[tuple[str, ...], FuncType]] = []
 
@@ -346,8 +322,7 @@ class Linker(LinkerBase):
         return found
 
     def missing(self, component: Component) -> dict[str, Any]:
-        """
-        What a component imports and this linker does not define.
+        """What a component imports and this linker does not define.
 
         Args:
             component: The component.
@@ -382,9 +357,7 @@ class Linker(LinkerBase):
         return missing
 
     def _explain(self, component: Component, error: WasmtimeError) -> Optional[WasmtimeError]:
-        """
-        The error that lists everything that is missing, if that is why instantiation failed.
-        """
+        """The error that lists everything that is missing, if that is why instantiation failed."""
         if type(error) is not WasmtimeError or "matching implementation" not in error.message:
             return None
         missing = self.missing(component)
@@ -410,8 +383,7 @@ class Linker(LinkerBase):
         )
 
     def define_imports(self, component: Component, imports: Mapping[str, Any]) -> None:
-        """
-        Define what a component imports by Python functions, objects and classes.
+        """Define what a component imports by Python functions, objects and classes.
 
         Args:
             component: The component, whose types say what is needed.
@@ -495,9 +467,7 @@ def _describe(item: Any) -> str:
 
 
 def _find(implementation: Any, name: str) -> Any:
-    """
-    What implements a name: an attribute of an object or an item of a mapping; None if nothing.
-    """
+    """What implements a name: an attribute of an object or an item of a mapping; None if nothing."""
     words = name.split("-")
     camel = "".join(word[:1].upper() + word[1:] for word in words)
     spellings = (snake(name), name, camel, snake(name) + "_")
@@ -515,9 +485,7 @@ def _find(implementation: Any, name: str) -> Any:
 def _plan_items(
     externs: Mapping[str, Any], implementation: Any, prefix: str, lacking: list[str]
 ) -> dict[str, Any]:
-    """
-    How to define the items of an interface: functions that take the LinkerInstance and the name.
-    """
+    """How to define the items of an interface: functions that take the LinkerInstance and the name."""
     plan: dict[str, Any] = {}
     for name, extern in externs.items():
         item = _plain(extern)
@@ -576,9 +544,7 @@ class _ModulePlan:
 
 
 def _resource_function(name: str, implementation: Any) -> Optional[Callable[..., Any]]:
-    """
-    What implements a function of a resource: ``[constructor]r``, ``[method]r.f``, ``[static]r.f``.
-    """
+    """What implements a function of a resource: ``[constructor]r``, ``[method]r.f``, ``[static]r.f``."""
     kind, _, rest = name[1:].partition("]")
     resource, _, member = rest.partition(".")
     cls = _find(implementation, resource)
@@ -609,8 +575,7 @@ def _resource_function(name: str, implementation: Any) -> Optional[Callable[...,
 
 
 class LinkerInstance:
-    """
-    Where items are defined in a linker: its root, or an instance in it, which stands for an
+    """Where items are defined in a linker: its root, or an instance in it, which stands for an
     interface.
 
     It ends when it is closed (or left as a context manager), with everything that was opened in it;
@@ -632,9 +597,7 @@ class LinkerInstance:
     def _open(
         cls, pointer: Any, linker: Linker, parent: Any, path: tuple[str, ...]
     ) -> LinkerInstance:
-        """
-        Take a ``wasmtime_component_linker_instance_t *`` over.
-        """
+        """Take a ``wasmtime_component_linker_instance_t *`` over."""
         self = cls.__new__(cls)
         self._pointer = ffi.gc(pointer, lib.wasmtime_component_linker_instance_delete)
         self._linker = linker
@@ -651,17 +614,13 @@ class LinkerInstance:
 
     @property
     def locked(self) -> bool:
-        """
-        Whether an instance that was opened in this one is open: nothing can be defined meanwhile.
-        """
+        """Whether an instance that was opened in this one is open: nothing can be defined meanwhile."""
         child = self._child() if self._child is not None else None
         return child is not None and child._is_open
 
     @contextmanager
     def _changing(self) -> Iterator[Any]:
-        """
-        The native pointer, while nothing else uses the linker.
-        """
+        """The native pointer, while nothing else uses the linker."""
         with self._defining:
             if self._pointer is None:
                 raise ValueError("this LinkerInstance is closed: already closed")
@@ -677,9 +636,7 @@ class LinkerInstance:
                 self._linker._end(True)
 
     def close(self) -> None:
-        """
-        End the definitions here. Using this object afterwards raises ValueError.
-        """
+        """End the definitions here. Using this object afterwards raises ValueError."""
         with self._defining:
             child = self._child() if self._child is not None else None
             if child is not None:
@@ -702,8 +659,7 @@ class LinkerInstance:
         raise TypeError("a LinkerInstance cannot be pickled")
 
     def add_instance(self, name: str) -> LinkerInstance:
-        """
-        Define an instance, whose items are defined in what this returns.
+        """Define an instance, whose items are defined in what this returns.
 
         While that is open, nothing can be defined here: use it in a ``with`` block.
 
@@ -715,7 +671,7 @@ class LinkerInstance:
             TypeError: `name` is not a str.
             ValueError: This is closed.
 
-        Stands on ``wasmtime_component_linker_instance_add_instance``.
+        C API: ``wasmtime_component_linker_instance_add_instance``.
         """
         encoded = encode_name(name, "name")
         out = ffi.new("wasmtime_component_linker_instance_t **")
@@ -729,8 +685,7 @@ class LinkerInstance:
             return LinkerInstance._open(out[0], self._linker, self, path)
 
     def add_module(self, name: str, module: Module) -> None:
-        """
-        Define a core module.
+        """Define a core module.
 
         Args:
             name: Its name.
@@ -741,7 +696,7 @@ class LinkerInstance:
             TypeError: An argument is of a wrong type.
             ValueError: This or the module is closed.
 
-        Stands on ``wasmtime_component_linker_instance_add_module``.
+        C API: ``wasmtime_component_linker_instance_add_module``.
         """
         encoded = encode_name(name, "name")
         if not isinstance(module, Module):
@@ -763,8 +718,7 @@ class LinkerInstance:
     def add_resource(
         self, name: str, ty: ResourceType, dtor: Callable[[StoreContext, int], None]
     ) -> None:
-        """
-        Define a type of resources.
+        """Define a type of resources.
 
         Args:
             name: Its name.
@@ -777,7 +731,7 @@ class LinkerInstance:
             TypeError: An argument is of a wrong type.
             ValueError: This is closed.
 
-        Stands on ``wasmtime_component_linker_instance_add_resource``.
+        C API: ``wasmtime_component_linker_instance_add_resource``.
         """
         encoded = encode_name(name, "name")
         if not isinstance(ty, ResourceType):
@@ -798,8 +752,7 @@ class LinkerInstance:
         )
 
     def add_func(self, name: str, func: Callable[..., Any]) -> None:
-        """
-        Define a function.
+        """Define a function.
 
         Its type is that of the import that it is linked to. Values are mapped as
         `Instance.get_func` maps them; `Linker.define_imports` maps them the newer way.
@@ -815,7 +768,7 @@ class LinkerInstance:
             TypeError: An argument is of a wrong type.
             ValueError: This is closed.
 
-        Stands on ``wasmtime_component_linker_instance_add_func``.
+        C API: ``wasmtime_component_linker_instance_add_func``.
         """
         self._define(name, func, False, True)
 
@@ -836,9 +789,7 @@ class LinkerInstance:
         )
 
     def _add(self, note: tuple[str, str], host: Any, add: Callable[[Any], Any]) -> None:
-        """
-        Define by `add` what native code will reach `host` through; `note` is its name and kind.
-        """
+        """Define by `add` what native code will reach `host` through; `note` is its name and kind."""
         with self._changing() as pointer:
             definitions = self._linker._definitions
             # Before the native linker can reach it; a definition that fails leaves it unused.

@@ -1,6 +1,4 @@
-"""
-Types of resources.
-"""
+"""Types of resources."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ _MAX_U32 = 2**32 - 1
 
 
 def _u32(name: str, value: object) -> int:
-    """
-    An argument that the library takes as 32 bits without sign.
-    """
+    """An argument that the library takes as 32 bits without sign."""
     try:
         number = value.__index__()  # type: ignore[attr-defined]
     except AttributeError:
@@ -28,8 +24,7 @@ def _u32(name: str, value: object) -> int:
 
 
 class ResourceType:
-    """
-    The identity of a type of resources.
+    """The identity of a type of resources.
 
     Two are equal if they are the same type: a type that a component defines is a different one in
     each of its instances.
@@ -44,17 +39,14 @@ class ResourceType:
 
     @classmethod
     def _take(cls, native: Any) -> ResourceType:
-        """
-        Take a ``wasmtime_component_resource_type_t *`` over.
-        """
+        """Take a ``wasmtime_component_resource_type_t *`` over."""
         self = cls.__new__(cls)
         self._native = ffi.gc(native, lib.wasmtime_component_resource_type_delete)
         return self
 
     @classmethod
     def host(cls, val: int) -> ResourceType:
-        """
-        A type that the host defines.
+        """A type that the host defines.
 
         Args:
             val: Identifies the type, 0 ... 2**32-1: equal numbers are equal types.
@@ -63,7 +55,7 @@ class ResourceType:
             TypeError: `val` is not an int.
             OverflowError: `val` is out of range.
 
-        Stands on ``wasmtime_component_resource_type_new_host``.
+        C API: ``wasmtime_component_resource_type_new_host``.
         """
         return cls._take(lib.wasmtime_component_resource_type_new_host(_u32("val", val)))
 
@@ -84,9 +76,7 @@ class ResourceType:
         return "<wasmtime.component.ResourceType>"
 
     def close(self) -> None:
-        """
-        Nothing: kept for programs of older versions.
-        """
+        """Nothing: kept for programs of older versions."""
 
     def __enter__(self) -> ResourceType:
         return self
@@ -96,7 +86,5 @@ class ResourceType:
 
 
 def _native_of(resource: Any) -> Any:
-    """
-    The native type of a ResourceType, or of what stands for one in a component's type.
-    """
+    """The native type of a ResourceType, or of what stands for one in a component's type."""
     return resource._native

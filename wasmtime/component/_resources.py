@@ -1,6 +1,4 @@
-"""
-Resources: handles to what a component or the host owns.
-"""
+"""Resources: handles to what a component or the host owns."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ __all__ = ["ResourceAny", "ResourceHost"]
 
 
 class ResourceAny(core.ResourceAny):
-    """
-    A handle to a resource of any type, as functions give it.
+    """A handle to a resource of any type, as functions give it.
 
     An own one that is neither given away (as an argument of type ``own``) nor dropped takes up
     room in its store until the store is closed. One that was borrowed for a host call ends with
@@ -28,28 +25,25 @@ class ResourceAny(core.ResourceAny):
 
     @property
     def type(self) -> ResourceType:
-        """
-        The type of the resource.
+        """The type of the resource.
 
         Raises:
             WasmtimeError: It was borrowed for a call that is over.
 
-        Stands on ``wasmtime_component_resource_any_type``.
+        C API: ``wasmtime_component_resource_any_type``.
         """
         return ResourceType._take(ffi.cast("wasmtime_component_resource_type_t *", self._type()))
 
     @property
     def owned(self) -> bool:
-        """
-        Whether this is an own handle, not a borrowed one.
+        """Whether this is an own handle, not a borrowed one.
 
-        Stands on ``wasmtime_component_resource_any_owned``.
+        C API: ``wasmtime_component_resource_any_owned``.
         """
         return bool(self._owned)
 
     def drop(self, store: Storelike) -> None:
-        """
-        Give the resource up; its destructor runs if this is an own handle.
+        """Give the resource up; its destructor runs if this is an own handle.
 
         Args:
             store: The store that it lives in.
@@ -59,13 +53,12 @@ class ResourceAny(core.ResourceAny):
             Trap: The destructor trapped.
             ValueError: The store is closed.
 
-        Stands on ``wasmtime_component_resource_any_drop``.
+        C API: ``wasmtime_component_resource_any_drop``.
         """
         self._drop(store)
 
     def to_host(self, store: Storelike) -> ResourceHost:
-        """
-        The same as a resource of the host. This handle is used up.
+        """The same as a resource of the host. This handle is used up.
 
         Args:
             store: The store that it lives in.
@@ -75,15 +68,13 @@ class ResourceAny(core.ResourceAny):
                 store.
             ValueError: The store is closed.
 
-        Stands on ``wasmtime_component_resource_any_to_host``.
+        C API: ``wasmtime_component_resource_any_to_host``.
         """
         host: ResourceHost = self._to_host(store)
         return host
 
     def close(self) -> None:
-        """
-        Nothing: kept for programs of older versions. See `drop`.
-        """
+        """Nothing: kept for programs of older versions. See `drop`."""
 
     def __copy__(self) -> Any:
         raise TypeError("a ResourceAny is a handle in a store and cannot be copied")
@@ -93,8 +84,7 @@ class ResourceAny(core.ResourceAny):
 
 
 class ResourceHost(core.ResourceHost):
-    """
-    A resource that the host defines: a number that stands for whatever the host means by it, and
+    """A resource that the host defines: a number that stands for whatever the host means by it, and
     the number of its type.
     """
 
@@ -103,8 +93,7 @@ class ResourceHost(core.ResourceHost):
 
     @classmethod
     def own(cls, rep: int, ty: int) -> ResourceHost:
-        """
-        A resource to be given away.
+        """A resource to be given away.
 
         Args:
             rep: What the host knows the resource by, 0 ... 2**32-1; its destructor is given it.
@@ -114,43 +103,34 @@ class ResourceHost(core.ResourceHost):
             TypeError: An argument is not an int.
             OverflowError: An argument is out of range.
 
-        Stands on ``wasmtime_component_resource_host_new``.
+        C API: ``wasmtime_component_resource_host_new``.
         """
         host: ResourceHost = cls._make(True, _u32("rep", rep), _u32("ty", ty))
         return host
 
     @classmethod
     def borrow(cls, rep: int, ty: int) -> ResourceHost:
-        """
-        A resource to be lent for a call. As `own` otherwise.
-        """
+        """A resource to be lent for a call. As `own` otherwise."""
         host: ResourceHost = cls._make(False, _u32("rep", rep), _u32("ty", ty))
         return host
 
     @property
     def rep(self) -> int:
-        """
-        What the host knows the resource by.
-        """
+        """What the host knows the resource by."""
         return int(self._details[0])
 
     @property
     def type(self) -> int:
-        """
-        The number of its type.
-        """
+        """The number of its type."""
         return int(self._details[1])
 
     @property
     def owned(self) -> bool:
-        """
-        Whether this is an own resource, not a borrowed one.
-        """
+        """Whether this is an own resource, not a borrowed one."""
         return bool(self._details[2])
 
     def to_any(self, store: Storelike) -> ResourceAny:
-        """
-        A handle to it in a store.
+        """A handle to it in a store.
 
         Args:
             store: The store.
@@ -159,15 +139,13 @@ class ResourceHost(core.ResourceHost):
             ValueError: The store is closed.
             WasmtimeError: The store is in use by another thread.
 
-        Stands on ``wasmtime_component_resource_host_to_any``.
+        C API: ``wasmtime_component_resource_host_to_any``.
         """
         handle: ResourceAny = self._to_any(store)
         return handle
 
     def close(self) -> None:
-        """
-        Nothing: kept for programs of older versions.
-        """
+        """Nothing: kept for programs of older versions."""
 
     def __repr__(self) -> str:
         rep, kind, owned = self._details

@@ -1,6 +1,4 @@
-"""
-Components as programs: what ``python -m wasmtime run`` does with one.
-"""
+"""Components as programs: what ``python -m wasmtime run`` does with one."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ __all__ = ["ArgumentError", "parse_argument", "run_command", "to_text"]
 
 
 class ArgumentError(ValueError):
-    """
-    An argument of a function that cannot be read or does not fit.
-    """
+    """An argument of a function that cannot be read or does not fit."""
 
 
 def run_command(
@@ -51,8 +47,7 @@ def run_command(
     http: bool = False,
     unknown_imports_trap: bool = False,
 ) -> tuple[int, Optional[str]]:
-    """
-    Run a component as a program: a command of WASI preview 2 (it exports ``wasi:cli/run``), or one
+    """Run a component as a program: a command of WASI preview 2 (it exports ``wasi:cli/run``), or one
     of its functions.
 
     Args:
@@ -112,9 +107,7 @@ def run_command(
 
 
 def _functions(component: Component) -> str:
-    """
-    The names of all functions that a component exports, for a message.
-    """
+    """The names of all functions that a component exports, for a message."""
     from ._types import ComponentInstanceType, _plain
 
     names = []
@@ -132,8 +125,7 @@ def _functions(component: Component) -> str:
 
 
 def parse_argument(text: str, ty: ValType, what: str) -> Any:
-    """
-    A value from a command line: a string as it is, a number, ``true`` or ``false``, the name of
+    """A value from a command line: a string as it is, a number, ``true`` or ``false``, the name of
     an enum's case; everything else as JSON (a variant as an object with its case as the only key).
 
     Args:
@@ -157,9 +149,7 @@ def parse_argument(text: str, ty: ValType, what: str) -> Any:
 
 
 def _from_json(value: Any, ty: Optional[ValType]) -> Any:
-    """
-    What JSON cannot say by itself: tuples, variants, flags.
-    """
+    """What JSON cannot say by itself: tuples, variants, flags."""
     if ty is None or isinstance(ty, Bool):
         return value
     if isinstance(ty, ListType) and isinstance(value, list):
@@ -186,9 +176,7 @@ def _from_json(value: Any, ty: Optional[ValType]) -> Any:
 
 
 def to_text(value: Any) -> str:
-    """
-    A result for a terminal: a string as it is, everything else as JSON.
-    """
+    """A result for a terminal: a string as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(_to_json(value), ensure_ascii=False)
 
 

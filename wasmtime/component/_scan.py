@@ -1,5 +1,4 @@
-"""
-A look into a binary component: whether it uses the asynchronous canonical ABI, and whether its core
+"""A look into a binary component: whether it uses the asynchronous canonical ABI, and whether its core
 modules are such that the library can say what they are.
 
 A call into an asynchronous component needs the library's event loop, even if the function that is
@@ -34,8 +33,7 @@ _LIFT, _LOWER, _RESOURCE_NEW, _RESOURCE_DROP, _RESOURCE_REP = range(5)
 
 
 def uses_async(binary: bytes) -> bool:
-    """
-    Whether a binary component, or one inside of it, lifts, lowers or does anything else
+    """Whether a binary component, or one inside of it, lifts, lowers or does anything else
     asynchronously.
 
     Args:
@@ -87,9 +85,7 @@ def _canon(data: bytes, at: int) -> bool:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """
-    A number in LEB128, and where it ends.
-    """
+    """A number in LEB128, and where it ends."""
     result = shift = 0
     while True:
         byte = data[at]
@@ -101,8 +97,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def check_modules(binary: bytes) -> None:
-    """
-    Refuse a component with core modules, or types of them, that the library cannot describe.
+    """Refuse a component with core modules, or types of them, that the library cannot describe.
 
     Args:
         binary: The component. Anything else, valid or not, passes.
@@ -139,9 +134,7 @@ def check_modules(binary: bytes) -> None:
 
 
 def _odd_parts(reader: Reader, section: int) -> Iterator[tuple[str, int]]:
-    """
-    What is odd in a section: kind and name, and how.
-    """
+    """What is odd in a section: kind and name, and how."""
     if section == _MODULE:
         yield from odd_items(reader.data[reader.at : reader.end])
     elif section == _CORE_TYPES:
@@ -153,9 +146,7 @@ def _odd_parts(reader: Reader, section: int) -> Iterator[tuple[str, int]]:
 
 
 def _exports_module(reader: Reader, section: int) -> bool:
-    """
-    Whether a section of exports, or of instances that are made of items, names a core module.
-    """
+    """Whether a section of exports, or of instances that are made of items, names a core module."""
     found = False
     for _ in range(reader.number()):
         if section == _EXPORTS:
@@ -182,9 +173,7 @@ def _export(reader: Reader) -> bool:
 
 
 def _sort(reader: Reader) -> int:
-    """
-    A sort; a core sort by its own code, that of a module is 0x11.
-    """
+    """A sort; a core sort by its own code, that of a module is 0x11."""
     return reader.byte() or reader.byte() | 0x10
 
 
@@ -265,9 +254,7 @@ def _type(reader: Reader) -> Iterator[tuple[str, int]]:
 
 
 def _declaration(reader: Reader) -> Iterator[tuple[str, int]]:
-    """
-    A declaration of a component or instance type.
-    """
+    """A declaration of a component or instance type."""
     kind = reader.byte()
     if kind == 0:
         yield from _core_type(reader)
@@ -326,9 +313,7 @@ def _odd(item: str, marks: int) -> Iterator[tuple[str, int]]:
 
 
 def _recursive_types(reader: Reader) -> int:
-    """
-    One type, or a group of types that know each other; CONCRETE if one names another.
-    """
+    """One type, or a group of types that know each other; CONCRETE if one names another."""
     count = 1
     if reader.peek() == 0x4E:
         reader.byte()

@@ -1,5 +1,4 @@
-"""
-The types of components: of what they import and export, and of the values that pass.
+"""The types of components: of what they import and export, and of the values that pass.
 
 Types of values are plain, immutable Python values: they compare by structure, can be hashed and
 printed (`str` gives WIT text), and hold nothing native but the identity of resources. What a
@@ -65,16 +64,13 @@ __all__ = [
 
 
 class ValType:
-    """
-    Base of the types of values.
-    """
+    """Base of the types of values."""
 
     __slots__ = ()
 
     @abstractmethod
     def add_classes(self, s: set[type]) -> None:
-        """
-        Add the Python classes that values of this type are raised to.
+        """Add the Python classes that values of this type are raised to.
 
         Args:
             s: The set to add to.
@@ -87,9 +83,7 @@ class ValType:
 
 
 class _Simple(ValType):
-    """
-    A type without parts.
-    """
+    """A type without parts."""
 
     __slots__ = ()
 
@@ -109,126 +103,98 @@ class _Simple(ValType):
 
 
 class Bool(_Simple):
-    """
-    ``bool``: True or False.
-    """
+    """``bool``: True or False."""
 
     __slots__ = ()
     _class = bool
 
 
 class S8(_Simple):
-    """
-    ``s8``: an int, -128 ... 127.
-    """
+    """``s8``: an int, -128 ... 127."""
 
     __slots__ = ()
     _class = int
 
 
 class S16(_Simple):
-    """
-    ``s16``: an int, -32768 ... 32767.
-    """
+    """``s16``: an int, -32768 ... 32767."""
 
     __slots__ = ()
     _class = int
 
 
 class S32(_Simple):
-    """
-    ``s32``: an int, -2**31 ... 2**31-1.
-    """
+    """``s32``: an int, -2**31 ... 2**31-1."""
 
     __slots__ = ()
     _class = int
 
 
 class S64(_Simple):
-    """
-    ``s64``: an int, -2**63 ... 2**63-1.
-    """
+    """``s64``: an int, -2**63 ... 2**63-1."""
 
     __slots__ = ()
     _class = int
 
 
 class U8(_Simple):
-    """
-    ``u8``: an int, 0 ... 255.
-    """
+    """``u8``: an int, 0 ... 255."""
 
     __slots__ = ()
     _class = int
 
 
 class U16(_Simple):
-    """
-    ``u16``: an int, 0 ... 65535.
-    """
+    """``u16``: an int, 0 ... 65535."""
 
     __slots__ = ()
     _class = int
 
 
 class U32(_Simple):
-    """
-    ``u32``: an int, 0 ... 2**32-1.
-    """
+    """``u32``: an int, 0 ... 2**32-1."""
 
     __slots__ = ()
     _class = int
 
 
 class U64(_Simple):
-    """
-    ``u64``: an int, 0 ... 2**64-1.
-    """
+    """``u64``: an int, 0 ... 2**64-1."""
 
     __slots__ = ()
     _class = int
 
 
 class F32(_Simple):
-    """
-    ``f32``: a float, rounded to single precision.
-    """
+    """``f32``: a float, rounded to single precision."""
 
     __slots__ = ()
     _class = float
 
 
 class F64(_Simple):
-    """
-    ``f64``: a float.
-    """
+    """``f64``: a float."""
 
     __slots__ = ()
     _class = float
 
 
 class Char(_Simple):
-    """
-    ``char``: a str of one character that is not a surrogate.
-    """
+    """``char``: a str of one character that is not a surrogate."""
 
     __slots__ = ()
     _class = str
 
 
 class String(_Simple):
-    """
-    ``string``: a str without lone surrogates.
-    """
+    """``string``: a str without lone surrogates."""
 
     __slots__ = ()
     _class = str
 
 
 class ErrorContext(_Simple):
-    """
-    ``error-context``, which the C API has no values of.
-    """
+    """``error-context``, which the C API has no values of."""
 
     __slots__ = ()
 
@@ -238,8 +204,7 @@ class ErrorContext(_Simple):
 
 @dataclass(frozen=True)
 class ListType(ValType):
-    """
-    ``list<element>``: a list, or bytes if the element is `U8`.
+    """``list<element>``: a list, or bytes if the element is `U8`.
 
     Attributes:
         element: The type of the elements.
@@ -255,8 +220,7 @@ class ListType(ValType):
 
 @dataclass(frozen=True)
 class FixedLengthListType(ValType):
-    """
-    ``list<element, length>``: a list of a length that the type says. The C API does not tell the
+    """``list<element, length>``: a list of a length that the type says. The C API does not tell the
     length; a value of another one is refused by the call.
 
     Attributes:
@@ -273,8 +237,7 @@ class FixedLengthListType(ValType):
 
 @dataclass(frozen=True)
 class MapType(ValType):
-    """
-    ``map<key, value>``: a dict.
+    """``map<key, value>``: a dict.
 
     Attributes:
         key: The type of the keys.
@@ -291,9 +254,7 @@ class MapType(ValType):
 
 
 class _Parts(ValType):
-    """
-    A type that is given by a tuple.
-    """
+    """A type that is given by a tuple."""
 
     __slots__ = ("_parts",)
 
@@ -322,8 +283,7 @@ class _Parts(ValType):
 
 
 class RecordType(_Parts):
-    """
-    ``record``: a `Record`.
+    """``record``: a `Record`.
 
     Args:
         fields: Pairs of name and type.
@@ -336,9 +296,7 @@ class RecordType(_Parts):
 
     @property
     def fields(self) -> list[tuple[str, ValType]]:
-        """
-        The fields: pairs of name and type.
-        """
+        """The fields: pairs of name and type."""
         return list(self._parts)
 
     def add_classes(self, s: set[type]) -> None:
@@ -346,8 +304,7 @@ class RecordType(_Parts):
 
 
 class TupleType(_Parts):
-    """
-    ``tuple``: a tuple.
+    """``tuple``: a tuple.
 
     Args:
         elements: The types of the elements.
@@ -360,9 +317,7 @@ class TupleType(_Parts):
 
     @property
     def elements(self) -> list[ValType]:
-        """
-        The types of the elements.
-        """
+        """The types of the elements."""
         return list(self._parts)
 
     def add_classes(self, s: set[type]) -> None:
@@ -370,8 +325,7 @@ class TupleType(_Parts):
 
 
 class VariantLikeType(ValType):
-    """
-    What has cases: variants, options and results.
+    """What has cases: variants, options and results.
 
     A function that is called the way of older versions (`Instance.get_func`) gives the bare
     payload if the classes of all payloads differ, so that the class tells the case, and a
@@ -382,9 +336,7 @@ class VariantLikeType(ValType):
 
     @abstractmethod
     def _cases(self) -> list[tuple[str, Optional[ValType]]]:
-        """
-        The cases: pairs of name and the payload's type.
-        """
+        """The cases: pairs of name and the payload's type."""
 
     def add_classes(self, s: set[type]) -> None:
         if self._tagged():
@@ -411,8 +363,7 @@ class VariantLikeType(ValType):
 
 
 class VariantType(_Parts, VariantLikeType):
-    """
-    ``variant``: a `Variant`, or in older programs the bare payload; see `VariantLikeType`.
+    """``variant``: a `Variant`, or in older programs the bare payload; see `VariantLikeType`.
 
     Args:
         cases: Pairs of name and the payload's type, None where there is no payload.
@@ -426,9 +377,7 @@ class VariantType(_Parts, VariantLikeType):
 
     @property
     def cases(self) -> list[tuple[str, Optional[ValType]]]:
-        """
-        The cases: pairs of name and the payload's type, None where there is no payload.
-        """
+        """The cases: pairs of name and the payload's type, None where there is no payload."""
         return list(self._parts)
 
     def _cases(self) -> list[tuple[str, Optional[ValType]]]:
@@ -436,8 +385,7 @@ class VariantType(_Parts, VariantLikeType):
 
 
 class EnumType(_Parts):
-    """
-    ``enum``: a str, the name of the case.
+    """``enum``: a str, the name of the case.
 
     Args:
         names: The names of the cases.
@@ -450,22 +398,16 @@ class EnumType(_Parts):
 
     @property
     def names(self) -> list[str]:
-        """
-        The names of the cases.
-        """
+        """The names of the cases."""
         return list(self._parts)
 
     @property
     def names_count(self) -> int:
-        """
-        How many cases there are.
-        """
+        """How many cases there are."""
         return len(self._parts)
 
     def name(self, n: int) -> Optional[str]:
-        """
-        The name of case `n`, counted from 0; None if there are not so many.
-        """
+        """The name of case `n`, counted from 0; None if there are not so many."""
         return str(self._parts[n]) if 0 <= n < len(self._parts) else None
 
     def add_classes(self, s: set[type]) -> None:
@@ -473,8 +415,7 @@ class EnumType(_Parts):
 
 
 class FlagsType(_Parts):
-    """
-    ``flags``: a set of str.
+    """``flags``: a set of str.
 
     Args:
         names: The names of the flags.
@@ -487,9 +428,7 @@ class FlagsType(_Parts):
 
     @property
     def names(self) -> list[str]:
-        """
-        The names of the flags.
-        """
+        """The names of the flags."""
         return list(self._parts)
 
     def add_classes(self, s: set[type]) -> None:
@@ -498,8 +437,7 @@ class FlagsType(_Parts):
 
 @dataclass(frozen=True)
 class OptionType(VariantLikeType):
-    """
-    ``option<payload>``: the payload or None; a `Variant` with the tag ``some`` or ``none`` if None
+    """``option<payload>``: the payload or None; a `Variant` with the tag ``some`` or ``none`` if None
     may be a payload.
 
     Attributes:
@@ -516,8 +454,7 @@ class OptionType(VariantLikeType):
 
 @dataclass(frozen=True)
 class ResultType(VariantLikeType):
-    """
-    ``result<ok, err>``: `Ok` or `Err`, or in older programs the bare payload; see
+    """``result<ok, err>``: `Ok` or `Err`, or in older programs the bare payload; see
     `VariantLikeType`.
 
     Attributes:
@@ -536,8 +473,7 @@ class ResultType(VariantLikeType):
 
 @dataclass(frozen=True)
 class FutureType(ValType):
-    """
-    ``future<payload>``, which the C API has no values of.
+    """``future<payload>``, which the C API has no values of.
 
     Attributes:
         payload: The type of the payload, or None.
@@ -553,8 +489,7 @@ class FutureType(ValType):
 
 @dataclass(frozen=True)
 class StreamType(ValType):
-    """
-    ``stream<payload>``, which the C API has no values of.
+    """``stream<payload>``, which the C API has no values of.
 
     Attributes:
         payload: The type of the payload, or None.
@@ -570,8 +505,7 @@ class StreamType(ValType):
 
 @dataclass(frozen=True)
 class OwnType(ValType):
-    """
-    ``own<ty>``: a resource that is handed over, `ResourceAny` or `ResourceHost`.
+    """``own<ty>``: a resource that is handed over, `ResourceAny` or `ResourceHost`.
 
     Attributes:
         ty: The type of the resource.
@@ -587,8 +521,7 @@ class OwnType(ValType):
 
 @dataclass(frozen=True)
 class BorrowType(ValType):
-    """
-    ``borrow<ty>``: a resource that is lent for a call, `ResourceAny` or `ResourceHost`.
+    """``borrow<ty>``: a resource that is lent for a call, `ResourceAny` or `ResourceHost`.
 
     Attributes:
         ty: The type of the resource.
@@ -603,9 +536,7 @@ class BorrowType(ValType):
 
 
 class _Reader:
-    """
-    The library's way to give names and types: out-parameters, reused from call to call.
-    """
+    """The library's way to give names and types: out-parameters, reused from call to call."""
 
     def __init__(self) -> None:
         self.name = ffi.new("char **")
@@ -614,16 +545,12 @@ class _Reader:
         self.flag = ffi.new("bool *")
 
     def text(self) -> str:
-        """
-        The name that was just given.
-        """
+        """The name that was just given."""
         return bytes(ffi.buffer(self.name[0], self.length[0])).decode()
 
 
 def valtype_from_native(native: Any) -> ValType:
-    """
-    The type at a ``wasmtime_component_valtype_t *``, which is emptied.
-    """
+    """The type at a ``wasmtime_component_valtype_t *``, which is emptied."""
     kind = native.kind
     try:
         if kind < len(_SIMPLE):
@@ -639,9 +566,7 @@ def valtype_from_native(native: Any) -> ValType:
 
 
 def _part(function: Callable[..., Any], *arguments: Any) -> Optional[ValType]:
-    """
-    A type that `function` gives through its last parameter; None if it says that there is none.
-    """
+    """A type that `function` gives through its last parameter; None if it says that there is none."""
     out = ffi.new("wasmtime_component_valtype_t *")
     if function(*arguments, out) is False:
         return None
@@ -649,9 +574,7 @@ def _part(function: Callable[..., Any], *arguments: Any) -> Optional[ValType]:
 
 
 def _given(function: Callable[..., Any], *arguments: Any) -> ValType:
-    """
-    A type that `function` always gives.
-    """
+    """A type that `function` always gives."""
     part = _part(function, *arguments)
     assert part is not None
     return part
@@ -660,9 +583,7 @@ def _given(function: Callable[..., Any], *arguments: Any) -> ValType:
 def _named(
     count: int, get: Callable[..., Any], native: Any, has_payload: bool = False
 ) -> list[tuple[str, Any]]:
-    """
-    Pairs of name and type, as fields and cases are read.
-    """
+    """Pairs of name and type, as fields and cases are read."""
     reader, result = _Reader(), []
     extra = (reader.flag,) if has_payload else ()
     for n in range(count):
@@ -773,9 +694,7 @@ _READERS: dict[int, Callable[[Any], ValType]] = {
 
 
 class _Native:
-    """
-    Base of the types that are read from the library piece by piece.
-    """
+    """Base of the types that are read from the library piece by piece."""
 
     __slots__ = ("_engine", "_known", "_native")
 
@@ -788,9 +707,7 @@ class _Native:
 
     @classmethod
     def _take(cls, native: Any, delete: Any, engine: Any) -> Any:
-        """
-        Take a native type over.
-        """
+        """Take a native type over."""
         self = cls.__new__(cls)
         self._native = ffi.gc(native, delete)
         self._engine = engine
@@ -808,9 +725,7 @@ class _Native:
         raise TypeError(f"{type(self).__name__} objects belong to an engine and cannot be pickled")
 
     def close(self) -> None:
-        """
-        Nothing: kept for programs of older versions.
-        """
+        """Nothing: kept for programs of older versions."""
 
     def __enter__(self) -> Any:
         return self
@@ -819,8 +734,7 @@ class _Native:
         pass
 
     def _parts(self, engine: object, what: str, read: Callable[[Any], Any]) -> Any:
-        """
-        Parts of the type, read once: the library's functions for the nth part count from the
+        """Parts of the type, read once: the library's functions for the nth part count from the
         first, so that reading all takes a time that grows with the square of their number.
         """
         handle = self._engine_handle(engine)
@@ -845,15 +759,12 @@ class _Native:
 
 
 class ComponentType(_Native):
-    """
-    The type of a component: what it imports and exports.
-    """
+    """The type of a component: what it imports and exports."""
 
     __slots__ = ()
 
     def imports(self, engine: Engine) -> dict[str, ComponentExtern]:
-        """
-        What the component imports, by name.
+        """What the component imports, by name.
 
         Args:
             engine: The component's engine.
@@ -862,7 +773,7 @@ class ComponentType(_Native):
             WasmtimeError: `engine` is another one.
             ValueError: The engine is closed.
 
-        Stands on ``wasmtime_component_type_import_nth``.
+        C API: ``wasmtime_component_type_import_nth``.
         """
         return self._externs(
             engine,
@@ -872,8 +783,7 @@ class ComponentType(_Native):
         )
 
     def exports(self, engine: Engine) -> dict[str, ComponentExtern]:
-        """
-        What the component exports, by name.
+        """What the component exports, by name.
 
         Args:
             engine: The component's engine.
@@ -882,7 +792,7 @@ class ComponentType(_Native):
             WasmtimeError: `engine` is another one.
             ValueError: The engine is closed.
 
-        Stands on ``wasmtime_component_type_export_nth``.
+        C API: ``wasmtime_component_type_export_nth``.
         """
         return self._externs(
             engine,
@@ -907,15 +817,12 @@ class ComponentType(_Native):
 
 
 class ComponentInstanceType(_Native):
-    """
-    The type of an instance, which is what an interface is: named items.
-    """
+    """The type of an instance, which is what an interface is: named items."""
 
     __slots__ = ()
 
     def exports(self, engine: Engine) -> dict[str, ComponentExtern]:
-        """
-        What the instance exports, by name.
+        """What the instance exports, by name.
 
         Args:
             engine: The component's engine.
@@ -924,7 +831,7 @@ class ComponentInstanceType(_Native):
             WasmtimeError: `engine` is another one.
             ValueError: The engine is closed.
 
-        Stands on ``wasmtime_component_instance_type_export_nth``.
+        C API: ``wasmtime_component_instance_type_export_nth``.
         """
         return self._externs(
             engine,
@@ -948,15 +855,12 @@ class ComponentInstanceType(_Native):
 
 
 class ModuleType(_Native):
-    """
-    The type of a core module that a component imports or exports.
-    """
+    """The type of a core module that a component imports or exports."""
 
     __slots__ = ()
 
     def imports(self, engine: Engine) -> list[ImportType]:
-        """
-        What the module imports.
+        """What the module imports.
 
         Args:
             engine: The component's engine.
@@ -965,7 +869,7 @@ class ModuleType(_Native):
             WasmtimeError: `engine` is another one.
             ValueError: The engine is closed.
 
-        Stands on ``wasmtime_module_type_import_nth``.
+        C API: ``wasmtime_module_type_import_nth``.
         """
 
         def read(pointer: Any) -> list[ImportType]:
@@ -982,8 +886,7 @@ class ModuleType(_Native):
         return imports
 
     def exports(self, engine: Engine) -> list[ExportType]:
-        """
-        What the module exports.
+        """What the module exports.
 
         Args:
             engine: The component's engine.
@@ -992,7 +895,7 @@ class ModuleType(_Native):
             WasmtimeError: `engine` is another one.
             ValueError: The engine is closed.
 
-        Stands on ``wasmtime_module_type_export_nth``.
+        C API: ``wasmtime_module_type_export_nth``.
         """
 
         def read(pointer: Any) -> list[ExportType]:
@@ -1019,8 +922,7 @@ class ModuleType(_Native):
 
 
 class FuncType:
-    """
-    The type of a component's function. Two are equal if parameters (with their names) and result
+    """The type of a component's function. Two are equal if parameters (with their names) and result
     are.
     """
 
@@ -1035,9 +937,7 @@ class FuncType:
 
     @classmethod
     def _from_native(cls, native: Any) -> FuncType:
-        """
-        Read a ``wasmtime_component_func_type_t *``, which stays the caller's.
-        """
+        """Read a ``wasmtime_component_func_type_t *``, which stays the caller's."""
         self = cls.__new__(cls)
         count = lib.wasmtime_component_func_type_param_count(native)
         self._params = tuple(_named(count, lib.wasmtime_component_func_type_param_nth, native))
@@ -1047,23 +947,17 @@ class FuncType:
 
     @property
     def params(self) -> list[tuple[str, ValType]]:
-        """
-        The parameters: pairs of name and type.
-        """
+        """The parameters: pairs of name and type."""
         return list(self._params)
 
     @property
     def result(self) -> Optional[ValType]:
-        """
-        The type of the result; None if there is none.
-        """
+        """The type of the result; None if there is none."""
         return self._result
 
     @property
     def is_async(self) -> bool:
-        """
-        Whether the function may wait.
-        """
+        """Whether the function may wait."""
         return self._async
 
     def __eq__(self, other: object) -> bool:
@@ -1086,9 +980,7 @@ class FuncType:
         return f"<wasmtime.component.FuncType {self}>"
 
     def close(self) -> None:
-        """
-        Nothing: kept for programs of older versions.
-        """
+        """Nothing: kept for programs of older versions."""
 
     def __enter__(self) -> FuncType:
         return self
@@ -1098,15 +990,12 @@ class FuncType:
 
 
 def _plain(item: Any) -> Any:
-    """
-    An item itself, where a `ComponentExtern` may stand for it.
-    """
+    """An item itself, where a `ComponentExtern` may stand for it."""
     return item.ty if type(item) is ComponentExtern else item
 
 
 class ComponentExtern:
-    """
-    What a component or an instance imports or exports by a name: its type, and what the name says
+    """What a component or an instance imports or exports by a name: its type, and what the name says
     besides.
 
     An extern can stand for its type: it has the attributes of its type and is an instance of the
@@ -1124,9 +1013,7 @@ class ComponentExtern:
 
     @classmethod
     def _take(cls, native: Any, engine: Any) -> ComponentExtern:
-        """
-        Take a ``wasmtime_component_extern_t *`` over.
-        """
+        """Take a ``wasmtime_component_extern_t *`` over."""
         self = cls.__new__(cls)
         self._native = ffi.gc(native, lib.wasmtime_component_extern_delete)
         self._engine = engine
@@ -1135,10 +1022,9 @@ class ComponentExtern:
 
     @property
     def ty(self) -> ComponentItem:
-        """
-        The type.
+        """The type.
 
-        Stands on ``wasmtime_component_extern_type``.
+        C API: ``wasmtime_component_extern_type``.
         """
         if self._ty is None:
             item = ffi.new("wasmtime_component_item_t *")
@@ -1148,16 +1034,14 @@ class ComponentExtern:
 
     @property
     def implements(self) -> Optional[str]:
-        """
-        The interface that the name says the instance implements, or None.
+        """The interface that the name says the instance implements, or None.
 
-        Stands on ``wasmtime_component_extern_implements``.
+        C API: ``wasmtime_component_extern_implements``.
         """
         return self._text(lib.wasmtime_component_extern_implements)
 
     def is_implements(self, s: str) -> bool:
-        """
-        Whether the instance implements an interface.
+        """Whether the instance implements an interface.
 
         Args:
             s: Name of the interface.
@@ -1165,17 +1049,16 @@ class ComponentExtern:
         Raises:
             TypeError: `s` is not a str.
 
-        Stands on ``wasmtime_component_extern_is_implements``.
+        C API: ``wasmtime_component_extern_is_implements``.
         """
         name = encode_name(s, "s")
         return bool(lib.wasmtime_component_extern_is_implements(self._native, name, len(name)))
 
     @property
     def external_id(self) -> Optional[str]:
-        """
-        The external id that the name carries, or None.
+        """The external id that the name carries, or None.
 
-        Stands on ``wasmtime_component_extern_external_id``.
+        C API: ``wasmtime_component_extern_external_id``.
         """
         return self._text(lib.wasmtime_component_extern_external_id)
 
@@ -1206,9 +1089,7 @@ class ComponentExtern:
         return f"<ComponentExtern {self.ty!r}>"
 
     def close(self) -> None:
-        """
-        Nothing: kept for programs of older versions.
-        """
+        """Nothing: kept for programs of older versions."""
 
     def __reduce__(self) -> Any:
         raise TypeError("a ComponentExtern belongs to its engine and cannot be pickled")
@@ -1225,9 +1106,7 @@ ComponentItem = Union[
 
 
 def _item_from_native(item: Any, engine: Any) -> ComponentItem:
-    """
-    The item at a ``wasmtime_component_item_t *``, which is emptied.
-    """
+    """The item at a ``wasmtime_component_item_t *``, which is emptied."""
     kind, of = item.kind, item.of
     result: ComponentItem
     if kind == lib.WASMTIME_COMPONENT_ITEM_COMPONENT:
@@ -1252,9 +1131,7 @@ def _item_from_native(item: Any, engine: Any) -> ComponentItem:
 
 
 def unsupported_part(ty: Optional[ValType]) -> Optional[str]:
-    """
-    What in a type the C API has no values of; None if it has them all.
-    """
+    """What in a type the C API has no values of; None if it has them all."""
     if isinstance(ty, (FutureType, StreamType, ErrorContext)):
         return str(ty)
     for part in parts_of(ty):
@@ -1265,9 +1142,7 @@ def unsupported_part(ty: Optional[ValType]) -> Optional[str]:
 
 
 def parts_of(ty: Optional[ValType]) -> list[Optional[ValType]]:
-    """
-    The types that a type is made of.
-    """
+    """The types that a type is made of."""
     if isinstance(ty, (ListType, FixedLengthListType)):
         return [ty.element]
     if isinstance(ty, MapType):

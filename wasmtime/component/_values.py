@@ -1,6 +1,4 @@
-"""
-Values that have no counterpart among Python's own: records, and variants with their cases.
-"""
+"""Values that have no counterpart among Python's own: records, and variants with their cases."""
 
 from __future__ import annotations
 
@@ -12,8 +10,7 @@ __all__ = ["Err", "Ok", "Record", "UnwrapError", "Variant"]
 
 
 class Record:
-    """
-    A record: its fields are attributes.
+    """A record: its fields are attributes.
 
     Components return records as objects of this class. They accept any object that has the
     fields as attributes (a dataclass, a named tuple), and dicts.
@@ -38,9 +35,7 @@ class Record:
         self.__dict__.update(fields)
 
     def __getattr__(self, name: str) -> Any:
-        """
-        A field by another spelling of its name.
-        """
+        """A field by another spelling of its name."""
         for other in (name.replace("-", "_"), name.replace("_", "-"), name.rstrip("_")):
             if other in self.__dict__:
                 return self.__dict__[other]
@@ -55,9 +50,7 @@ class Record:
     __hash__ = None  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        """
-        Pairs of name and value, so that ``dict(record)`` works.
-        """
+        """Pairs of name and value, so that ``dict(record)`` works."""
         return iter(list(self.__dict__.items()))
 
     def __repr__(self) -> str:
@@ -65,9 +58,7 @@ class Record:
 
 
 def _fields(value: Any) -> Optional[dict[Any, Any]]:
-    """
-    The fields of anything that can stand for a record; None if it has none.
-    """
+    """The fields of anything that can stand for a record; None if it has none."""
     if isinstance(value, dict):
         return {
             key.replace("-", "_") if isinstance(key, str) else key: part
@@ -81,8 +72,7 @@ def _fields(value: Any) -> Optional[dict[Any, Any]]:
 
 @dataclass(eq=False)
 class Variant:
-    """
-    A value of a variant, with the case that it is.
+    """A value of a variant, with the case that it is.
 
     Variants compare by tag and payload.
 
@@ -103,8 +93,7 @@ class Variant:
 
 
 class UnwrapError(Exception):
-    """
-    `Variant.unwrap` of a result that is an error.
+    """`Variant.unwrap` of a result that is an error.
 
     Attributes:
         error: The error's payload.
@@ -116,8 +105,7 @@ class UnwrapError(Exception):
 
 
 class Ok(Variant):
-    """
-    A result that went well. Equal to ``Variant("ok", payload)``.
+    """A result that went well. Equal to ``Variant("ok", payload)``.
 
     Args:
         payload: The value; None if the type has none.
@@ -135,15 +123,11 @@ class Ok(Variant):
 
     @property
     def value(self) -> Any:
-        """
-        The payload.
-        """
+        """The payload."""
         return self.payload
 
     def unwrap(self) -> Any:
-        """
-        The payload.
-        """
+        """The payload."""
         return self.payload
 
     def __repr__(self) -> str:
@@ -151,8 +135,7 @@ class Ok(Variant):
 
 
 class Err(Variant):
-    """
-    A result that is an error. Equal to ``Variant("err", payload)``.
+    """A result that is an error. Equal to ``Variant("err", payload)``.
 
     Args:
         payload: The error; None if the type has none.
@@ -165,14 +148,11 @@ class Err(Variant):
 
     @property
     def error(self) -> Any:
-        """
-        The payload.
-        """
+        """The payload."""
         return self.payload
 
     def unwrap(self) -> Any:
-        """
-        Raise the error.
+        """Raise the error.
 
         Raises:
             UnwrapError: Always, with the payload as its `error`.

@@ -1,5 +1,4 @@
-"""
-Types as text, in the notation of WIT.
+"""Types as text, in the notation of WIT.
 
 The library knows structures, not the names that they were declared by. In an interface that exports
 its types, the names are found again by comparing structures; elsewhere a record, variant, enum or
@@ -44,8 +43,7 @@ _DECLARED = (RecordType, VariantType, EnumType, FlagsType, ResourceType)
 
 
 def wit_type(ty: ValType, names: Optional[_Names] = None, declared: bool = False) -> str:
-    """
-    A type of values.
+    """A type of values.
 
     Args:
         ty: The type.
@@ -94,9 +92,7 @@ def wit_type(ty: ValType, names: Optional[_Names] = None, declared: bool = False
 
 
 def wit_func(ty: FuncType, names: Optional[_Names] = None) -> str:
-    """
-    The type of a function.
-    """
+    """The type of a function."""
     params = ", ".join(f"{name}: {wit_type(part, names)}" for name, part in ty.params)
     result = "" if ty.result is None else f" -> {wit_type(ty.result, names)}"
     return f"{'async ' if ty.is_async else ''}func({params}){result}"
@@ -112,9 +108,7 @@ def _names_of(externs: dict[str, Any], outer: Optional[_Names] = None) -> _Names
 
 
 def _item(name: str, item: Any, names: _Names, depth: int) -> list[str]:
-    """
-    The lines that declare one item.
-    """
+    """The lines that declare one item."""
     pad = _INDENT * depth
     if isinstance(item, FuncType):
         return [f"{pad}{name}: {wit_func(item, names)};"]
@@ -138,9 +132,7 @@ def _item(name: str, item: Any, names: _Names, depth: int) -> list[str]:
 
 
 def wit_interface(ty: ComponentInstanceType, outer: Optional[_Names] = None, depth: int = 0) -> str:
-    """
-    An interface.
-    """
+    """An interface."""
     externs = ty.exports(ty._engine)
     names = _names_of(externs, outer)
     lines = ["interface {"]
@@ -151,9 +143,7 @@ def wit_interface(ty: ComponentInstanceType, outer: Optional[_Names] = None, dep
 
 
 def wit_world(ty: ComponentType) -> str:
-    """
-    A component: the world that it targets.
-    """
+    """A component: the world that it targets."""
     imports, exports = ty.imports(ty._engine), ty.exports(ty._engine)
     lines = ["world component {"]
     # Types that one interface declares and another uses keep their name.
