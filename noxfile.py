@@ -43,6 +43,8 @@ FAST = (
 def temporary(session: nox.Session, name: str) -> Path:
     """Return a new, empty directory of a session."""
     directory = Path(session.create_tmp()).resolve() / name
+    # The path is too long for the sockets that tests make in temporary directories.
+    session.env.pop("TMPDIR", None)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     return directory
@@ -130,7 +132,7 @@ def pytest(
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests: ``nox -s tests -- tests/test_func.py -k results``."""
-    install(session, "test,benchmarks")
+    install(session, "dev")
     pytest(session)
 
 
