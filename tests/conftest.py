@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from support import CHECKOUT
 
 from wasmtime import Engine, Instance, Module, Store
 
 # For ci/, vendor/ and benchmarks/. Behind everything else: the installed package must not be
 # shadowed by the checkout's.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(CHECKOUT))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,21 @@ from typing import Any, Optional
 
 import pytest
 
+import wasmtime
+
+#: The checkout that the tests belong to.
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+#: The package as it is installed, which may lie elsewhere.
+PACKAGE = Path(wasmtime.__file__).parent
+
+#: Environment of a program that imports modules of the tests, such as `wasi_programs`.
+HELPERS = {
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, [str(CHECKOUT / "tests"), os.environ.get("PYTHONPATH", "")])
+    )
+}
+
 PREAMBLE = """
 import faulthandler, gc, os, signal, sys, threading, time, weakref
 from wasmtime import *

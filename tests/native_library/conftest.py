@@ -12,11 +12,8 @@ from typing import Any
 
 import pytest
 
-from ci import ROOT as CHECKOUT
 from ci import derive_cdef
 from vendor import fetch
-
-__all__ = ["CHECKOUT"]
 
 
 class _AnyFunction:

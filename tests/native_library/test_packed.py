@@ -12,12 +12,10 @@ import zipapp
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT, PACKAGE
 
 import wasmtime
 from wasmtime import _binaries
-
-PACKAGE = Path(wasmtime.__file__).parent
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 #: A hook of the import system finds the package, and does so before the paths of a program.
 EDITABLE = any("Editable" in repr(hook) for hook in sys.meta_path)

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT
 
 from vendor import fetch, system
-
-from .conftest import CHECKOUT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="refused on Windows")
 

@@ -18,6 +18,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 import wasi_programs as programs
+from support import HELPERS
 
 from wasmtime import (
     DirPerms,
@@ -84,10 +85,7 @@ def with_programs() -> dict[str, str]:
     """
     This environment, for a Python that shall find the programs of these tests too.
     """
-    path = os.pathsep.join(
-        filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    )
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, **HELPERS}
 
 
 def split(data: bytes) -> list[bytes]:

@@ -13,6 +13,7 @@ from typing import Any, Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import CHECKOUT
 
 from wasmtime import (
     Config,
@@ -637,7 +638,7 @@ def test_mach_ports_are_one_decision_for_a_process(monkeypatch: pytest.MonkeyPat
     assert "have to agree" in str(config_module._problem_of_mach_ports(False))
 
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+PAGE = CHECKOUT / "docs" / "configuration.md"
 
 
 @pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")

@@ -8,11 +8,12 @@ import doctest
 import re
 import subprocess
 import sys
-from pathlib import Path
+
+from support import CHECKOUT
 
 import wasmtime.bindgen
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "bindgen.md"
+DOCUMENT = CHECKOUT / "docs" / "bindgen.md"
 
 
 def test_the_program_runs() -> None:
