@@ -81,6 +81,9 @@ def at_once(*functions):
 '''
 
 
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs what only POSIX has")
+
+
 def needs(package: str) -> Any:
     """
     Skip a test where a package is not installed, without importing it into this process.
@@ -124,6 +127,7 @@ def run_in_subprocess(
     *options: str,
     preamble: str = PREAMBLE,
     timeout: float = 60,
+    input: Optional[str] = None,
     env: Optional[dict[str, str]] = None,
 ) -> Ended:
     """
@@ -134,9 +138,11 @@ def run_in_subprocess(
         options: Options of the interpreter, such as ``-X dev``.
         preamble: Replaces `PREAMBLE`.
         timeout: Seconds; a program that takes longer fails the test.
+        input: What the program reads from its standard input; nothing by default.
         env: Environment variables to add.
     """
     program = textwrap.dedent(preamble) + textwrap.dedent(code)
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "program.py")
         with open(path, "w", encoding="utf-8") as file:
@@ -145,7 +151,7 @@ def run_in_subprocess(
             [sys.executable, *options, path],
             cwd=directory,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            **given,
             capture_output=True,
             text=True,
             timeout=timeout,
