@@ -36,7 +36,7 @@ FAST = (
         "exceptions", "func", "global", "host_functions", "instance", "linker", "memory",
         "references", "shared_memory", "store", "table", "trap", "value", "views",
     )),
-    "tests/integration/test_wasi.py",
+    "tests/integration/wasi",
     "tests/faults",
 )  # fmt: skip
 
@@ -330,10 +330,10 @@ def sanitizers(session: nox.Session) -> None:
     fast = "--fast" in session.posargs
     session.posargs[:] = [one for one in session.posargs if one != "--fast"]
     # Left out are the tests of other binaries than _core, and those that measure or only read.
-    skipped = ["native_library", "docs", "tools", "typing", "integration/test_cli.py"]
+    skipped = ["native_library", "docs", "tools", "typing", "integration/cli"]
     skipped += [f"unit/test_{name}.py" for name in ("config", "types")]
     skipped += ["safety/test_config_combinations.py"]
-    options = ["-o", "timeout=300", "-m", "not network and not slow"]
+    options = ["-o", "timeout=300", "-m", "not network"]
     options += [f"--ignore={ROOT / 'tests' / name}" for name in skipped]
     try:
         pytest(session, *options, env=env, tests=FAST if fast else ("tests",))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -80,8 +81,60 @@ def at_once(*functions):
     return outcomes
 '''
 
+#: For programs that interrupt guests which run for ever.
+SPIN = """
+def spinner(engine=None, text='(func (export "spin") (loop (br 0)))', *imports):
+    engine = engine or Engine()
+    store = Store(engine)
+    f = Instance(store, Module(engine, text), list(imports)).exports(store)["spin"]
+    return lambda *a: f(store, *a)
+
+def interrupt_after(seconds, number=signal.SIGINT):
+    sent, started = [], threading.Event()
+    def send():
+        started.wait()  # the signal is for what comes after, not for the start of this thread
+        time.sleep(seconds)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), number)
+    threading.Thread(target=send, daemon=True).start()
+    started.set()
+    return sent
+"""
+
+#: For programs that do things in forked children.
+IN_CHILD = """
+def in_child(function, seconds=20):
+    '''Run a function in a forked child, which is killed when it takes too long; its status.'''
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.alarm(seconds)
+            function()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush(); sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs what only POSIX has")
+
+
+def skip_without_threads_of(kib: int) -> None:
+    """
+    Skip a test where this interpreter has no threads with so small a stack.
+    """
+    before = threading.stack_size()
+    try:
+        threading.stack_size(kib * 1024)
+    except ValueError as error:  # the least that CPython takes depends on its version
+        pytest.skip(f"this interpreter has no such threads: {error}")
+    finally:
+        threading.stack_size(before)
 
 
 def needs(package: str) -> Any:

@@ -55,6 +55,7 @@ def unpack(directory: Path) -> None:
     shutil.copytree(PACKAGE, directory / "wasmtime", ignore=shutil.ignore_patterns("__pycache__"))
 
 
+@pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(EDITABLE, reason="PyInstaller does not see what an editable installation adds")
@@ -97,6 +98,7 @@ def test_an_archive_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert f"it lies in the archive {archive}, and native modules cannot be loaded" in said
 
 
+@pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not (CHECKOUT / "setup.py").is_file(), reason="needs the checkout")

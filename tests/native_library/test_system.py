@@ -111,6 +111,7 @@ def build(named: Path, out: Path) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=110,
         check=False,
     )
 
@@ -126,7 +127,7 @@ def load(package: Path) -> subprocess.CompletedProcess[str]:
         "loader.exec_module(core)\n"
         "print(core.library_version, core.library_origin)\n"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

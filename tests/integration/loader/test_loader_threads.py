@@ -11,6 +11,15 @@ import pytest
 
 from .files import ADD, Run
 
+#: A module `host` whose function waits until it is told to leave.
+BLOCKS = """
+import threading
+inside, leave = threading.Event(), threading.Event()
+def wait(depth):
+    inside.set()
+    leave.wait()
+"""
+
 CALLS_OUT = """
 (module (import "host" "wait" (func $wait (param i32)))
   (func (export "enter") (param i32) (call $wait (local.get 0)))
@@ -34,13 +43,7 @@ def test_a_second_thread_waits_for_its_turn(run: Run) -> None:
         with wasmtime.loader.lock():
             print(len(m.memory.read(wasmtime.loader.store, 0, 2)))
         """,
-        host__dot__py="""
-        import threading
-        inside, leave = threading.Event(), threading.Event()
-        def wait(depth):
-            inside.set()
-            leave.wait()
-        """,
+        host__dot__py=BLOCKS,
         m__dot__wat=CALLS_OUT.replace("(module", '(module (memory (export "memory") 1)').replace(
             '(memory (export "memory") 1) (import "host" "wait" (func $wait (param i32)))',
             '(import "host" "wait" (func $wait (param i32))) (memory (export "memory") 1)',
@@ -71,13 +74,7 @@ def test_an_import_does_not_wait_for_ever(run: Run) -> None:
         import m0
         print(m0.add(1, 2))
         """,
-        host__dot__py="""
-        import threading
-        inside, leave = threading.Event(), threading.Event()
-        def wait(depth):
-            inside.set()
-            leave.wait()
-        """,
+        host__dot__py=BLOCKS,
         m__dot__wat=CALLS_OUT,
         m0__dot__wat=ADD,
     )
@@ -200,13 +197,7 @@ def test_ctrl_c_ends_the_wait(run: Run) -> None:
         thread.join()
         print(m.add(1, 2))
         """,
-        host__dot__py="""
-        import threading
-        inside, leave = threading.Event(), threading.Event()
-        def wait(depth):
-            inside.set()
-            leave.wait()
-        """,
+        host__dot__py=BLOCKS,
         m__dot__wat=CALLS_OUT,
     )
     assert output == "interrupted\n3\n"
@@ -270,13 +261,7 @@ def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(run: Run) -> No
         thread.join()
         print(os.waitpid(child, 0)[1] >> 8)
         """,
-        host__dot__py="""
-        import threading
-        inside, leave = threading.Event(), threading.Event()
-        def wait(depth):
-            inside.set()
-            leave.wait()
-        """,
+        host__dot__py=BLOCKS,
         m__dot__wat=CALLS_OUT,
     )
     assert output == "7\n"
