@@ -32,10 +32,11 @@ GLIBC = "2_28"
 
 #: The tests of what is written in C, for a quick look under the sanitizers.
 FAST = (
-    *(f"tests/test_{name}.py" for name in (
-        "exceptions", "func", "global", "host_functions", "instance", "linker", "memory", "refs",
-        "shared_memory", "store", "table", "trap", "value", "views", "wasi",
+    *(f"tests/unit/test_{name}.py" for name in (
+        "exceptions", "func", "global", "host_functions", "instance", "linker", "memory",
+        "references", "shared_memory", "store", "table", "trap", "value", "views",
     )),
+    "tests/integration/wasi",
     "tests/faults",
 )  # fmt: skip
 
@@ -131,7 +132,7 @@ def pytest(
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests: ``nox -s tests -- tests/test_func.py -k results``."""
+    """The tests: ``nox -s tests -- tests/unit/test_func.py -k results``."""
     install(session, "dev")
     pytest(session)
 
@@ -194,7 +195,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """What the documents say: links, figures, and that their programs run."""
     install(session, "test,benchmarks")
-    pytest(session, tests=("tests/test_documents.py", "tests/test_examples.py"))
+    pytest(session, tests=("tests/docs",))
 
 
 def build_wheel(session: nox.Session, archive: Path, out: Path, **env: str) -> Path:
@@ -331,15 +332,10 @@ def sanitizers(session: nox.Session) -> None:
     fast = "--fast" in session.posargs
     session.posargs[:] = [one for one in session.posargs if one != "--fast"]
     # Left out are the tests of other binaries than _core, and those that measure or only read.
-    skipped = ["native_library", "real_programs"]
-    skipped += [
-        f"test_{name}.py"
-        for name in (
-            *("benchmarks", "cli", "config", "config_combinations", "demo", "documents"),
-            *("examples", "real_programs", "types"),
-        )
-    ]
-    options = ["-o", "timeout=300", "-m", "not network and not slow"]
+    skipped = ["native_library", "docs", "tools", "typing", "integration/cli"]
+    skipped += [f"unit/test_{name}.py" for name in ("config", "types")]
+    skipped += ["safety/test_config_combinations.py"]
+    options = ["-o", "timeout=300", "-m", "not network"]
     options += [f"--ignore={ROOT / 'tests' / name}" for name in skipped]
     try:
         pytest(session, *options, env=env, tests=FAST if fast else ("tests",))

@@ -10,12 +10,35 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from support import CHECKOUT
 
 from wasmtime import Engine, Instance, Module, Store
 
 # For ci/, vendor/ and benchmarks/. Behind everything else: the installed package must not be
 # shadowed by the checkout's.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(CHECKOUT))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Mark as `network` what asks for the locked wheel: it is fetched unless it is in the cache.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and "wheel" in item.fixturenames:
+            item.add_marker(pytest.mark.network)
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """
+    The locked wheel of this platform, from the cache or the package index.
+    """
+    from vendor import fetch
+
+    try:
+        return fetch.wheel(log=lambda line: None)
+    except fetch.FetchError as error:
+        pytest.skip(f"the locked wheel cannot be had: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,27 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+
+import wasmtime
+
+#: The checkout that the tests belong to.
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+#: The package as it is installed, which may lie elsewhere.
+PACKAGE = Path(wasmtime.__file__).parent
+
+#: Environment of a program that imports modules of the tests, such as `wasi_programs`.
+HELPERS = {
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, [str(CHECKOUT / "tests"), os.environ.get("PYTHONPATH", "")])
+    )
+}
 
 PREAMBLE = """
 import faulthandler, gc, os, signal, sys, threading, time, weakref
@@ -65,6 +81,61 @@ def at_once(*functions):
     return outcomes
 '''
 
+#: For programs that interrupt guests which run for ever.
+SPIN = """
+def spinner(engine=None, text='(func (export "spin") (loop (br 0)))', *imports):
+    engine = engine or Engine()
+    store = Store(engine)
+    f = Instance(store, Module(engine, text), list(imports)).exports(store)["spin"]
+    return lambda *a: f(store, *a)
+
+def interrupt_after(seconds, number=signal.SIGINT):
+    sent, started = [], threading.Event()
+    def send():
+        started.wait()  # the signal is for what comes after, not for the start of this thread
+        time.sleep(seconds)
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), number)
+    threading.Thread(target=send, daemon=True).start()
+    started.set()
+    return sent
+"""
+
+#: For programs that do things in forked children.
+IN_CHILD = """
+def in_child(function, seconds=20):
+    '''Run a function in a forked child, which is killed when it takes too long; its status.'''
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.alarm(seconds)
+            function()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush(); sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+"""
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs what only POSIX has")
+
+
+def skip_without_threads_of(kib: int) -> None:
+    """
+    Skip a test where this interpreter has no threads with so small a stack.
+    """
+    before = threading.stack_size()
+    try:
+        threading.stack_size(kib * 1024)
+    except ValueError as error:  # the least that CPython takes depends on its version
+        pytest.skip(f"this interpreter has no such threads: {error}")
+    finally:
+        threading.stack_size(before)
+
 
 def needs(package: str) -> Any:
     """
@@ -109,6 +180,7 @@ def run_in_subprocess(
     *options: str,
     preamble: str = PREAMBLE,
     timeout: float = 60,
+    input: Optional[str] = None,
     env: Optional[dict[str, str]] = None,
 ) -> Ended:
     """
@@ -119,9 +191,11 @@ def run_in_subprocess(
         options: Options of the interpreter, such as ``-X dev``.
         preamble: Replaces `PREAMBLE`.
         timeout: Seconds; a program that takes longer fails the test.
+        input: What the program reads from its standard input; nothing by default.
         env: Environment variables to add.
     """
     program = textwrap.dedent(preamble) + textwrap.dedent(code)
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "program.py")
         with open(path, "w", encoding="utf-8") as file:
@@ -130,7 +204,7 @@ def run_in_subprocess(
             [sys.executable, *options, path],
             cwd=directory,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            **given,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -14,6 +14,8 @@ import pytest
 
 from wasmtime.bindgen import generate
 
+from .files import write_package
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], ModuleType]:
@@ -23,10 +25,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, A
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def package(name: str, source: Any) -> ModuleType:
-        for file, contents in generate(name, source).items():
-            path = tmp_path / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(contents)
+        write_package(tmp_path / name, generate(name, source))
         for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
             del sys.modules[loaded]
         importlib.invalidate_caches()

@@ -35,6 +35,7 @@ from wasmtime.bindgen._text import clean
 
 from . import encode
 from .encode import U8
+from .files import write_package
 
 Package = Callable[[str, Any], ModuleType]
 
@@ -375,16 +376,13 @@ numbers = itertools.count()
 
 
 @contextmanager
-def imported(files: dict[str, bytes]) -> Iterator[ModuleType]:
+def imported(generated: dict[str, bytes]) -> Iterator[ModuleType]:
     """
     The package, imported from a directory of its own.
     """
     name = f"hostile_{next(numbers)}"
     with tempfile.TemporaryDirectory() as directory:
-        for file, contents in files.items():
-            path = Path(directory, name, file)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(contents)
+        write_package(Path(directory, name), generated)
         sys.path.insert(0, directory)
         try:
             importlib.invalidate_caches()

@@ -21,6 +21,7 @@ from wasmtime import Store, WasmtimeError, wat2wasm
 from wasmtime.bindgen import _names, generate
 from wasmtime.bindgen.__main__ import main
 
+from .files import write_package
 from .worlds import WORLDS
 
 Package = Callable[[str, Any], ModuleType]
@@ -475,13 +476,12 @@ def wrong(store: wasmtime.Store) -> str:
 """
 
 
+@pytest.mark.network  # pyright fetches itself at its first start
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_checkers_and_formatters_are_content(tmp_path: Path) -> None:
     for name, source in WORLDS.items():
-        for file, contents in generate(name, source).items():
-            path = tmp_path / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(contents)
+        write_package(tmp_path / name, generate(name, source))
     (tmp_path / "user.py").write_text(USER)
     (tmp_path / "wrong.py").write_text(WRONG)
     # The checkers look for the package where it is, also when it is installed as editable.

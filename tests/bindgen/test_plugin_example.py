@@ -17,10 +17,11 @@ from typing import Any, Callable
 import pytest
 from component import componentizers
 from real_programs import Unavailable, registry
+from support import CHECKOUT
 
 from wasmtime.bindgen import generate
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "plugin_host_component"
+EXAMPLE = CHECKOUT / "examples" / "plugin_host_component"
 COMPONENTIZE_PY = "componentize-py==0.25.1"
 
 

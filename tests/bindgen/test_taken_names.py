@@ -23,6 +23,8 @@ import pytest
 
 from wasmtime.bindgen import generate, support
 
+from .files import write_package
+
 #: What generated code imports, defines, or has as parameters, modules and attributes.
 USED = """
     abstractmethod dataclass Enum Flag auto Any Dict Generic List Optional Protocol Tuple
@@ -104,13 +106,10 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def load(name: str, source: str) -> ModuleType:
-        files = generate(name, source)
-        for file, contents in files.items():
-            path = tmp_path / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(contents)
+        generated = generate(name, source)
+        write_package(tmp_path / name, generated)
         importlib.invalidate_caches()
-        for file in sorted(files):
+        for file in sorted(generated):
             if file.endswith(".py"):
                 parts = [name, *file[: -len(".py")].split("/")]
                 importlib.import_module(".".join(parts).replace(".__init__", ""))

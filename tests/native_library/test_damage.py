@@ -15,11 +15,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import PACKAGE
 
-import wasmtime
 from wasmtime import _binaries, _native
 
-PACKAGE = Path(wasmtime.__file__).parent
 LIBRARY = PACKAGE / "_lib" / _binaries.library_name()
 LINUX = sys.platform == "linux"
 

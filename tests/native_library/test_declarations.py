@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import CHECKOUT, PACKAGE
 
-import wasmtime
 from ci import derive_cdef
 from vendor import fetch
 from wasmtime._native import ffi, lib
-
-from .conftest import CHECKOUT
-
-PACKAGE = Path(wasmtime.__file__).parent
 
 
 def declared_functions() -> set[str]:

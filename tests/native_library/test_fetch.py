@@ -10,10 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT
 
 from vendor import fetch
-
-from .conftest import CHECKOUT
 
 TAG = "manylinux1_x86_64"
 MEMBER = "wasmtime/linux-x86_64/_libwasmtime.so"

@@ -12,12 +12,10 @@ import zipapp
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT, PACKAGE
 
 import wasmtime
 from wasmtime import _binaries
-
-PACKAGE = Path(wasmtime.__file__).parent
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 #: A hook of the import system finds the package, and does so before the paths of a program.
 EDITABLE = any("Editable" in repr(hook) for hook in sys.meta_path)
@@ -57,6 +55,7 @@ def unpack(directory: Path) -> None:
     shutil.copytree(PACKAGE, directory / "wasmtime", ignore=shutil.ignore_patterns("__pycache__"))
 
 
+@pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(EDITABLE, reason="PyInstaller does not see what an editable installation adds")
@@ -99,6 +98,7 @@ def test_an_archive_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert f"it lies in the archive {archive}, and native modules cannot be loaded" in said
 
 
+@pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not (CHECKOUT / "setup.py").is_file(), reason="needs the checkout")

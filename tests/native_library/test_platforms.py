@@ -10,10 +10,9 @@ import zipfile
 from functools import cache
 
 import pytest
+from support import CHECKOUT
 
 from vendor import fetch, system
-
-from .conftest import CHECKOUT
 
 pytest.importorskip("lief", reason="lief reads the libraries of other platforms")
 

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT
 
 from vendor import fetch, system
-
-from .conftest import CHECKOUT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="refused on Windows")
 
@@ -112,6 +111,7 @@ def build(named: Path, out: Path) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=110,
         check=False,
     )
 
@@ -127,7 +127,7 @@ def load(package: Path) -> subprocess.CompletedProcess[str]:
         "loader.exec_module(core)\n"
         "print(core.library_version, core.library_origin)\n"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

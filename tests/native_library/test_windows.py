@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT
 
 from ci import update_library
 from vendor import fetch
 from wasmtime import _binaries, _native
-
-from .conftest import CHECKOUT  # puts the checkout where imports find vendor and ci
 
 LOCK = fetch.read_lock()
 NAMES = {entry.library for name, entry in LOCK.platforms.items() if name.startswith("win_")}

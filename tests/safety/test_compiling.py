@@ -5,10 +5,9 @@ Parsing and compiling: on any stack, and whoever waits for it can let go.
 from __future__ import annotations
 
 import sys
-import threading
 
 import pytest
-from support import run_in_subprocess
+from support import run_in_subprocess, skip_without_threads_of
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime._native import core
@@ -42,13 +41,7 @@ def bomb(levels):
 
 @pytest.mark.parametrize("kib", [64, 128, 192, 256, 1024, 1200])
 def test_deep_text_on_a_small_stack(kib: int) -> None:
-    before = threading.stack_size()
-    try:
-        threading.stack_size(kib * 1024)
-    except ValueError as error:  # the least that CPython takes depends on its version
-        pytest.skip(f"this interpreter has no such threads: {error}")
-    finally:
-        threading.stack_size(before)
+    skip_without_threads_of(kib)
     run_in_subprocess(
         f"STACK = {kib} * 1024"
         + TEXTS

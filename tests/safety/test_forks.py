@@ -8,30 +8,16 @@ from __future__ import annotations
 import os
 
 import pytest
-from support import run_in_subprocess
+from support import IN_CHILD, run_in_subprocess
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of POSIX")
 
-CHILDREN = """
+CHILDREN = (
+    IN_CHILD
+    + """
 import multiprocessing, tempfile
-
-def in_child(function, seconds=20):
-    '''Run a function in a forked child, which is killed when it takes too long; its status.'''
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            signal.alarm(seconds)
-            function()
-            status = 0
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush(); sys.stderr.flush()
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
+)
 
 GUEST = (
     CHILDREN

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from pathlib import Path
 
 import pytest
-from support import RACE, run_in_subprocess
+from support import HELPERS, RACE, run_in_subprocess
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-#: For programs that use the components of other tests.
-COMPONENTS = {"PYTHONPATH": str(Path(__file__).parent.parent)}
 WITH_COMPONENTS = (
     RACE
     + """
@@ -351,7 +348,7 @@ def pass_record():
     except TypeError as error: assert "field" in str(error), error
 race(change, pass_numbers, pass_record, seconds=2)
 """,
-        env=COMPONENTS,
+        env=HELPERS,
     ).check()
 
 
@@ -392,7 +389,7 @@ race(lend, outside(lambda r: r.type == ResourceType.host(7)), outside(lambda r: 
      outside(lambda r: r.drop(store)), outside(lambda r: r.to_host(store)), seconds=2)
 assert look(store, blob) == 3
 """,
-        env=COMPONENTS,
+        env=HELPERS,
     ).check()
 
 

@@ -20,6 +20,7 @@ import threading
 from pathlib import Path
 from typing import Any, Optional
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -158,6 +159,7 @@ Sequences.TestCase.settings = settings(
 )
 
 
+@pytest.mark.slow
 class TestSequences(Sequences.TestCase):  # type: ignore[name-defined,misc]
     """
     The machine above, as a test.

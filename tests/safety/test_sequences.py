@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import run_in_subprocess
@@ -175,6 +176,7 @@ def test_no_sequence_of_statements_kills_the_process(found: list[list[tuple[int,
     run_in_subprocess(DRIVER + f"\nrun(json.loads({json.dumps(found)!r}))\n", timeout=90).check()
 
 
+@pytest.mark.slow
 def test_many_random_sequences() -> None:
     """
     The same with plain random numbers, which are cheaper to make.

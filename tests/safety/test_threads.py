@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from support import RACE, compile_c, run_in_subprocess
+from support import RACE, compile_c, run_in_subprocess, skip_without_threads_of
 
 SPIN_AND_ADD = (
     RACE
@@ -250,13 +249,7 @@ def test_small_stacks(kib: int) -> None:
     """
     Everything works in a thread with a small stack, or says that the stack is too small.
     """
-    before = threading.stack_size()
-    try:
-        threading.stack_size(kib * 1024)
-    except ValueError as error:  # the least that CPython takes depends on its version
-        pytest.skip(f"this interpreter has no such threads: {error}")
-    finally:
-        threading.stack_size(before)
+    skip_without_threads_of(kib)
     run_in_subprocess(
         f"STACK = {kib * 1024}"
         + SPIN_AND_ADD

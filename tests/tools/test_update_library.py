@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from support import CHECKOUT
 
 import wasmtime
 from ci import derive_cdef, unbound, update_library
 from vendor import fetch
 from wasmtime import _native
-
-from .conftest import CHECKOUT
 
 Run = Callable[[str], int]
 

@@ -588,11 +588,6 @@ def test_wide_tables_among_compact_imports() -> None:
 # -------------------------------------------------------------------------------- concrete types
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine()
-
-
 def test_concrete_types_of_a_module(engine: Engine) -> None:
     module = Module(
         engine,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Callable
 
@@ -635,21 +633,3 @@ def test_mach_ports_are_one_decision_for_a_process(monkeypatch: pytest.MonkeyPat
     assert config_module._problem_of_mach_ports(True) is None
     assert config_module._problem_of_mach_ports(True) is None
     assert "have to agree" in str(config_module._problem_of_mach_ports(False))
-
-
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
-
-
-@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
-def test_the_examples_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
-    size = threading.stack_size()
-    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) >= 6
-    try:
-        for example in examples:
-            exec(compile(example, str(PAGE), "exec"), {})
-    finally:
-        threading.stack_size(size)
-    printed = capsys.readouterr().out
-    assert "Config(consume_fuel=True, wasm_threads=False)" in printed
-    assert "wasm_relaxed_simd needs wasm_simd: switch both off, or neither" in printed

@@ -1,21 +1,19 @@
 """
-What the documents say: links lead somewhere, programs run, figures are those that were measured.
+What the documents say: links lead somewhere, and figures are those that were measured.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import xml.dom.minidom
 from pathlib import Path
 
 import pytest
+from support import CHECKOUT
 
 from benchmarks import plot, rows, table
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -27,33 +25,22 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert missing == []
 
 
-def test_the_program_of_the_readme_runs() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(programs) == 1
-    done = subprocess.run(
-        [sys.executable, "-"], input=programs[0], capture_output=True, text=True, check=False
-    )
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[0] == "Hello from Python, 3 to go"
-
-
 def _newest_results() -> table.Results:
     pytest.importorskip("pyperf", reason="pyperf reads the figures")
-    kept = [path.parent for path in (ROOT / "benchmarks" / "results").glob("*/ours.json")]
+    kept = [path.parent for path in (CHECKOUT / "benchmarks" / "results").glob("*/ours.json")]
     return max(map(table.Results.load, kept), key=lambda results: results.ours.get_dates())
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/benchmarks.md"])
 def test_the_figures_are_those_that_were_measured(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (CHECKOUT / name).read_text(encoding="utf-8")
     shown = text.partition(table.BEGIN)[2].partition(table.END)[0].strip()
     shown_rows = rows.select(table.HEADLINES if name == "README.md" else ())
     assert shown == table.markdown(_newest_results(), shown_rows)
 
 
 def test_the_picture_is_drawn_from_what_was_measured() -> None:
-    picture = xml.dom.minidom.parse(str(ROOT / "docs" / "benchmarks.svg"))
+    picture = xml.dom.minidom.parse(str(CHECKOUT / "docs" / "benchmarks.svg"))
     written = {node.firstChild.nodeValue for node in picture.getElementsByTagName("text")}
     for texts in plot.texts(_newest_results()):
         assert set(texts) <= written

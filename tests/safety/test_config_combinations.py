@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import run_in_subprocess
 
 from wasmtime import Config, PoolingAllocationConfig, _cranelift
 from wasmtime._platform import host_machine
@@ -47,6 +48,7 @@ def attempt_all(trials: Iterable[Trial], directory: Path) -> Iterator[tuple[Tria
             input="".join(json.dumps(trial) + "\n" for trial in remaining),
             capture_output=True,
             text=True,
+            timeout=110,
             env=environment,
         )
         results = [json.loads(line) for line in process.stdout.splitlines()]
@@ -225,6 +227,7 @@ def test_a_pool_in_little_address_space(limit: int, tmp_path: Path) -> None:
         input=trial,
         capture_output=True,
         text=True,
+        timeout=60,
     )
     assert process.returncode == 0, process.stderr
     expected = '"engine"' if limit > 1 << 42 else '"WasmtimeError: this configuration'
@@ -244,9 +247,7 @@ def test_more_pools_than_memory_mappings(tmp_path: Path) -> None:
         "except WasmtimeError as error:\n"
         "    print(error)\n"
     )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    assert "total_stacks" in process.stdout
+    assert "total_stacks" in run_in_subprocess(script).check().output
 
 
 def flag_trials() -> Iterator[Trial]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import CHECKOUT
 
 from wasmtime import Module, Trap, TrapCode, WasmtimeError
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = CHECKOUT / "examples"
 
 #: Lines that a program prints, in this order, perhaps with others in between.
 EXPECTED = {

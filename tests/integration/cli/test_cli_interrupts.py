@@ -1,0 +1,89 @@
+"""
+The command line: Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+import wasi_programs as programs
+
+from .commands import COMMAND
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.send_signal(signal.CTRL_C_EVENT)
+    else:
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a test cannot press Ctrl-C for one process")
+class TestInterrupt:
+    @pytest.mark.parametrize(
+        "options", [[], ["--timeout", "60"], ["--fuel", "1000000000000"], ["--no-cache"]]
+    )
+    def test_a_spinning_guest(self, module: Any, options: list[str]) -> None:
+        text = programs.program(
+            "fd_write",
+            """
+            (i32.store (i32.const 0) (i32.const 100))
+            (i32.store (i32.const 4) (i32.const 1))
+            (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (loop $again (br $again))
+            """,
+            '(data (i32.const 100) "!")',
+        )
+        process = subprocess.Popen(
+            [*COMMAND, "run", *options, str(module(text))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.read(1) == b"!"
+            _interrupt(process)
+            assert process.stderr.read() == b""
+            assert process.wait(30) == 130
+
+    def test_a_guest_that_waits_for_input(self, module: Any) -> None:
+        process = subprocess.Popen(
+            [*COMMAND, "run", str(module(programs.CAT))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.write(b"x")
+            assert process.stdout.read(1) == b"x"
+            _interrupt(process)
+            assert process.stderr.read() == b""
+            assert process.wait(30) == 130
+
+    def test_a_guest_that_writes_without_end(self, module: Any) -> None:
+        process = subprocess.Popen(
+            [*COMMAND, "run", str(module(programs.CHATTER))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            assert process.stdout is not None
+            process.stdout.read(1000)
+            _interrupt(process)
+            # whoever reads slowly keeps the guest inside of a write
+            time.sleep(0.1)
+            while process.stdout.read(1 << 16):
+                pass
+            assert process.wait(30) == 130

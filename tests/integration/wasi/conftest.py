@@ -1,0 +1,48 @@
+"""
+Programs run with a configuration of WASI.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+import pytest
+
+from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
+
+
+@pytest.fixture
+def run(engine: Engine) -> Callable[..., int]:
+    """
+    Run a program with a configuration; the result is its exit status.
+    """
+
+    def run(text: str, wasi: WasiConfig, store: Optional[Store] = None) -> int:
+        store = store or Store(engine)
+        linker = Linker(engine)
+        linker.define_wasi()
+        store.set_wasi(wasi)
+        instance = linker.instantiate(store, Module(engine, text))
+        start = instance.exports(store)["_start"]
+        assert isinstance(start, Func)
+        try:
+            start(store)
+        except ExitTrap as trap:
+            return trap.code
+        return 0
+
+    return run
+
+
+@pytest.fixture
+def output_of(run: Callable[..., int]) -> Callable[..., bytes]:
+    """
+    Run a program with a configuration; the result is what it wrote to standard output.
+    """
+
+    def output_of(text: str, wasi: WasiConfig) -> bytes:
+        output = wasi.capture_stdout()
+        assert run(text, wasi) == 0
+        return output.getvalue()
+
+    return output_of
