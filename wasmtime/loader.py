@@ -56,6 +56,7 @@ from ._error import ExitTrap, WasmtimeError
 from ._func import BoundFunc, Func
 from ._instance import Instance
 from ._linker import Linker
+from ._module import Module
 from ._python_imports import (
     NamedModules,
     PythonModule,
@@ -263,13 +264,11 @@ class _CoreLoader(importlib.abc.Loader):
             ) from error
 
     def _instantiate(self, module: ModuleType, spec: ModuleSpec) -> None:
-        from .bindgen.support import compile_module
-
         with _settings:
             here, definitions, cache = store, linker, _cache_option()
             named = named_modules(_python_modules)
         turn = lock_of(here)
-        compiled = compile_module(here.engine, self.binary, cache)
+        compiled = Module._cached(here.engine, self.binary, cache)
         with turn.hold(_PATIENCE):
             imports: list[Any] = [
                 definitions._lookup(here, entry.module.encode(), (entry.name or "").encode())
