@@ -147,16 +147,29 @@ class Compiled(Managed):
         engine_handle(engine)
         with open(path, "rb") as file:
             contents = file.read()
+        return cls._cached(engine, contents, cache)
+
+    @classmethod
+    def _cached(cls: type[_Self], engine: Engine, wasm: bytes, cache: CacheOption) -> _Self:
+        """Compile a source, or load it from the cache that a `cache` argument asks for, if any.
+
+        A warning that the cache cannot be used names the line that called the caller of this.
+
+        Raises:
+            TypeError: `cache` is neither a bool nor a path.
+            OSError: As `Cache.load`.
+            WasmtimeError: As `Cache.load`, and as the class.
+        """
         if cache is False:
-            return cls(engine, contents)
+            return cls(engine, wasm)
         from ._cache import open_cache
 
         return open_cache(cache).load(
             engine,
             cls._functions.kind,
-            contents,
+            wasm,
             lambda artifact: cls.deserialize(engine, artifact),
-            lambda: cls(engine, contents),
+            lambda: cls(engine, wasm),
             cls.serialize,
         )
 

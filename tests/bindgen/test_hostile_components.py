@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from wasmtime import Store, wat2wasm
 from wasmtime.bindgen import generate
 from wasmtime.bindgen._binary import MAX_DEPTH, MAX_PARTS, UnsupportedComponent
-from wasmtime.bindgen._text import clean
+from wasmtime.bindgen._generator.text import clean
 
 from . import encode
 from .encode import U8

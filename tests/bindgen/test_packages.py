@@ -18,8 +18,9 @@ import pytest
 
 import wasmtime
 from wasmtime import Store, WasmtimeError, wat2wasm
-from wasmtime.bindgen import _names, generate
+from wasmtime.bindgen import generate
 from wasmtime.bindgen.__main__ import main
+from wasmtime.bindgen._generator import names as python_names
 
 from .files import write_package
 from .worlds import WORLDS
@@ -38,17 +39,17 @@ def test_names() -> None:
         "my.name": ("my_name", "MyName", "MY_NAME"),
     }
     for name, (snake, camel, shouty) in spelled.items():
-        assert (_names.snake(name), _names.camel(name), _names.shouty(name)) == (
+        assert (python_names.snake(name), python_names.camel(name), python_names.shouty(name)) == (
             snake,
             camel,
             shouty,
         )
-    assert _names.camel("false", "Host") == "HostFalse"
+    assert python_names.camel("false", "Host") == "HostFalse"
 
 
 def test_interfaces_with_the_same_short_name_all_get_longer_ones() -> None:
     names = ["a:x/types@1.0.0", "a:x/types@2.0.0", "b:y/types", "host", "a:x/other"]
-    assert list(map(_names.snake, _names.interface_name(names))) == [
+    assert list(map(python_names.snake, python_names.interface_names(names))) == [
         "a_x_types_1_0_0",
         "a_x_types_2_0_0",
         "y_types",

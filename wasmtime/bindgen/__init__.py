@@ -61,8 +61,8 @@ def generate(
     from .._module import Module
     from .._wat2wasm import to_wasm
     from ._binary import is_component
-    from ._names import snake
-    from ._text import one_line
+    from ._generator.names import snake
+    from ._generator.text import one_line
 
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
@@ -77,13 +77,12 @@ def generate(
     if not isinstance(component, Module):
         binary = to_wasm(component, "component")
         if is_component(binary):
-            from ._model import read_world
-            from ._writer import write_package
+            from ._generator.component import write_component_package
 
-            return write_package(read_world(binary), name, binary)
+            return write_component_package(name, binary)
         component_or_module: Union[bytes, Module] = binary
     else:
         component_or_module = component
-    from ._core_writer import write_module_package
+    from ._generator.core_module import write_module_package
 
     return write_module_package(name, component_or_module)

@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional, TypeVar
 from ._resource_type import ResourceType
 from ._resources import ResourceAny, ResourceHost
 
-__all__ = ["class_for", "destroy", "lift_resource", "lower_resource", "needs_store"]
+__all__ = ["class_for", "destroy", "handle_to", "lift_resource", "lower_resource", "needs_store"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -89,8 +89,19 @@ def destroy(store: Any, number: int) -> None:
 def lower_resource(value: Any, store: Any, own: bool) -> Any:
     """What to give a component for `value`: called by the core for what is no resource by class."""
     number = getattr(type(value), "_wit_resource", None)
-    if number is None:
-        return value
+    return value if number is None else handle_to(value, number, store, own)
+
+
+def handle_to(value: Any, number: int, store: Any, own: bool) -> ResourceHost:
+    """A handle to an object for a component; enters the object into the store's table.
+
+    Args:
+        value: The object.
+        number: The number of its resource type.
+        store: The component's store.
+        own: Whether the component gets the object for good. An object that is lent again and again
+            stays one entry.
+    """
     table = _table(store)
     if own:
         return ResourceHost.own(table.add(value), number)

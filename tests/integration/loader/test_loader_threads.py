@@ -60,7 +60,7 @@ def test_an_import_does_not_wait_for_ever(run: Run) -> None:
         """
         import threading
         import wasmtime.loader
-        wasmtime.loader._PATIENCE = 0.3
+        wasmtime.loader.core_modules._PATIENCE = 0.3
         import host, m
         thread = threading.Thread(target=m.enter, args=[0])
         thread.start()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import Optional, Union
 
-from . import _names as names
-from ._binary import Budget
-from ._layout import Code, Group, Module, quote
-from ._model import (
+from .._binary import Budget
+from . import names
+from .layout import Code, Group, quote
+from .model import (
     Alias,
     Declaration,
     EnumOf,
@@ -27,9 +27,17 @@ from ._model import (
     TupleOf,
     VariantOf,
 )
-
-if TYPE_CHECKING:
-    from ._writer import _Package, _Place
+from .module import Module
+from .package import (
+    Package,
+    Place,
+    field_names,
+    member_names,
+    provided_by_library,
+    resource_members,
+    resource_of,
+)
+from .package_module import is_option
 
 __all__ = ["write_wiring"]
 
@@ -37,7 +45,16 @@ _PLAIN = "support.PLAIN"
 
 
 class _Wiring:
-    def __init__(self, package: _Package) -> None:
+    """The module that is being written.
+
+    Attributes:
+        space: The names that it has defined or imported.
+        shapes: The name of the shape of each type.
+        budget: How much may still be written: aliases can make little text into much.
+        modules: The local name of the module of each place, by the place's id.
+    """
+
+    def __init__(self, package: Package) -> None:
         self.package = package
         self.module = Module(
             "How values pass between this package and the component.", {"COMPONENT"}
@@ -51,17 +68,18 @@ class _Wiring:
     # -- names
 
     def class_name(self, declaration: Declaration, case: int = -1) -> str:
-        """A generated class, as this module calls it."""
+        """What the class of a type, or of one case of a variant, is called in this module."""
         place = self.package.place_of(declaration)
         name = place.types[declaration] if case < 0 else place.cases[declaration][case]
         return f"{self.module_name(place)}.{name}"
 
-    def module_name(self, place: _Place) -> str:
+    def module_name(self, place: Place) -> str:
+        """What the module of an interface is called in this module."""
         key = id(place)
         if key not in self.modules:
             # The same interface may be imported and exported.
-            local = self.space.give(place.module, f"{place.package}_{place.module}")
-            self.module.bound[local] = (f".{place.package}", place.module)
+            local = self.space.give(place.module, f"{place.directory}_{place.module}")
+            self.module.bound[local] = (f".{place.directory}", place.module)
             self.modules[key] = local
         return self.modules[key]
 
@@ -98,8 +116,6 @@ class _Wiring:
         if isinstance(expression, TupleOf):
             return self.nested("tuple_of", *expression.elements)
         if isinstance(expression, OptionOf):
-            from ._writer import is_option
-
             if is_option(expression.payload):
                 inner = self.shape(expression.payload)
                 return Group(
@@ -112,62 +128,75 @@ class _Wiring:
         return None
 
     def nested(self, maker: str, *parts: Expression) -> Optional[Code]:
-        """A shape around others; None if none of them needs converting, unless it is an option: what
-        is around it has to know.
+        """A shape around others; None if none of them needs converting.
+
+        An option always has a shape, because what is around an option treats it specially.
         """
         shapes = [self.shape(part) for part in parts]
         if maker != "option_of" and all(shape is None for shape in shapes):
             return None
         return Group(f"support.{maker}", "()", [shape or _PLAIN for shape in shapes])
 
-    def declare(self, place: _Place) -> None:
+    def declare(self, place: Place) -> None:
         """Write the shapes of an interface's types."""
-        from ._writer import field_names, member_names
-
         for declaration in place.interface.types:
-            definition = declaration.definition
-            if isinstance(definition, (Alias, ResourceOf)):
+            code = self.declared_shape(declaration)
+            if code is None:
                 continue
+            short = names.snake(declaration.name)
             name = "_" + self.space.give(
-                f"{place.module}_{names.snake(declaration.name)}",
-                f"{place.package}_{place.module}_{names.snake(declaration.name)}",
+                f"{place.module}_{short}", f"{place.directory}_{place.module}_{short}"
             )
-            cls = self.class_name(declaration) if not isinstance(definition, VariantOf) else ""
-            items: list[Code] = []
-            if isinstance(definition, RecordOf):
-                attributes = field_names(definition)
-                for attribute, (field, expression) in zip(attributes, definition.fields):
-                    shape = self.shape(expression) or _PLAIN
-                    items.append(Group("", "()", [quote(field), quote(attribute), shape]))
-                code = Group("support.record", "()", [cls, *items])
-            elif isinstance(definition, VariantOf):
-                for i, (case, payload) in enumerate(definition.cases):
-                    entry: list[Code] = [quote(case), self.class_name(declaration, i)]
-                    if payload is not None:
-                        entry.append(self.shape(payload) or _PLAIN)
-                    items.append(Group("", "()", entry))
-                code = Group("support.variant", "()", items)
-            else:
-                assert isinstance(definition, (EnumOf, FlagsOf))
-                maker = "enum" if isinstance(definition, EnumOf) else "flags"
-                for member, case in zip(member_names(definition.names), definition.names):
-                    items.append(Group("", "()", [quote(case), f"{cls}.{member}"]))
-                code = Group(f"support.{maker}", "()", items)
             self.module.put(code, 0, f"{name} = ")
             self.shapes[declaration] = name
 
+    def declared_shape(self, declaration: Declaration) -> Optional[Code]:
+        """The shape of a declared type; None for those that need none of their own."""
+        definition = declaration.definition
+        if isinstance(definition, (Alias, ResourceOf)):
+            return None
+        if isinstance(definition, RecordOf):
+            return self.record(declaration, definition)
+        if isinstance(definition, VariantOf):
+            return self.variant(declaration, definition)
+        maker = "enum" if isinstance(definition, EnumOf) else "flags"
+        return self.members(maker, declaration, definition)
+
+    def record(self, declaration: Declaration, record: RecordOf) -> Code:
+        """The shape of a record."""
+        items: list[Code] = [self.class_name(declaration)]
+        for attribute, (field, expression) in zip(field_names(record), record.fields):
+            shape = self.shape(expression) or _PLAIN
+            items.append(Group("", "()", [quote(field), quote(attribute), shape]))
+        return Group("support.record", "()", items)
+
+    def variant(self, declaration: Declaration, variant: VariantOf) -> Code:
+        """The shape of a variant."""
+        items: list[Code] = []
+        for number, (case, payload) in enumerate(variant.cases):
+            entry: list[Code] = [quote(case), self.class_name(declaration, number)]
+            if payload is not None:
+                entry.append(self.shape(payload) or _PLAIN)
+            items.append(Group("", "()", entry))
+        return Group("support.variant", "()", items)
+
+    def members(
+        self, maker: str, declaration: Declaration, definition: Union[EnumOf, FlagsOf]
+    ) -> Code:
+        """The shape of an enum or of flags."""
+        cls = self.class_name(declaration)
+        listed = zip(definition.names, member_names(definition.names))
+        items = [Group("", "()", [quote(item), f"{cls}.{member}"]) for item, member in listed]
+        return Group(f"support.{maker}", "()", items)
+
     # -- functions
 
-    def conversion(self, function: Function, method: bool = False) -> list[Code]:
-        """The shapes of the parameters, as a list, and of the result; empty if all are plain."""
-        params = [self.shape(expression) for _, expression in function.params]
-        result = self.shape(function.result)
-        return [
-            Group("", "[]", [shape or _PLAIN for shape in params]),
-            result or _PLAIN,
-        ]
+    def conversion(self, function: Function) -> tuple[list[Code], Code]:
+        """The shapes of the parameters, and of the result."""
+        params = [self.shape(expression) or _PLAIN for _, expression in function.params]
+        return params, self.shape(function.result) or _PLAIN
 
-    def exported(self, place_types: list[Declaration], interface: Interface) -> Optional[Code]:
+    def exported(self, interface: Interface) -> Optional[Code]:
         """The functions of an exported interface that need converting."""
         items: list[Code] = []
         for function in interface.functions:
@@ -175,9 +204,9 @@ class _Wiring:
             if code is not None:
                 items.append(code)
         for declaration in interface.resources():
-            assert isinstance(declaration.definition, ResourceOf)
-            methods = set(declaration.definition.methods)
-            for function in declaration.definition.functions():
+            resource = resource_of(declaration)
+            methods = set(resource.methods)
+            for function in resource.functions():
                 code = self._export(function, declaration if function in methods else None)
                 if code is not None:
                     items.append(code)
@@ -186,35 +215,33 @@ class _Wiring:
         return Group(f"{quote(interface.full_name)}: ", "{}", items)
 
     def _export(self, function: Function, resource: Optional[Declaration]) -> Optional[Code]:
+        """The signature of a function, whose `resource` it takes first if it is a method."""
         params, result = self.conversion(function)
-        assert isinstance(params, Group)
         if resource is not None:
-            this = self.shape(HandleTo(resource, False)) or _PLAIN
-            params = Group("", "[]", [this, *params.items])
-        if result == _PLAIN and all(item == _PLAIN for item in params.items):
+            params.insert(0, self.shape(HandleTo(resource, False)) or _PLAIN)
+        if all(shape == _PLAIN for shape in (*params, result)):
             return None
-        return Group(f"{quote(function.export_name)}: support.signature", "()", [params, result])
+        arguments = [Group("", "[]", params), result]
+        return Group(f"{quote(function.export_name)}: support.signature", "()", arguments)
 
-    def imported(self, field: str, place: _Place, interface: Interface) -> Code:
-        """How an imported interface is implemented."""
-        from ._writer import by_library, resource_members
-
+    def imported(self, field: str, place: Place) -> Code:
+        """How an imported interface is implemented, by what is in a field of the imports."""
+        interface = place.interface
         functions: list[Code] = []
         for function in interface.functions:
             name = quote(place.functions[function])
             functions.append(self._import(function, "function", [name]))
         resources: list[Code] = []
         for declaration in interface.resources():
-            definition = declaration.definition
-            assert isinstance(definition, ResourceOf)
+            resource = resource_of(declaration)
             cls = quote(self.package.place_of(declaration).types[declaration])
             resources.append(quote(declaration.name))
-            if definition.constructor is not None:
-                functions.append(self._import(definition.constructor, "constructor", [cls]))
-            members = resource_members(declaration)
-            for function in definition.methods:
+            if resource.constructor is not None:
+                functions.append(self._import(resource.constructor, "constructor", [cls]))
+            members = resource_members(resource)
+            for function in resource.methods:
                 functions.append(self._import(function, "method", [quote(members[function])]))
-            for function in definition.statics:
+            for function in resource.statics:
                 functions.append(self._import(function, "static", [cls, quote(members[function])]))
         arguments: list[Code] = [
             quote(interface.full_name),
@@ -223,38 +250,30 @@ class _Wiring:
         ]
         if resources:
             arguments.append(Group("resources=", "[]", resources))
-        if by_library(interface):
+        if provided_by_library(interface):
             arguments.append("by_library=True")
         return Group("support.interface", "()", arguments)
 
     def _import(self, function: Function, maker: str, target: list[Code]) -> Code:
-        return Group(
-            f"{quote(function.export_name)}: support.{maker}",
-            "()",
-            [*target, *self.conversion(function)],
-        )
+        params, result = self.conversion(function)
+        arguments = [*target, Group("", "[]", params), result]
+        return Group(f"{quote(function.export_name)}: support.{maker}", "()", arguments)
 
 
-def write_wiring(package: _Package, binary: bytes) -> None:
-    """Add the private module and the component itself to a package."""
-    from ._writer import import_fields
+def write_wiring(package: Package, binary: bytes) -> None:
+    """Add the private module and the component itself to a package.
 
+    Args:
+        package: The package.
+        binary: The component.
+    """
     wiring = _Wiring(package)
     for place in (*package.imports, package.world_types, *package.exports):
         wiring.declare(place)
     world = package.world
-    places = {id(place.interface): place for place in package.imports}
-    places[id(world.root_imports)] = package.host
-    imports = [
-        wiring.imported(field, places[id(interface)], interface)
-        for field, interface in import_fields(package)
-    ]
-    exports = [
-        code
-        for interface in (world.root_exports, *world.exports)
-        for code in [wiring.exported(interface.types, interface)]
-        if code is not None
-    ]
+    imports = [wiring.imported(field, place) for field, place in package.import_fields()]
+    interfaces = (world.root_exports, *world.exports)
+    exports = [code for code in map(wiring.exported, interfaces) if code is not None]
     file = f"{names.file_name(package.name)}.component.wasm"
     arguments: list[Code] = ["__package__", quote(file)]
     if imports:
@@ -263,5 +282,5 @@ def write_wiring(package: _Package, binary: bytes) -> None:
         arguments.append(Group("exports=", "{}", exports))
     wiring.module.blank(1)
     wiring.module.put(Group("support.EmbeddedComponent", "()", arguments), 0, "COMPONENT = ")
-    package.files["_component.py"] = wiring.module.text()
+    package.add("_component.py", wiring.module)
     package.files[file] = binary

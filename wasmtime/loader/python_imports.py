@@ -1,8 +1,8 @@
 """What a WebAssembly file may import from Python.
 
-The names of its imports were chosen by whoever made the file. Followed wherever they lead, they
-reach `builtins.eval`. So they lead to the file's neighbours, and to what the program that imports
-the file has named; and in a module of Python only to what that module offers.
+Whoever made the file chose the names of its imports, and could have chosen `builtins.eval`. So
+these names reach only the modules beside the file, those in its package, and those that the program
+has named; and in each of them only what it offers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Optional, Union
 
-from ._func import BoundFunc, Func
+from .._func import BoundFunc, Func
 
 __all__ = [
     "NamedModules",
@@ -34,7 +34,7 @@ NamedModules = Mapping[str, Optional[ModuleType]]
 
 
 class Refused(ImportError):
-    """An import that is not allowed. Its message goes on after "the module ...,"."""
+    """An import that is not allowed. Its message continues a sentence: "the module ..., which"."""
 
 
 def named_modules(modules: Iterable[PythonModule]) -> dict[str, Optional[ModuleType]]:
@@ -73,7 +73,7 @@ def find_module(importer: ModuleSpec, source: str, named: NamedModules) -> Modul
     Nothing is executed for a module that it may not import.
 
     Args:
-        importer: Whose import it is.
+        importer: The module that imports it.
         source: The name of the module, relative to the file's package if a dot is in front.
         named: What the program has named.
 
@@ -97,8 +97,10 @@ def find_module(importer: ModuleSpec, source: str, named: NamedModules) -> Modul
 
 
 def find_attribute(module: ModuleType, name: str) -> Any:
-    """What a module of Python offers by a name: what its ``__all__`` lists or, if it has none, what
-    is defined in it. What it has imported for its own use it does not offer.
+    """What a Python module offers by a name.
+
+    It offers what its ``__all__`` lists or, if it has none, what is defined in it. It does not
+    offer what it has imported for its own use.
 
     Args:
         module: The module.
@@ -121,7 +123,7 @@ def find_attribute(module: ModuleType, name: str) -> Any:
         raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}") from None
     if _is_pythons(name):
         raise Refused("where that name is Python's own")
-    # A function of WebAssembly is where it is because somebody has put it there.
+    # A function of WebAssembly names no module; somebody has put it here on purpose.
     own = isinstance(found, (Func, BoundFunc)) or (
         getattr(found, "__module__", None) == vars(module).get("__name__")
     )
@@ -131,7 +133,7 @@ def find_attribute(module: ModuleType, name: str) -> Any:
 
 
 def _is_name(name: str) -> bool:
-    """Whether something is the name of a module, and can be nothing else: no path of any system."""
+    """Whether a text is the name of a module, and not a path on any system."""
     return all(
         part and part == part.strip() and part.isprintable() and not set(part) & set("/\\:")
         for part in name.split(".")
@@ -139,11 +141,21 @@ def _is_name(name: str) -> bool:
 
 
 def _is_pythons(name: str) -> bool:
+    """Whether a name is of the form that Python keeps for itself: ``__name__``."""
     return name.startswith("__") and name.endswith("__")
 
 
 def _check_neighbour(importer: ModuleSpec, absolute: str) -> None:
-    """Refuse what neither lies beside a file nor in its package."""
+    """Refuse a module that lies neither beside a file nor in its package.
+
+    Args:
+        importer: The file's module.
+        absolute: The name of the other one.
+
+    Raises:
+        Refused: It lies elsewhere.
+        ModuleNotFoundError: It does not exist.
+    """
     if any(map(_is_pythons, absolute.split("."))):
         raise _not_allowed(absolute)  # `__main__` may be a file beside it
     package = importer.parent or ""

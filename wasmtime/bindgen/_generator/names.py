@@ -10,26 +10,27 @@ import keyword
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 __all__ = [
     "MAX_FILE_NAME",
     "NO_FIELDS",
-    "Interface",
+    "InterfaceName",
     "Namespace",
     "camel",
     "file_name",
+    "free",
     "identifier",
-    "interface_name",
+    "interface_names",
     "safe",
     "shouty",
     "snake",
 ]
 
-#: What no field of a dataclass can be called: an attribute that every class has would be taken for
-#: its default.
+#: Names that no field of a dataclass can have: it would take the attribute that every class has by
+#: that name for the field's default.
 NO_FIELDS = ("mro",)
-#: Longest name of a module or other file, in characters, without what follows the dot.
+#: Longest name of a file, in characters, without its suffix.
 MAX_FILE_NAME = 200
 
 _SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
@@ -37,7 +38,7 @@ _SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 #: Names that no file can have on Windows, whatever follows the dot.
 _DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
-#: How many underscores tell names apart, before numbers do.
+#: How many underscores a name gets at the most to differ from others; after that it gets a number.
 _UNDERSCORES = 3
 
 
@@ -48,29 +49,29 @@ def _words(name: str) -> list[str]:
 
 
 def safe(name: str) -> str:
-    """The name as an identifier: with an underscore after a keyword and before what begins none."""
+    """The name as an identifier: a keyword gets an underscore behind it, a digit one in front."""
     if keyword.iskeyword(name):
         return name + "_"
     return name if name.isidentifier() else "_" + name
 
 
 def snake(name: str) -> str:
-    """As functions, parameters, fields and modules are spelled: ``get_value``."""
+    """A name for a function, parameter, field or module: ``get_value``."""
     return safe("_".join(_words(name)))
 
 
 def camel(name: str, prefix: str = "") -> str:
-    """As classes are spelled: ``GetValue``, or ``HostGetValue`` with the prefix ``Host``."""
+    """A name for a class: ``GetValue``, or ``HostGetValue`` with the prefix ``Host``."""
     return safe(prefix + "".join(word.capitalize() for word in _words(name)))
 
 
 def shouty(name: str) -> str:
-    """As members of enumerations are spelled: ``GET_VALUE``."""
+    """A name for a member of an enumeration: ``GET_VALUE``."""
     return safe("_".join(_words(name)).upper())
 
 
 def file_name(name: str) -> str:
-    """As files are spelled, without what follows the dot: ``get_value``.
+    """A name for a file, without its suffix: ``get_value``.
 
     Raises:
         ValueError: It is too long for a file.
@@ -87,8 +88,8 @@ def file_name(name: str) -> str:
 def identifier(name: str) -> str:
     """A name of core WebAssembly, which may be any text, as an identifier.
 
-    It is one that Python does not change any more: Python takes identifiers in the form NFKC.
-    Two underscores in front go: Python gives them a meaning inside of classes.
+    The result has the form NFKC, to which Python changes all identifiers. It does not begin with
+    two underscores, which have a meaning inside of classes.
     """
     normal = unicodedata.normalize("NFKC", name)
     name = "".join(char if f"_{char}".isidentifier() else "_" for char in normal)
@@ -96,7 +97,7 @@ def identifier(name: str) -> str:
 
 
 class Namespace:
-    """Names of one scope, each given once.
+    """The names of one scope: gives each name only once.
 
     Args:
         taken: Names that are not to be given.
@@ -111,8 +112,10 @@ class Namespace:
         return name in self.taken
 
     def give(self, *candidates: str) -> str:
-        """The first of the candidates that is free, or the last one with underscores or a number
-        behind it.
+        """The first of the candidates that is free; if none is, the last one, made longer.
+
+        Args:
+            candidates: Names, the best one first. Underscores or a number make the last longer.
         """
         for name in candidates:
             if name not in self.taken:
@@ -137,7 +140,7 @@ class Namespace:
                 return longer
 
 
-class Interface:
+class InterfaceName:
     """The parts of an interface's name, ``namespace:package/name@1.2.3``.
 
     Attributes:
@@ -165,13 +168,13 @@ class Interface:
         return result
 
 
-def interface_name(names: list[str]) -> list[str]:
+def interface_names(names: list[str]) -> list[str]:
     """A short name for each of the full names, in WIT's spelling.
 
-    Interfaces whose short names are the same all get longer ones, so that none depends on the
-    order of the others.
+    Interfaces whose short names are the same all get longer ones, so that the order of the
+    interfaces does not matter.
     """
-    choices = [Interface(name).candidates() for name in names]
+    choices = [InterfaceName(name).candidates() for name in names]
     spelled = [list(map(snake, each)) for each in choices]
     length = [0] * len(names)
     while True:
@@ -185,3 +188,10 @@ def interface_name(names: list[str]) -> list[str]:
             return [each[length[i]] for i, each in enumerate(choices)]
         for i in clashing:
             length[i] += 1
+
+
+def free(name: str, taken: Container[str]) -> str:
+    """The name, with as many underscores behind it as keep it apart from those that are taken."""
+    while name in taken:
+        name += "_"
+    return name

@@ -1,7 +1,7 @@
 """Texts of components, made harmless before they become part of Python code.
 
-Documentation and names come from whoever made the component. What is written from them holds no
-line end but the newline, and nothing that hides or reorders other text.
+Documentation and names are chosen by whoever made the component. Nothing that is written of them
+has another line end than the newline, or characters that hide or reorder other text.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ _JOINERS = "\u200c\u200d"
 
 
 def clean(text: str) -> str:
-    """The text with a newline for each kind of line end, and U+FFFD for each control character, lone
-    surrogate and invisible formatting character.
+    """The text without characters that hide, reorder or end other text.
+
+    Every kind of line end becomes a newline. Control characters, lone surrogates and invisible
+    formatting characters become U+FFFD.
     """
     if text.isprintable():
         return text

@@ -1,12 +1,12 @@
-"""Turns at a store, for several threads that share one without knowing of each other.
+"""Locks of stores: threads that call functions of imported modules take turns.
 
-A store serves one thread at a time, and refuses a second one. Where nobody can be expected to
-arrange for turns, as with functions that were imported from WebAssembly files, the second thread
-waits here.
+A store serves one thread at a time, and refuses a second one. Threads that call functions which
+were imported from WebAssembly files do not know that they share a store, so the second one waits
+here for its turn.
 
-A thread that waits for one store while it is inside of another could wait for ever: for a thread
-that waits for the first. Whoever would close such a circle is refused. What else a thread inside
-may wait for (a lock, another thread) is not known here.
+Two threads could wait for each other for ever: each inside of the store that the other one waits
+for. A thread whose waiting would close such a circle gets an error instead. What else a thread may
+wait for inside of a store (a lock, another thread) is not known here.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from ._error import WasmtimeError
+from .._error import WasmtimeError
 
 if TYPE_CHECKING:
-    from ._store import Store
+    from .._store import Store
 
 __all__ = ["StoreLock", "lock_of"]
 
 _Result = TypeVar("_Result")
 
-#: Whether a thread that waits for a lock does not hear Ctrl-C. It looks up from time to time then.
+#: Whether Ctrl-C does not interrupt a thread that waits for a lock. The thread then stops waiting
+#: from time to time to notice it.
 _DEAF = sys.platform == "win32"
 #: The longest single wait, in seconds.
 _SLICE = 0.05 if _DEAF else 3600.0
@@ -38,21 +39,24 @@ _SLICE = 0.05 if _DEAF else 3600.0
 #: Protects what follows.
 _guard = allocate_lock()
 _locks: weakref.WeakKeyDictionary[Store, StoreLock] = weakref.WeakKeyDictionary()
-#: For each thread that waits inside of a store: what for, and what it holds.
+#: For each thread that waits while it is inside of a store: the lock that it waits for, and those
+#: that it holds.
 _waiting: dict[int, tuple[StoreLock, list[StoreLock]]] = {}
 
-#: Whether waiting needs more than a lock. Read without the guard: a thread that waited before the
-#: second lock was made is inside of no other store.
+#: Whether a thread must announce what it waits for before it does. It is read without the guard: a
+#: thread that waited before the second lock was made is inside of no other store.
 _careful = _DEAF
 
 
 class StoreLock:
-    """The right to be inside of a store; a thread that has it can take it again."""
+    """The lock of one store. The thread that holds it can take it again."""
 
     __slots__ = ("__weakref__", "_turn")
 
     def __init__(self) -> None:
-        # Python's own, whatever takes the place of those in `threading`: it belongs to a thread.
+        """Make a lock that no thread holds."""
+        # From `_thread`: libraries replace the locks in `threading` by ones that are not held by
+        # threads.
         self._turn: Any = RLock()
 
     def wrap(self, function: Callable[..., _Result]) -> Callable[..., _Result]:
@@ -67,8 +71,8 @@ class StoreLock:
             if _careful:
                 with self.hold():
                     return function(*args)
-            # Nothing but this statement takes and returns the lock without a gap between two
-            # instructions of Python, where a signal's exception would leave it taken for ever.
+            # Only this statement takes and releases the lock without a gap between two instructions
+            # of Python. In a gap, the exception of a signal handler would leave the lock taken.
             with turn:
                 return function(*args)
 
@@ -95,7 +99,7 @@ class StoreLock:
             _waiting.pop(get_ident(), None)
 
     def _wait(self, timeout: Optional[float]) -> None:
-        """Wait until the turn can be had, which is then at hand for all but certain."""
+        """Wait until the lock is free. Another thread may still be the next to take it."""
         end = math.inf if timeout is None else time.monotonic() + timeout
         while not self._turn.acquire(timeout=max(min(end - time.monotonic(), _SLICE), 0.0)):
             if time.monotonic() >= end:
@@ -105,9 +109,9 @@ class StoreLock:
         self._turn.release()
 
     def _announce(self) -> None:
-        """Say what this thread is going to wait for, unless it holds nothing that others wait for."""
-        # One call and no more: where a `with` block is left from its middle, CPython 3.13 may take
-        # a signal's exception for what comes after it, and keep the lock.
+        """Note what this thread is going to wait for, if it holds what others may wait for."""
+        # Only one call is in the block: where a `with` block is left from its middle, CPython 3.13
+        # may attribute a signal's exception to the code behind the block, and keep the lock.
         with _guard:
             self._announce_guarded()
 
@@ -123,7 +127,7 @@ class StoreLock:
         _waiting[get_ident()] = self, held
 
     def _forked(self) -> None:
-        """In a forked child: forget a thread that does not exist here."""
+        """Release the lock in a forked child if a thread holds it that does not exist there."""
         if not self._turn._is_owned():
             self._turn._at_fork_reinit()
 
@@ -144,7 +148,7 @@ def lock_of(store: Store) -> StoreLock:
 
 
 def _closes_circle(wanted: StoreLock, held: list[StoreLock]) -> bool:
-    """Whether who has `wanted` waits, directly or through others, for one of `held`."""
+    """Whether the thread that holds `wanted` waits, perhaps through others, for one of `held`."""
     seen: list[StoreLock] = []
     while wanted not in seen:
         seen.append(wanted)

@@ -1,0 +1,230 @@
+"""The component or core module of a generated package, which is a file in the package."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pkgutil import get_data
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, TypeVar
+
+from ..._cache import CacheOption
+from ..._error import WasmtimeError
+from ..._func import Func
+from ..._linker import Linker as CoreLinker
+from ..._module import Module
+from ..._types import FuncType
+from ...component import Component, Linker
+from ...component._host import _type_numbers
+from .functions import Interface, Signature
+from .instance import BoundInstance
+
+if TYPE_CHECKING:
+    from ..._engine import Engine
+    from ..._store import Store
+
+__all__ = ["EmbeddedComponent", "EmbeddedModule"]
+
+_Code = TypeVar("_Code", Component, Module)
+
+
+class _Embedded(Generic[_Code]):
+    """A file of WebAssembly in a package, compiled once for each engine that uses it.
+
+    It keeps the compiled code as long as the engine lives.
+    """
+
+    package: Optional[str]
+    file: str
+    cache: CacheOption
+    #: The class of the compiled code.
+    _class: ClassVar[Any]
+
+    def __post_init__(self) -> None:
+        """Begin without compiled code."""
+        self._compiled: weakref.WeakKeyDictionary[Engine, _Code] = weakref.WeakKeyDictionary()
+
+    def compile(self, engine: Engine) -> _Code:
+        """The compiled code for an engine."""
+        compiled = self._compiled.get(engine)
+        if compiled is None:
+            compiled = self._class._cached(engine, self._read(), self.cache)
+            self._compiled[engine] = compiled
+        return compiled
+
+    def _read(self) -> bytes:
+        binary = get_data(self.package or "", self.file)
+        if binary is None:
+            raise WasmtimeError(
+                f"{self.file!r} cannot be read from the package {self.package!r}: its loader has "
+                "no get_data()"
+            )
+        return binary
+
+
+# --- components ----------------------------------------------------------------------------------
+
+
+@dataclass
+class EmbeddedComponent(_Embedded[Component]):
+    """The component of a generated package.
+
+    Attributes:
+        package: The package's name.
+        file: The component's file in it.
+        imports: What it imports.
+        exports: Its exported functions that need converting, by interface and name.
+        cache: Where to keep compiled code, as for `Component.from_file`.
+    """
+
+    __module__ = "wasmtime.bindgen.support"  # its public name
+
+    _class = Component
+
+    package: Optional[str]
+    file: str
+    imports: Sequence[Interface] = ()
+    exports: Mapping[str, Mapping[str, Signature]] = field(default_factory=dict)
+    cache: CacheOption = False
+
+    def __post_init__(self) -> None:
+        """Begin without compiled code, and without types of resources."""
+        super().__post_init__()
+        #: The numbers of the types of the host's resources, by interface and name.
+        self._numbers: dict[str, int] = {}
+
+    def resource_number(self, name: str) -> Optional[int]:
+        """The number of the type of a resource of the host; None if the library provides it.
+
+        Args:
+            name: Interface and name of the resource.
+        """
+        return self._numbers.get(name)
+
+    def instantiate(
+        self, store: Store, imports: Any, component: Optional[Component] = None
+    ) -> BoundInstance:
+        """Instantiate the component.
+
+        Args:
+            store: The store to instantiate in.
+            imports: The object of the class of imports, or None.
+            component: Another component of the same world to instantiate instead.
+
+        Raises:
+            WasmtimeError: An import is missing or cannot be linked.
+            TypeError: An import's implementation lacks a function.
+        """
+        if component is None:
+            component = self.compile(store.engine)
+        bound = BoundInstance(self, store)
+        linker = Linker(store.engine)
+        given = self._implemented(imports)
+        if self._needs_library(component, given):
+            linker.add_wasip2()
+            if any(name.startswith("wasi:http/") for name in component.imports):
+                linker.add_wasi_http()
+            linker.allow_shadowing = True
+        self._number_resources(given)
+        with linker.root() as root:
+            for each, implementation in given:
+                if not each.name:
+                    bound.define(root, each, implementation)
+                    continue
+                with root.add_instance(each.name) as inner:
+                    bound.define(inner, each, implementation)
+        bound.instance = linker.instantiate(store, component)
+        return bound
+
+    def _implemented(self, imports: Any) -> list[tuple[Interface, Any]]:
+        """The imports that the host implements, with the implementations.
+
+        Args:
+            imports: The object of the class of imports, or None.
+        """
+        given = []
+        for each in self.imports:
+            implementation = getattr(imports, each.field, None)
+            if implementation is not None or not each.by_library:
+                given.append((each, implementation))
+        return given
+
+    def _needs_library(self, component: Component, given: list[tuple[Interface, Any]]) -> bool:
+        """Whether the library has to provide WASI.
+
+        It has to for what the host has left out, and for what another component of the same world
+        imports beyond that.
+        """
+        wasi = {name for name in component.imports if name.startswith("wasi:")}
+        return len(given) < len(self.imports) or bool(wasi - {each.name for each, _ in given})
+
+    def _number_resources(self, given: list[tuple[Interface, Any]]) -> None:
+        """Give a type to each resource that the host implements, the same in all instances."""
+        for each, _ in given:
+            for name in each.resources:
+                self._numbers.setdefault(f"{each.name}#{name}", next(_type_numbers))
+
+
+# --- core modules --------------------------------------------------------------------------------
+
+
+@dataclass
+class EmbeddedModule(_Embedded[Module]):
+    """The core module of a generated package.
+
+    Attributes:
+        package: The package's name.
+        file: The module's file in it.
+        imports: For each module that it imports from, the field of the class of imports, and the
+            attribute for each name.
+        cache: Where to keep compiled code, as for `Module.from_file`.
+    """
+
+    __module__ = "wasmtime.bindgen.support"  # its public name
+
+    _class = Module
+
+    package: Optional[str]
+    file: str
+    imports: Mapping[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
+    cache: CacheOption = False
+
+    def instantiate(self, store: Store, imports: Any) -> Mapping[str, Any]:
+        """Instantiate the module.
+
+        Args:
+            store: The store to instantiate in. What the module imports of WASI comes from its
+                `WasiConfig`.
+            imports: The object of the class of imports, or None.
+
+        Returns:
+            The exports by name.
+
+        Raises:
+            WasmtimeError: An import is of a wrong type.
+            TypeError: An import's implementation lacks something.
+        """
+        module = self.compile(store.engine)
+        linker = CoreLinker(store.engine)
+        for entry in module.imports:
+            if entry.module in self.imports:
+                item = self._implementation(imports, entry.module, entry.name or "")
+                if isinstance(entry.type, FuncType) and not isinstance(item, Func):
+                    item = Func(store, entry.type, item)
+                linker.define(store, entry.module, entry.name or "", item)
+        if module._imports_wasi:
+            linker.define_wasi()
+        exports = linker.instantiate(store, module).exports(store)
+        return {name: exports[name] for name in exports}
+
+    def _implementation(self, imports: Any, module: str, name: str) -> Any:
+        """What the host has for an import."""
+        field, attributes = self.imports[module]
+        implementation = getattr(imports, field)
+        try:
+            return getattr(implementation, attributes[name])
+        except AttributeError:
+            raise TypeError(
+                f"the import {field!r} is implemented by {type(implementation).__name__!r}, "
+                f"which has no {attributes[name]!r}"
+            ) from None

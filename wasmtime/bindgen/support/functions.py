@@ -1,0 +1,109 @@
+"""Functions and interfaces, as generated packages declare them: names, and shapes of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Callable
+
+from .shapes import PLAIN, Shape
+
+__all__ = [
+    "Import",
+    "Interface",
+    "Signature",
+    "constructor",
+    "function",
+    "interface",
+    "method",
+    "signature",
+    "static",
+]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How the parameters and the result of a function are converted."""
+
+    params: list[Shape]
+    result: Shape
+
+
+def signature(params: list[Shape], result: Shape) -> Signature:
+    """An exported function whose values need converting.
+
+    Args:
+        params: The shapes of the parameters.
+        result: The shape of the result.
+    """
+    return Signature(params, result)
+
+
+@dataclass(frozen=True)
+class Import:
+    """An imported function.
+
+    Attributes:
+        find: Given the object that implements the interface, the callable.
+        name: What to look for, in words.
+        signature: How values are converted.
+    """
+
+    find: Callable[[Any], Callable[..., Any]]
+    name: str
+    signature: Signature
+
+
+def function(name: str, params: list[Shape], result: Shape) -> Import:
+    """An imported function that a method implements."""
+    return Import(attrgetter(name), name, Signature(params, result))
+
+
+def constructor(cls: str, params: list[Shape], result: Shape) -> Import:
+    """The constructor of a resource, which a class implements."""
+    return Import(attrgetter(cls), cls, Signature(params, result))
+
+
+def static(cls: str, name: str, params: list[Shape], result: Shape) -> Import:
+    """A static function of a resource, which a static or class method implements."""
+    return Import(attrgetter(f"{cls}.{name}"), f"{cls}.{name}", Signature(params, result))
+
+
+def method(name: str, params: list[Shape], result: Shape) -> Import:
+    """A method of a resource, which a method of the resource's object implements."""
+
+    def call(this: Any, *arguments: Any) -> Any:
+        return getattr(this, name)(*arguments)
+
+    return Import(lambda implementation: call, name, Signature([PLAIN, *params], result))
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An imported interface."""
+
+    name: str
+    field: str
+    functions: Mapping[str, Import]
+    resources: Sequence[str]
+    by_library: bool
+
+
+def interface(
+    name: str,
+    field: str,
+    functions: Mapping[str, Import],
+    resources: Sequence[str] = (),
+    by_library: bool = False,
+) -> Interface:
+    """An imported interface, or what is imported at the top level.
+
+    Args:
+        name: Its name; empty for the top level.
+        field: The field of the class of imports that implements it.
+        functions: Its functions, by their names.
+        resources: The names of its resources.
+        by_library: Whether the library provides it when the field is None.
+    """
+    return Interface(name, field, functions, resources, by_library)

@@ -1,0 +1,207 @@
+"""Core modules as Python modules: their imports are found, their exports become attributes."""
+
+from __future__ import annotations
+
+import importlib.abc
+import weakref
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Callable, NamedTuple
+
+from .._error import ExitTrap, WasmtimeError
+from .._func import BoundFunc, Func
+from .._instance import Instance
+from .._module import Module
+from .._store import Store
+from .._trap import Trap
+from .._types import FuncType
+from .python_imports import Refused, find_attribute, find_module
+from .settings import Settings, current
+from .store_lock import lock_of
+
+__all__ = ["CoreModuleLoader"]
+
+#: How long an import waits for its turn at the store, in seconds. Not for ever, as a call does:
+#: the thread that has it may wait for this import.
+_PATIENCE = 60.0
+
+
+class _Loaded(NamedTuple):
+    """A core module that was imported.
+
+    Attributes:
+        store: The store that its instance lives in.
+        exports: What it exports, by name.
+        attributes: The attributes that the Python module got.
+    """
+
+    store: Store
+    exports: dict[str, Any]
+    attributes: dict[str, Any]
+
+
+_loaded: weakref.WeakKeyDictionary[ModuleType, _Loaded] = weakref.WeakKeyDictionary()
+
+
+class CoreModuleLoader(importlib.abc.Loader):
+    """Loads a core module.
+
+    Args:
+        binary: The module.
+    """
+
+    def __init__(self, binary: bytes) -> None:
+        """Keep a binary until it is executed."""
+        self.binary = binary
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python to make the module."""
+
+    def get_code(self, fullname: str) -> None:
+        """Refuse to run as a program: `runpy` and ``python -m`` ask for Python code.
+
+        Raises:
+            ImportError: Always.
+        """
+        raise ImportError(
+            f"{fullname!r} is WebAssembly, which has no Python code to run: import it, or run the "
+            "file with 'python -m wasmtime run'",
+            name=fullname,
+        )
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Instantiate the core module, and make its exports attributes.
+
+        Raises:
+            ImportError: Something went wrong, which is the error's cause.
+        """
+        spec = module.__spec__
+        assert spec is not None
+        try:
+            self._instantiate(module, spec)
+        except ImportError:
+            raise
+        except (WasmtimeError, Trap, ExitTrap, TypeError, ValueError, OSError) as error:
+            raise ImportError(
+                f"cannot import {spec.name!r} from {spec.origin}: {error}",
+                name=spec.name,
+                path=spec.origin,
+            ) from error
+
+    def _instantiate(self, module: ModuleType, spec: ModuleSpec) -> None:
+        settings = current()
+        store, turn = settings.store, lock_of(settings.store)
+        compiled = Module._cached(store.engine, self.binary, settings.cache)
+        with turn.hold(_PATIENCE):
+            imports: list[Any] = [
+                settings.linker._lookup(store, entry.module.encode(), (entry.name or "").encode())
+                for entry in compiled.imports
+            ]
+        # Not in our turn at the store: a module that is imported here may wait for others.
+        for index, entry in enumerate(compiled.imports):
+            if imports[index] is None:
+                imports[index] = _find_import(entry, spec, settings)
+        with turn.hold(_PATIENCE):
+            for index, entry in enumerate(compiled.imports):
+                if isinstance(entry.type, FuncType) and not isinstance(imports[index], Func):
+                    imports[index] = Func(store, entry.type, imports[index])
+            instance = Instance(store, compiled, imports)
+            by_index = instance.exports(store).by_index
+            exports = {
+                export.name or "": by_index[index] for index, export in enumerate(compiled.exports)
+            }
+        _show(module, exports, store)
+
+
+# --- exports -------------------------------------------------------------------------------------
+
+
+def _show(module: ModuleType, exports: dict[str, Any], store: Store) -> None:
+    """Make the exports attributes of a module, in place of those that it had before a reload.
+
+    Names with two underscores on both sides belong to Python: an export by such a name would
+    become a hook of the module, so only WebAssembly sees it.
+    """
+    attributes = {
+        name: _function(module, name, item, store) if isinstance(item, Func) else item
+        for name, item in exports.items()
+        if not (name.startswith("__") and name.endswith("__"))
+    }
+    namespace = vars(module)
+    before = _loaded.get(module)
+    if before is not None:
+        for name, item in before.attributes.items():
+            if namespace.get(name) is item:
+                del namespace[name]
+    namespace.update(attributes)
+    namespace["__all__"] = list(attributes)
+    _loaded[module] = _Loaded(store, exports, attributes)
+
+
+def _function(module: ModuleType, name: str, func: Func, store: Store) -> Callable[..., Any]:
+    """A Python function that calls an exported one when its turn at the store has come."""
+    call = lock_of(store).wrap(func.bind(store))
+    call.__name__ = call.__qualname__ = name
+    call.__module__ = module.__name__
+    return call
+
+
+# --- imports -------------------------------------------------------------------------------------
+
+
+def _find_import(entry: Any, spec: ModuleSpec, settings: Settings) -> Any:
+    """What a module of Python or WebAssembly provides for an import.
+
+    Args:
+        entry: The import.
+        spec: The module that imports it.
+        settings: The settings for that module.
+
+    Raises:
+        ImportError: There is nothing by that name, or nothing that may be used.
+    """
+    source, name = entry.module, entry.name or ""
+    what = f"{spec.name!r} ({spec.origin}) imports {name!r} from the module {source!r}"
+
+    def failure(reason: str) -> ImportError:
+        return ImportError(f"{what}, {reason}", name=spec.name, path=spec.origin)
+
+    if source in settings.predefined:
+        raise failure("which is WASI's and has no such function")
+    try:
+        found = _find_item(find_module(spec, source, settings.named), source, name, settings.store)
+    except Refused as error:
+        raise failure(str(error)) from None
+    except (ImportError, TypeError, ValueError) as error:
+        raise failure(f"which cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise failure("which has no such attribute") from error
+    if isinstance(found, BoundFunc) and found.store is settings.store:
+        return found.func  # WebAssembly calls WebAssembly, without Python between them
+    if isinstance(entry.type, FuncType) and not callable(found):
+        raise failure(f"where it is of type {type(found).__name__}")
+    return found
+
+
+def _find_item(imported: ModuleType, source: str, name: str, store: Store) -> Any:
+    """What a module has by a name: an export of a core module, or an attribute of any other.
+
+    Args:
+        imported: The module.
+        source: What the importing module calls it.
+        name: The name.
+        store: The store of the importing module.
+
+    Raises:
+        AttributeError: There is nothing by that name.
+        Refused: There is, but the module does not offer it.
+    """
+    loaded = _loaded.get(imported) if isinstance(imported, ModuleType) else None
+    if loaded is None:
+        return find_attribute(imported, name)
+    if name not in loaded.exports:
+        raise AttributeError(f"module {source!r} has no export {name!r}")
+    found = loaded.exports[name]
+    if isinstance(found, Func) and loaded.store is not store:
+        return _function(imported, name, found, loaded.store)
+    return found
