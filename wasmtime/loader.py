@@ -68,6 +68,7 @@ from ._store import Store
 from ._storelock import lock_of
 from ._trap import Trap
 from ._types import FuncType
+from ._wasi_names import CORE_MODULES
 from ._wat2wasm import to_wasm
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ __all__ = [
 ]
 
 #: Names of modules that are WASI, and never imported.
-predefined_modules: list[str] = ["wasi_snapshot_preview1", "wasi_unstable"]
+predefined_modules: list[str] = list(CORE_MODULES)
 store: Store
 linker: Linker
 

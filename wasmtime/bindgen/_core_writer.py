@@ -8,6 +8,7 @@ from typing import Any, Union
 from .._engine import Engine
 from .._module import Module as WasmModule
 from .._types import FuncType, GlobalType, MemoryType, TableType, ValType
+from .._wasi_names import PREVIEW1
 from . import _names as names
 from ._binary import Reader, UnsupportedComponent
 from ._layout import AnyOf, Code, Group, Module, flat, quote, render_head
@@ -23,7 +24,6 @@ _HINTS = {
     ValType.V128: "bytes",
 }
 _KINDS = {GlobalType: "Global", MemoryType: "Memory", TableType: "Table", FuncType: "Func"}
-_WASI = ("wasi_snapshot_preview1", "wasi_unstable")
 
 
 # --- names of parameters -------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
     known = _parameter_names(binary)
     by_module: dict[str, list[Any]] = {}
     for entry in compiled.imports:
-        if entry.module not in _WASI:
+        if entry.module != PREVIEW1:
             by_module.setdefault(entry.module, []).append(entry)
     field_space, title_space = names.Namespace(names.NO_FIELDS), names.Namespace(["RootImports"])
     fields = {each: field_space.give(names.identifier(each)) for each in by_module}

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Optional
 
+from .._wasi_names import HTTP, PREVIEW2
 from . import _names as names
 from ._layout import WIDTH, AnyOf, Code, Group, Module, flat, quote, render, render_head
 from ._model import (
@@ -53,18 +54,12 @@ _PLAIN = {
     **dict.fromkeys(_INTEGERS, "int"),
 }
 
-#: The packages of WASI 0.2 that the library implements.
-_WASI_PACKAGES = ("cli", "clocks", "filesystem", "http", "io", "random", "sockets")
-
 
 def by_library(interface: Interface) -> bool:
     """Whether the library itself can provide what an interface asks for."""
     parts = interface.parts
-    return (
-        parts.namespace == "wasi"
-        and parts.package in _WASI_PACKAGES
-        and parts.version.startswith("0.2.")
-    )
+    package = f"{parts.namespace}:{parts.package}/"
+    return package in (*PREVIEW2, HTTP) and parts.version.startswith("0.2.")
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from .._func import Func
 from .._linker import Linker as CoreLinker
 from .._module import Module
 from .._types import FuncType
+from .._wasi_names import HTTP
 from ..component import Component, Instance, Linker, ResourceAny, ResourceHost, ResourceType
 from ..component import Err as _NativeErr
 from ..component import Ok as _NativeOk
@@ -634,7 +635,7 @@ class EmbeddedComponent:
         wasi = {name for name in component.imports if name.startswith("wasi:")}
         if left or wasi.difference(each.name for each, _ in given):
             linker.add_wasip2()
-            if any(name.startswith("wasi:http/") for name in wasi):
+            if any(name.startswith(HTTP) for name in wasi):
                 linker.add_wasi_http()
             linker.allow_shadowing = True
         for each, _ in given:
