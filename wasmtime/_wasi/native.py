@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from .._error import WasmtimeError
 from .._native import byte_vec, core, decode_path, ffi, lib
 from .fork import OutputPipes, threads_are_lost
-from .output import Deliver, Output, collect
+from .output import Deliver, Output
 from .streams import Stream
 
 if TYPE_CHECKING:
@@ -139,11 +139,24 @@ def _apply_output(
         capture = stream.kind == "capture"
         sink = stream.value._sink if capture else core.OutputSink(-1)
         if not threads_are_lost():
-            collect(native, functions.set_custom, sink)
+            _collect(native, functions.set_custom, sink)
         elif not functions.set_file(native, pipes.path(sink)):
             raise WasmtimeError(f"failed to set {name}: the files in /dev/fd cannot be opened")
         if not capture:
             sinks.append((sink, Deliver(stream.value, f"{name}_custom")))
+
+
+def _collect(native: Any, set_custom: Any, sink: Any) -> None:
+    """Let a sink of the C core receive what the guest writes."""
+    signature = ffi.typeof(set_custom).args
+    # From here on the native stream holds the sink's buffer too, until it calls the finalizer.
+    callback, data, finalizer = sink.attach()
+    set_custom(
+        native,
+        ffi.cast(signature[1], callback),
+        ffi.cast(signature[2], data),
+        ffi.cast(signature[3], finalizer),
+    )
 
 
 def _string_array(strings: Sequence[str]) -> tuple[Any, Any]:

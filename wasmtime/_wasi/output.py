@@ -6,9 +6,9 @@ import os
 from typing import Any, Callable, Optional
 
 from .._error import WasmtimeError
-from .._native import core, ffi
+from .._native import core
 
-__all__ = ["CustomOutput", "Deliver", "Output", "collect"]
+__all__ = ["CustomOutput", "Deliver", "Output"]
 
 #: What `WasiConfig.stdout_custom` and `WasiConfig.stderr_custom` take: it is called with the bytes
 #: that the guest wrote and returns None, or how many of them it took.
@@ -140,19 +140,6 @@ class Deliver:
                     f"the callable of {self._what} said that it took {taken} of {len(data)} bytes"
                 )
             data = data[taken:]
-
-
-def collect(config: Any, set_custom: Any, sink: Any) -> None:
-    """Let a sink of the C core receive what the guest writes."""
-    signature = ffi.typeof(set_custom).args
-    # From here on the native stream holds the sink's buffer too, until it calls the finalizer.
-    callback, data, finalizer = sink.attach()
-    set_custom(
-        config,
-        ffi.cast(signature[1], callback),
-        ffi.cast(signature[2], data),
-        ffi.cast(signature[3], finalizer),
-    )
 
 
 def _check_limit(limit: object) -> int:
