@@ -114,10 +114,10 @@ class _FileSetting(_StreamSetting):
 
 
 class StdinFileSetting(_FileSetting):
-    """A file to read: ``wasi.stdin_file = path`` or ``wasi.stdin_file(path)``.
+    """A file for standard input: ``wasi.stdin_file = path`` or ``wasi.stdin_file(path)``.
 
-    The guest's standard input. The file must exist and be readable. A relative path counts from
-    the directory that is current when it is set.
+    The file must exist and be readable. A relative path counts from the directory that is current
+    when it is set.
 
     C API: ``wasi_config_set_stdin_file``.
     """
