@@ -19,7 +19,14 @@ from ._table import Table
 from ._tag import Tag
 from ._trap import Trap
 from ._value import Val
-from ._wasi_fork import check_inherited
+
+
+def _check_inherited(store: Store) -> None:
+    """Called in a forked child before a store of its parent's that has WASI is first used."""
+    from ._wasi.fork import check_inherited
+
+    check_inherited(store)
+
 
 core.setup(
     Store=Store,
@@ -45,7 +52,7 @@ core.setup(
     WasmException=WasmException,
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,
-    check_inherited=check_inherited,
+    check_inherited=_check_inherited,
 )
 
 # Host callbacks of other threads must not wait for an interpreter that ends.

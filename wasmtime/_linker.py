@@ -14,16 +14,19 @@ from ._func import Func
 from ._instance import Instance
 from ._instance_pre import InstancePre
 from ._managed import Managed
-from ._module import WASI_MODULES, Module
+from ._module import Module
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Store, Storelike, door
 from ._types import FuncType, ImportType, ValType
-from ._wasi_fork import note_linker
+from ._wasi_names import PREVIEW1
 
 if TYPE_CHECKING:
     from ._wasi import WasiConfig
 
 __all__ = ["Linker"]
+
+#: As the names of modules are given to the library.
+_PREVIEW1 = PREVIEW1.encode()
 
 _HostFunction = TypeVar("_HostFunction", bound=Callable[..., Any])
 
@@ -363,6 +366,7 @@ class Linker(LinkerBase):
         if (store is None) != (config is None):
             raise TypeError("define_wasi() takes a store and a config, or neither")
         from ._wasi import WasiConfig
+        from ._wasi.fork import note_linker
 
         home: Any = None
         if store is not None:
@@ -386,7 +390,7 @@ class Linker(LinkerBase):
         host = core.HostFunc(_exit, address_of(native), False)
         lib.wasmtime_linker_allow_shadowing(linker, True)
         try:
-            self._define_host(linker, WASI_MODULES[0], b"proc_exit", native, host)
+            self._define_host(linker, _PREVIEW1, b"proc_exit", native, host)
         finally:
             lib.wasmtime_linker_allow_shadowing(linker, self._shadowing)
 
@@ -503,7 +507,7 @@ class Linker(LinkerBase):
         with door(store) as context:
             self._check_engine(store)
             with self._reading() as linker:
-                self._check_wasi(store, module_name in WASI_MODULES)
+                self._check_wasi(store, module_name == _PREVIEW1)
                 self._check_tie(store, module_name, field)
                 self._lend_definitions(store)
                 found = lib.wasmtime_linker_get(
@@ -657,8 +661,7 @@ def _wasi_hint(modules: set[str], defined: bool) -> str:
         modules: The modules that something is missing of.
         defined: Whether `Linker.define_wasi` has been called.
     """
-    known = {name.decode() for name in WASI_MODULES}
-    if not defined and modules & known:
+    if not defined and PREVIEW1 in modules:
         return (
             "\nThe names that begin with 'wasi_' are WASI's: call linker.define_wasi() and "
             "store.set_wasi(WasiConfig())."
@@ -667,7 +670,7 @@ def _wasi_hint(modules: set[str], defined: bool) -> str:
     if not others:
         return ""
     return (
-        f"\nlinker.define_wasi() defines WASI preview 1, {' and '.join(sorted(known))}, and not "
+        f"\nlinker.define_wasi() defines WASI preview 1, {PREVIEW1}, and not "
         f"these of {' and '.join(others)}: compile the program for preview 1 (wasm32-wasip1), or "
         "define them with linker.define_func()."
     )

@@ -11,12 +11,10 @@ from ._compiled import Binary, Compiled, LibraryFunctions, Source, StrPath, engi
 from ._engine import Engine
 from ._native import core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
+from ._wasi_names import PREVIEW1
 from ._wat2wasm import to_wasm
 
 __all__ = ["Module"]
-
-#: The names that `Linker.define_wasi` defines functions in.
-WASI_MODULES = (b"wasi_snapshot_preview1",)
 
 #: Ends what an artifact says of tables with 64-bit indices, as JSON, which `Module` cannot ask for.
 _TABLES64 = b"\0tables64"
@@ -122,7 +120,7 @@ class Module(Compiled):
     @cached_property
     def _imports_wasi(self) -> bool:
         """Whether this imports WASI preview 1, whose functions need `Store.set_wasi`."""
-        return any(entry.module.encode() in WASI_MODULES for entry in self.imports)
+        return any(entry.module == PREVIEW1 for entry in self.imports)
 
     @property
     def exports(self) -> list[ExportType]:

@@ -8,7 +8,6 @@ from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._native import check, core, ffi, lib
-from ._wasi_fork import note_store, prepare_files
 
 if TYPE_CHECKING:
     from ._func import Caller
@@ -155,6 +154,7 @@ class Store(core.Store, Managed):
             ValueError: The store or the configuration is closed.
         """
         from ._wasi import WasiConfig
+        from ._wasi.fork import note_store, prepare_files
 
         if not isinstance(wasi, WasiConfig):
             raise ArgumentTypeError(f"wasi must be a WasiConfig, not {type(wasi).__name__}")

@@ -278,6 +278,22 @@ def test_core_modules(package: Package, form: str) -> None:
         core.Root(store, core.RootImports(env=object()))
 
 
+def test_wasi_that_the_library_lacks_is_an_import_like_others(package: Package) -> None:
+    root = package(
+        "older_wasi",
+        """(module
+          (import "wasi_unstable" "sched_yield" (func $yield (result i32)))
+          (export "f" (func $yield)))""",
+    )
+
+    class WasiUnstable:
+        def sched_yield(self) -> int:
+            return 5
+
+    store = Store()
+    assert root.Root(store, root.RootImports(wasi_unstable=WasiUnstable())).f(store) == 5
+
+
 def test_a_compiled_module_gives_the_same_classes() -> None:
     import wasmtime
 

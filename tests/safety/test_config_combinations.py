@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from support import run_in_subprocess
 
-from wasmtime import Config, PoolingAllocationConfig, _cranelift
+from wasmtime import Config, PoolingAllocationConfig
+from wasmtime._config import cranelift_flags
 from wasmtime._platform import host_machine
 
 WORKER = Path(__file__).with_name("config_trial.py")
@@ -256,7 +257,7 @@ def flag_trials() -> Iterator[Trial]:
         "preset": ["true", "false"],
     }
     numbers = [0, 1, 2, 8, 9, 12, 13, 16, 30, 31, 32, 63, 64, 255, 256, 4096, 4097, 2**32, 2**64]
-    for name, flag in _cranelift._ALL.items():
+    for name, flag in cranelift_flags._ALL.items():
         yield {"enable": [name], "run": True}
         for value in values.get(flag.kind, [*flag.values, *map(str, numbers), "-1", "x", ""]):
             yield {"flags": {name: value}, "run": True}
@@ -271,7 +272,11 @@ def test_each_flag_and_value(tmp_path: Path) -> None:
     }
     # The tables know the flags of this machine: they are accepted, apart from those that make
     # code for another environment or processor.
-    mine = {**_cranelift._SHARED, **_cranelift._WASMTIME, **_cranelift._MACHINES[host_machine()]}
+    mine = {
+        **cranelift_flags._SHARED,
+        **cranelift_flags._WASMTIME,
+        **cranelift_flags._MACHINES[host_machine()],
+    }
     refused = {
         trial["flags"].popitem()[0]
         for outcome, trials in outcomes.items()

@@ -22,9 +22,8 @@ from wasmtime import (
     Trap,
     WasmtimeError,
 )
-from wasmtime import _config as config_module
 from wasmtime import _platform as platform_module
-from wasmtime._config import HOST_STACK_RESERVE
+from wasmtime._config import HOST_STACK_RESERVE, rules
 from wasmtime._platform import default_max_wasm_stack, host_machine, host_triple_hint
 
 MIB = 1 << 20
@@ -629,7 +628,7 @@ def test_a_pool_that_cannot_be() -> None:
 
 
 def test_mach_ports_are_one_decision_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_module, "_mach_ports", None)
-    assert config_module._problem_of_mach_ports(True) is None
-    assert config_module._problem_of_mach_ports(True) is None
-    assert "have to agree" in str(config_module._problem_of_mach_ports(False))
+    monkeypatch.setattr(rules, "_mach_ports", None)
+    assert rules._problem_of_mach_ports(True) is None
+    assert rules._problem_of_mach_ports(True) is None
+    assert "have to agree" in str(rules._problem_of_mach_ports(False))

@@ -11,6 +11,7 @@ from .._compiled import Binary, Compiled, LibraryFunctions, StrPath, engine_hand
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
+from .._wasi_names import HTTP
 from .._wat2wasm import Source, to_wasm
 from ._scan import check_modules, uses_async
 from ._types import ComponentExtern, ComponentType
@@ -223,6 +224,6 @@ class Component(Compiled):
             names = list(self.imports)
             self._wasi_needs = (
                 any(name.startswith("wasi:") for name in names),
-                any(name.startswith("wasi:http/") for name in names),
+                any(name.startswith(HTTP) for name in names),
             )
         return self._wasi_needs

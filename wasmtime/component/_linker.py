@@ -15,7 +15,7 @@ from .._linker import LinkerBase
 from .._module import Module
 from .._native import check, core, encode_name, ffi, lib
 from .._store import StoreContext, Storelike
-from .._wasi_fork import check_preview2
+from .._wasi_names import HTTP, PREVIEW2
 from ._component import Component
 from ._errors import UnsupportedTypeError
 from ._exports import short_names, snake
@@ -32,17 +32,6 @@ from ._types import (
 )
 
 __all__ = ["Linker", "LinkerInstance"]
-
-#: What `Linker.add_wasip2` and `Linker.add_wasi_http` define.
-_WASIP2 = (
-    "wasi:cli/",
-    "wasi:clocks/",
-    "wasi:filesystem/",
-    "wasi:io/",
-    "wasi:random/",
-    "wasi:sockets/",
-)
-_WASI_HTTP = ("wasi:http/",)
 
 
 def _track(name: str) -> str:
@@ -271,6 +260,8 @@ class Linker(LinkerBase):
             return
         home = getattr(store, "_store", store)
         if self._wasi:
+            from .._wasi.fork import check_preview2
+
             check_preview2()
             home._wasi_needs_threads = True
         if not getattr(home, "_has_wasi", True):
@@ -340,8 +331,8 @@ class Linker(LinkerBase):
             item, tracked = _plain(extern), _track(name)
             if (
                 tracked in self._traps
-                or (self._wasi and name.startswith(_WASIP2))
-                or (self._wasi_http and name.startswith(_WASI_HTTP))
+                or (self._wasi and name.startswith(PREVIEW2))
+                or (self._wasi_http and name.startswith(HTTP))
                 or isinstance(item, ValType)
             ):
                 continue
@@ -365,12 +356,12 @@ class Linker(LinkerBase):
             return None
         lines = [f"    {name}: {_describe(item)}" for name, item in missing.items()]
         hint = ""
-        if any(name.startswith(_WASI_HTTP) for name in missing):
+        if any(name.startswith(HTTP) for name in missing):
             hint = (
                 "\nFor wasi:http, call linker.add_wasi_http(), wasi.allow_http() on the store's "
                 "WasiConfig, and store.set_wasi_http()."
             )
-        if any(name.startswith(_WASIP2) for name in missing):
+        if any(name.startswith(PREVIEW2) for name in missing):
             hint += (
                 "\nThe names that begin with 'wasi:' are WASI's: call linker.add_wasip2() and "
                 "store.set_wasi(WasiConfig())."

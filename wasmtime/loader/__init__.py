@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._linker import Linker
 from .._store import Store
+from .._wasi_names import CORE_MODULES
 from .finder import install
 from .settings import configure, lock, named_python_modules, new_linker, new_store
 
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 #: Names of modules that are WASI, and never imported.
-predefined_modules: list[str] = ["wasi_snapshot_preview1", "wasi_unstable"]
+predefined_modules: list[str] = list(CORE_MODULES)
 store: Store = new_store()
 linker: Linker = new_linker(store)
 

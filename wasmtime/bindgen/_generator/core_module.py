@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Union
 from ..._engine import Engine
 from ..._module import Module as WasmModule
 from ..._types import FuncType, GlobalType, MemoryType, TableType, ValType
+from ..._wasi_names import PREVIEW1
 from . import names
 from .layout import AnyOf, Code, Group, flat, quote, render_head
 from .module import Module
@@ -25,7 +26,6 @@ _HINTS = {
     ValType.V128: "bytes",
 }
 _KINDS = {GlobalType: "Global", MemoryType: "Memory", TableType: "Table", FuncType: "Func"}
-_WASI = ("wasi_snapshot_preview1", "wasi_unstable")
 
 
 def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[str, bytes]:
@@ -133,7 +133,7 @@ class _Imports:
     def __init__(self, compiled: WasmModule) -> None:
         self.by_module: dict[str, list[Any]] = {}
         for entry in compiled.imports:
-            if entry.module not in _WASI:
+            if entry.module != PREVIEW1:
                 self.by_module.setdefault(entry.module, []).append(entry)
         fields, titles = names.Namespace(names.NO_FIELDS), names.Namespace([IMPORTS])
         self.fields = {each: fields.give(names.identifier(each)) for each in self.by_module}

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..._wasi_names import HTTP, PREVIEW2
 from . import names
 from .model import Declaration, Function, Interface, RecordOf, ResourceOf, VariantOf, World
 from .module import Module
@@ -37,18 +38,12 @@ ROOT = "Root"
 #: The name of the class of what the component imports.
 IMPORTS = f"{ROOT}Imports"
 
-#: The packages of WASI 0.2 that the library implements.
-_WASI_PACKAGES = ("cli", "clocks", "filesystem", "http", "io", "random", "sockets")
-
 
 def provided_by_library(interface: Interface) -> bool:
     """Whether the library itself can provide what an interface asks for."""
     parts = interface.parts
-    return (
-        parts.namespace == "wasi"
-        and parts.package in _WASI_PACKAGES
-        and parts.version.startswith("0.2.")
-    )
+    package = f"{parts.namespace}:{parts.package}/"
+    return package in (*PREVIEW2, HTTP) and parts.version.startswith("0.2.")
 
 
 # --- places --------------------------------------------------------------------------------------

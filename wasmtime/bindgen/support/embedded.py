@@ -14,6 +14,7 @@ from ..._func import Func
 from ..._linker import Linker as CoreLinker
 from ..._module import Module
 from ..._types import FuncType
+from ..._wasi_names import HTTP
 from ...component import Component, Linker
 from ...component._host import _type_numbers
 from .functions import Interface, Signature
@@ -122,7 +123,7 @@ class EmbeddedComponent(_Embedded[Component]):
         given = self._implemented(imports)
         if self._needs_library(component, given):
             linker.add_wasip2()
-            if any(name.startswith("wasi:http/") for name in component.imports):
+            if any(name.startswith(HTTP) for name in component.imports):
                 linker.add_wasi_http()
             linker.allow_shadowing = True
         self._number_resources(given)

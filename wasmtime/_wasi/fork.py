@@ -24,16 +24,17 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._error import WasmtimeError
+from .._error import WasmtimeError
+from .._wasi_names import PREVIEW1
 
 if TYPE_CHECKING:
     from weakref import WeakSet
 
-    from ._engine import Engine
-    from ._func import Caller
-    from ._linker import Linker
-    from ._module import Module
-    from ._store import Store
+    from .._engine import Engine
+    from .._func import Caller
+    from .._linker import Linker
+    from .._module import Module
+    from .._store import Store
 
 __all__ = [
     "OutputPipes",
@@ -80,7 +81,7 @@ def note_store(store: Store) -> None:
 
 
 def note_linker(linker: Linker) -> None:
-    """A linker defines WASI: here, or in a child of this process, sleeps may have to be done by us."""
+    """A linker defines WASI: this process, or a child of it, may have to do the sleeps itself."""
     global _linkers
     if threads_are_lost():
         define_sleep(linker)
@@ -162,15 +163,17 @@ def prepare_files() -> None:
 
 
 def _start_file_threads() -> bool:
-    """The library believes that the idle threads of the parent are here, and hands each of them one
+    """Start file operations until the library starts a thread for them; returns whether it did.
+
+    The library believes that the idle threads of the parent are here, and hands each of them one
     file operation, which then waits. When it has none left, it starts a new thread, which does
     all of them. So operations are started, each on a thread, until one is done.
     """
     import threading
 
-    from ._config import Config
-    from ._engine import Engine
-    from ._module import Module
+    from .._config import Config
+    from .._engine import Engine
+    from .._module import Module
 
     config = Config()
     config.parallel_compilation = False
@@ -201,10 +204,10 @@ _PROBE = """
 
 
 def _use_a_directory(engine: Engine, module: Module) -> None:
-    from ._func import Func
-    from ._linker import Linker
-    from ._store import Store
-    from ._wasi import DirPerms, WasiConfig
+    from .._func import Func
+    from .._linker import Linker
+    from .._store import Store
+    from . import DirPerms, WasiConfig
 
     config = WasiConfig()
     config.preopen_dir(os.sep, os.sep, DirPerms.READ_ONLY)
@@ -228,22 +231,20 @@ _FAULT, _INVALID, _NOT_SUPPORTED = 21, 28, 58
 
 def define_sleep(linker: Linker) -> None:
     """Let a linker's ``poll_oneoff`` be ours, which knows clocks only."""
-    from ._types import FuncType, ValType
+    from .._types import FuncType, ValType
 
     ty = FuncType([ValType.i32()] * 4, [ValType.i32()])
     shadowing = linker._shadowing
     linker._set_shadowing(True)
     try:
-        linker.define_func(
-            "wasi_snapshot_preview1", "poll_oneoff", ty, _poll_oneoff, access_caller=True
-        )
+        linker.define_func(PREVIEW1, "poll_oneoff", ty, _poll_oneoff, access_caller=True)
     finally:
         linker._set_shadowing(shadowing)
 
 
 def _poll_oneoff(caller: Caller, subscriptions: int, events: int, count: int, written: int) -> int:
     """WASI's ``poll_oneoff`` for subscriptions to clocks; others are not supported."""
-    from ._memory import Memory
+    from .._memory import Memory
 
     memory = caller.get("memory")
     if not isinstance(memory, Memory):

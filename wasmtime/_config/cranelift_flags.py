@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
-from ._error import WasmtimeError
+from .._error import WasmtimeError
 
 __all__ = ["ALIASES", "Flag", "check_for", "known_flag", "normalize"]
 

@@ -23,9 +23,10 @@ from typing import (
     overload,
 )
 
-from ._error import WasmtimeError
+from .._error import WasmtimeError
+from .._native import check, ffi, lib
 
-__all__ = ["Record", "Setting", "choice", "size", "switch", "to_bool", "to_unsigned"]
+__all__ = ["Record", "Setting", "choice", "size", "switch", "try_on_scratch"]
 
 _Get = TypeVar("_Get")
 _Set = TypeVar("_Set", contravariant=True)
@@ -61,12 +62,6 @@ class Setting(Generic[_Get, _Set]):
         self.setter = setter
         self.words = words
         self.__doc__ = declaration.__doc__
-
-    def __set_name__(self, owner: type[Record], name: str) -> None:
-        # Each class has its own table: a subclass must not write into that of its base.
-        if "_settings" not in vars(owner):
-            owner._settings = dict(owner._settings)
-        owner._settings[name] = self
 
     @overload
     def __get__(self, record: None, owner: type) -> Setting[_Get, _Set]: ...
@@ -105,12 +100,25 @@ class Setting(Generic[_Get, _Set]):
 
 
 class Record:
-    """A set of settings, compared, copied, pickled and printed by what was set."""
+    """A set of settings, compared, copied, pickled and printed by what was set.
+
+    A record has the settings of its bases, in their order, and then its own.
+    """
 
     __slots__ = ("__weakref__", "_values")
 
     _settings: ClassVar[dict[str, Setting[Any, Any]]] = {}
     _values: dict[str, Any]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._settings = {}
+        for base in cls.__bases__:
+            if issubclass(base, Record):
+                cls._settings.update(base._settings)
+        for name, value in vars(cls).items():
+            if isinstance(value, Setting):
+                cls._settings[name] = value
 
     def __init__(self, **settings: object) -> None:
         self._values = {}
@@ -199,6 +207,16 @@ def choice(
         return Setting(declaration, convert, default, setter, words)
 
     return declare
+
+
+def try_on_scratch(apply: Callable[[Any], Any]) -> None:
+    """Applies a setting that can fail to a configuration that is thrown away.
+
+    Raises:
+        WasmtimeError: the library refuses it.
+    """
+    config = ffi.gc(lib.wasm_config_new(), lib.wasm_config_delete)
+    check(apply(config))
 
 
 def to_bool(name: str, value: object) -> bool:

@@ -1,0 +1,184 @@
+"""The options of ``run``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from .._wasi import DirPerms
+from .programs import add_cache_option
+
+__all__ = ["add_arguments"]
+
+
+@dataclass(frozen=True)
+class _Directory:
+    host: str
+    guest: str
+    perms: DirPerms
+
+
+def _directory(text: str) -> _Directory:
+    """``HOST``, ``HOST::GUEST`` or ``HOST::GUEST::ro``."""
+    parts = text.split("::")
+    host = parts[0]
+    guest = parts[1] if len(parts) > 1 else host
+    access = parts[2] if len(parts) > 2 else "rw"
+    if not host or not guest or len(parts) > 3 or access not in ("ro", "rw"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST, HOST::GUEST, HOST::GUEST::ro or HOST::GUEST::rw"
+        )
+    return _Directory(host, guest, DirPerms.READ_ONLY if access == "ro" else DirPerms.READ_WRITE)
+
+
+def _variable(text: str) -> tuple[str, Optional[str]]:
+    """``NAME=VALUE``, or ``NAME`` for the value that it has in this process."""
+    name, separator, value = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} has no name before '='")
+    return name, value if separator else None
+
+
+def _preload(text: str) -> tuple[str, str]:
+    """``NAME=MODULE``."""
+    name, separator, path = text.partition("=")
+    if not name or not separator or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=MODULE")
+    return name, path
+
+
+def _natural(bits: int) -> Callable[[str], int]:
+    """The reader of a number of zero or more that has so many bits at most."""
+
+    def natural(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = -1
+        if not 0 <= number < 1 << bits:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 to 2**{bits}-1")
+        return number
+
+    return natural
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds, or one with the unit ``ms``, ``s``, ``m`` or ``h``."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?", text)
+    seconds = 0.0
+    if match is not None:
+        unit = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
+        seconds = float(match.group(1)) * unit
+    # The upper bound is what a socket's clock can hold.
+    if not 0.0 < seconds <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 10, 1.5s, 200ms or 5m")
+    return seconds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``run``."""
+    _add_program_options(parser)
+    _add_limits(parser)
+    _add_permissions(parser)
+    add_cache_option(parser)
+    parser.add_argument(
+        "program",
+        metavar="PROGRAM",
+        help="a WebAssembly module or component; '-' reads it from standard input",
+    )
+    parser.add_argument(
+        "arguments",
+        metavar="ARGS",
+        nargs=argparse.REMAINDER,
+        help="the program's own arguments; everything after PROGRAM is left to it",
+    )
+
+
+def _add_program_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dir",
+        dest="directories",
+        metavar="HOST[::GUEST[::ro]]",
+        action="append",
+        default=[],
+        type=_directory,
+        help="let the program use a directory of this machine, under the name GUEST if given; "
+        "'::ro' lets it only read (repeatable)",
+    )
+    parser.add_argument(
+        "--env",
+        dest="variables",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        type=_variable,
+        help="set an environment variable for the program; without a value, the one that it has "
+        "here (repeatable)",
+    )
+    parser.add_argument(
+        "--invoke",
+        metavar="NAME",
+        help="call this exported function, with ARGS as its arguments, and print its results",
+    )
+    parser.add_argument(
+        "--preload",
+        dest="preloads",
+        metavar="NAME=MODULE",
+        action="append",
+        default=[],
+        type=_preload,
+        help="instantiate another module first and offer its exports as imports from NAME "
+        "(repeatable)",
+    )
+    parser.add_argument(
+        "--argv0", metavar="NAME", help="the name that the program is told as its own"
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fuel",
+        metavar="N",
+        type=_natural(64),
+        help="let the program execute about N instructions, then trap",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=_seconds,
+        help="stop the program after this time, in seconds or with a unit (10, 200ms, 5m); loading "
+        "and compiling it count",
+    )
+    parser.add_argument(
+        "--max-memory-size",
+        metavar="BYTES",
+        type=_natural(63),
+        help="the greatest size of each of the program's memories",
+    )
+
+
+def _add_permissions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--network",
+        action="store_true",
+        help="let a component use the sockets of this machine; without effect so far: this version "
+        "of the library refuses every socket, TCP and UDP alike",
+    )
+    parser.add_argument(
+        "--http",
+        action="store_true",
+        help="let a component make HTTP requests, to any server that this machine reaches",
+    )
+    parser.add_argument(
+        "--unknown-imports-trap",
+        action="store_true",
+        help="run a program although imports are missing; calling one traps",
+    )
+    parser.add_argument(
+        "--allow-precompiled",
+        action="store_true",
+        help="accept a program that 'compile' made; only for files that you trust, since nothing "
+        "in them can be checked",
+    )

@@ -1,0 +1,109 @@
+"""Programs: where they are read from, and how they become modules and components."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Union
+
+from .._config import Config
+from .._engine import Engine
+from .._error import WasmtimeError
+from .._module import Module
+from .._wat2wasm import to_wasm
+from .status import Failure
+
+if TYPE_CHECKING:
+    from ..component import Component
+
+__all__ = ["STANDARD", "add_cache_option", "load", "load_module", "make_engine"]
+
+#: The name that stands for standard input or output.
+STANDARD = "-"
+
+_COMPONENT = b"\0asm\x0d\0\x01\0"
+_COMPILED = b"\x7fELF"
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that both commands have."""
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="compile anew and leave nothing in Wasmtime's cache of compiled modules",
+    )
+
+
+def make_engine(no_cache: bool, fuel: bool) -> Engine:
+    """An engine, with the library's cache where there can be one."""
+    config = Config()
+    if fuel:
+        config.consume_fuel = True
+    if not no_cache:
+        try:
+            config.cache = True
+            return Engine(config)
+        except WasmtimeError:
+            # A home directory that cannot be written to is no reason not to run a program.
+            del config.cache
+    return Engine(config)
+
+
+def load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Component]:
+    """The program in a file: binary, text, or made by ``compile``.
+
+    Raises:
+        Failure: It cannot be read or loaded, or is compiled without that being allowed.
+    """
+    # Read once: what a pipe held is gone afterwards.
+    data = _read(path)
+    compiled = data.startswith(_COMPILED)
+    if compiled and not allow_precompiled:
+        raise Failure(
+            f"{path} is a precompiled program; --allow-precompiled runs it, if you trust it"
+        )
+    try:
+        if compiled:
+            return _deserialize(engine, data)
+        binary = to_wasm(data)
+        if not binary.startswith(_COMPONENT):
+            return Module(engine, binary)
+        # Imported where it is needed: programs that are core modules start sooner without.
+        from ..component import Component
+
+        return Component(engine, binary)
+    except WasmtimeError as error:
+        raise Failure(f"{path} cannot be loaded: {error}") from None
+
+
+def load_module(engine: Engine, path: str, allow_precompiled: bool) -> Module:
+    """As `load`, for a core module.
+
+    Raises:
+        Failure: As in `load`; or it is a component.
+    """
+    module = load(engine, path, allow_precompiled)
+    if not isinstance(module, Module):
+        raise Failure(f"{path} is a component, where a core module is wanted")
+    return module
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == STANDARD:
+            return sys.stdin.buffer.read() if sys.stdin is not None else b""
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}") from None
+
+
+def _deserialize(engine: Engine, artifact: bytes) -> Union[Module, Component]:
+    try:
+        return Module.deserialize(engine, artifact)
+    except WasmtimeError as error:
+        if "incompatible object file format" not in str(error):
+            raise
+    from ..component import Component
+
+    return Component.deserialize(engine, artifact)

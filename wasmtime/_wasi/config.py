@@ -1,0 +1,383 @@
+"""The configuration of WASI: a record of settings, and what they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, Optional, Union
+
+from .._native import lib
+from .arguments import ArgvSetting, EnvSetting, process_arguments, process_environment
+from .native import Served, apply
+from .output import CustomOutput, Output
+from .paths import StrPath, encode_guest_path, locate, try_directory
+from .permissions import DirPerms, FilePerms, may_change
+from .setting import Setting
+from .streams import (
+    INHERIT,
+    NOTHING,
+    BytesLike,
+    StderrCustomSetting,
+    StderrFileSetting,
+    StdinBytesSetting,
+    StdinFileSetting,
+    StdoutCustomSetting,
+    StdoutFileSetting,
+    Stream,
+)
+
+__all__ = ["WasiConfig"]
+
+
+class Preopen(NamedTuple):
+    """One preopened directory, ready for the native library."""
+
+    host: bytes
+    guest: bytes
+    mutable: bool
+
+
+class WasiConfig:
+    """What a WASI preview 1 program may see and use.
+
+    A new configuration gives the guest nothing: no arguments, an empty environment, an empty
+    standard input, output that goes nowhere, no directories and no network. Each setting opens one
+    thing.
+
+    `Store.set_wasi` (or `Linker.define_wasi` with a store) applies the settings as they are at that
+    moment; what is changed later concerns later stores only. One configuration can be given to any
+    number of stores, with one exception: output that it captures belongs to one store.
+
+    Example:
+        >>> wasi = WasiConfig()
+        >>> wasi.argv = ["prog", "--verbose"]
+        >>> wasi.env = {"LANG": "C"}
+        >>> wasi.stdin_bytes = b"input"
+        >>> output = wasi.capture_stdout(limit=1 << 20)
+        >>> wasi.preopen_dir(".", "/data", DirPerms.READ_ONLY)
+    """
+
+    __module__ = "wasmtime._wasi"  # which pickles name
+
+    argv: Setting[ArgvSetting, Iterable[str]] = Setting(ArgvSetting)
+    env: Setting[EnvSetting, Union[Mapping[str, str], Iterable[Iterable[str]]]] = Setting(
+        EnvSetting
+    )
+    stdin_file: Setting[StdinFileSetting, StrPath] = Setting(StdinFileSetting)
+    stdin_bytes: Setting[StdinBytesSetting, BytesLike] = Setting(StdinBytesSetting)
+    stdout_file: Setting[StdoutFileSetting, StrPath] = Setting(StdoutFileSetting)
+    stderr_file: Setting[StderrFileSetting, StrPath] = Setting(StderrFileSetting)
+    stdout_custom: Setting[StdoutCustomSetting, CustomOutput] = Setting(StdoutCustomSetting)
+    stderr_custom: Setting[StderrCustomSetting, CustomOutput] = Setting(StderrCustomSetting)
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._argv: list[str] = []
+        self._env: list[tuple[str, str]] = []
+        self._inherited_env: list[tuple[str, str]] = []
+        self._stdin: Stream = NOTHING
+        self._stdout: Stream = NOTHING
+        self._stderr: Stream = NOTHING
+        self._preopens: tuple[Preopen, ...] = ()
+        self._network = False
+        self._name_lookup: Optional[bool] = None
+        self._http = False
+
+    # -- arguments and environment
+
+    def inherit_argv(self) -> None:
+        """Give the guest the arguments of this process.
+
+        They are those of the Python interpreter (`sys.orig_argv`): its own name and options come
+        first, then the script and the script's arguments. ``wasi.argv = sys.argv`` gives the guest
+        only the latter. Replaces arguments that were set before.
+
+        Raises:
+            ValueError: If an argument of this process is not valid Unicode.
+        """
+        self._check_open()
+        self.argv(process_arguments())
+
+    def inherit_env(self) -> None:
+        """Give the guest the environment variables of this process (`os.environ`), as they are now.
+
+        Variables that were set with `env`, before or after, win over inherited ones. A variable
+        that is not valid UTF-8, which WASI demands, is left out, with a RuntimeWarning.
+        """
+        self._check_open()
+        self._inherited_env = process_environment()
+
+    # -- streams
+
+    def inherit_stdin(self) -> None:
+        """Let the guest read the standard input of this process.
+
+        It reads from the process's file descriptor, past Python's `sys.stdin` and its buffer.
+        C API: ``wasi_config_inherit_stdin``.
+        """
+        self._check_open()
+        self._stdin = INHERIT
+
+    def inherit_stdout(self) -> None:
+        """Let the guest write to the standard output of this process.
+
+        It writes to the process's file descriptor, past Python's `sys.stdout`: flush that before
+        the call if the order matters, and use `stdout_custom` where `sys.stdout` is replaced.
+        C API: ``wasi_config_inherit_stdout``.
+        """
+        self._check_open()
+        self._stdout = INHERIT
+
+    def inherit_stderr(self) -> None:
+        """Let the guest write to the standard error of this process.
+
+        It writes to the process's file descriptor, past Python's `sys.stderr`.
+        C API: ``wasi_config_inherit_stderr``.
+        """
+        self._check_open()
+        self._stderr = INHERIT
+
+    def capture_stdout(self, limit: Optional[int] = None) -> Output:
+        """Collect what the guest writes to its standard output in memory.
+
+        Args:
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
+
+        Returns:
+            The object that the output is read from, during the run or after it.
+
+        Raises:
+            ValueError: If the limit is negative.
+            TypeError: If it is not an int.
+        """
+        self._check_open()
+        output = Output(limit)
+        self._stdout = Stream("capture", output)
+        return output
+
+    def capture_stderr(self, limit: Optional[int] = None) -> Output:
+        """Collect what the guest writes to its standard error in memory.
+
+        Args:
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
+
+        Returns:
+            The object that the output is read from, during the run or after it.
+
+        Raises:
+            ValueError: If the limit is negative.
+            TypeError: If it is not an int.
+        """
+        self._check_open()
+        output = Output(limit)
+        self._stderr = Stream("capture", output)
+        return output
+
+    def capture_output(self, limit: Optional[int] = None) -> Output:
+        """Collect standard output and standard error together, in the order of the writes.
+
+        Args:
+            limit: The greatest number of bytes held at a time, to be set for guests that are not
+                trusted; see `Output`.
+
+        Returns:
+            The object that both are read from, during the run or after it.
+
+        Raises:
+            ValueError: If the limit is negative.
+            TypeError: If it is not an int.
+        """
+        self._check_open()
+        output = Output(limit)
+        self._stdout = self._stderr = Stream("capture", output)
+        return output
+
+    # -- directories
+
+    def preopen_dir(
+        self,
+        path: StrPath,
+        guest_path: StrPath,
+        dir_perms: Union[DirPerms, bool, None] = None,
+        file_perms: Optional[FilePerms] = None,
+        *,
+        perms: Optional[DirPerms] = None,
+        fs_mutable: Optional[bool] = None,
+    ) -> None:
+        """Let the guest use a directory of this machine under a name of its own.
+
+        The guest reaches what lies below the directory and nothing else: neither ``..`` nor a
+        symbolic link leads out.
+
+        The permissions can be given in the words of any version of this interface: as
+        ``dir_perms`` and ``file_perms``, as ``perms`` alone, or as ``fs_mutable``; a bool in the
+        third place is ``fs_mutable``. The library enforces two combinations, and every other is
+        refused, since the guest would get more, or less, than was asked for:
+
+        ============================  =============================  ========================
+        dir_perms (or perms)          file_perms                     the guest may
+        ============================  =============================  ========================
+        READ_WRITE, or not given      READ_WRITE, or not given       read and change all
+        READ_ONLY                     READ_ONLY, or not given        only read
+        ============================  =============================  ========================
+
+        Args:
+            path: The directory, as str, bytes or os.PathLike; it must exist and be valid UTF-8. A
+                relative path counts from the directory that is current now.
+            guest_path: The name under which the guest finds it, such as ``/data`` or ``.``; in the
+                same forms, with slashes on every platform.
+            dir_perms: What the guest may do to directories.
+            file_perms: What the guest may do to files.
+            perms: Another name of ``dir_perms``.
+            fs_mutable: True to let the guest read and change all, False to let it only read.
+
+        Raises:
+            WasmtimeError: If the path is not a directory that can be opened, or the permissions are
+                a combination that cannot be enforced.
+            TypeError: If an argument has the wrong type, or permissions are given in two words.
+            ValueError: If a path has a NUL or is not valid Unicode.
+
+        Example:
+            >>> wasi.preopen_dir("data", "/data", fs_mutable=False)         # doctest: +SKIP
+            >>> wasi.preopen_dir(Path("out"), "/out", DirPerms.READ_WRITE)  # doctest: +SKIP
+
+        C API: ``wasi_config_preopen_dir``.
+        """
+        self._check_open()
+        mutable = may_change(dir_perms, file_perms, perms, fs_mutable)
+        shown, native = locate(path, "path")
+        guest = encode_guest_path(guest_path)
+        try_directory(shown, native)
+        self._preopens = (*self._preopens, Preopen(native, guest, mutable))
+
+    # -- network
+
+    def inherit_network(self) -> None:
+        """Let the guest use the network of this process, **so far without effect**.
+
+        Version 50.0.1 of the library refuses every socket, TCP and UDP alike, since its C API lacks
+        the switches that would allow some.
+
+        Preview 1 itself has no way to open a connection, so this concerns programs that are
+        components. It does not concern HTTP: see `allow_http`.
+
+        C API: ``wasi_config_inherit_network``.
+        """
+        self._check_open()
+        self._network = True
+
+    def allow_ip_name_lookup(self, enable: bool = True) -> None:
+        """Let the guest look up the addresses of host names, or not.
+
+        HTTP requests look names up whatever is said here: see `allow_http`.
+
+        Args:
+            enable: Whether it may.
+
+        Raises:
+            TypeError: If `enable` is not a bool.
+
+        C API: ``wasi_config_allow_ip_name_lookup``.
+        """
+        self._check_open()
+        if not isinstance(enable, bool):
+            raise TypeError(f"enable must be a bool, not {type(enable).__name__}")
+        self._name_lookup = enable
+
+    def allow_http(self, enable: bool = True) -> None:
+        """Let the guest make HTTP requests, or not; at first it may not.
+
+        A guest that may reaches every server that this process reaches, by name or address,
+        services of this machine and of its private network among them: the library has no list of
+        allowed servers, and neither `inherit_network` nor `allow_ip_name_lookup` concerns HTTP.
+        `Store.set_wasi_http` turns it on for a store, and refuses one whose configuration does not
+        allow it.
+
+        Args:
+            enable: Whether it may.
+
+        Raises:
+            TypeError: If `enable` is not a bool.
+        """
+        self._check_open()
+        if not isinstance(enable, bool):
+            raise TypeError(f"enable must be a bool, not {type(enable).__name__}")
+        self._http = enable
+
+    # -- lifetime
+
+    def close(self) -> None:
+        """Make this configuration unusable; stores that took it are not concerned.
+
+        Every later use raises ValueError. It can be called more than once.
+        """
+        self._closed = True
+
+    def __enter__(self) -> WasiConfig:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<wasmtime.WasiConfig: closed>"
+        streams = ", ".join(
+            f"{name}: {stream.kind}"
+            for name, stream in (
+                ("stdin", self._stdin),
+                ("stdout", self._stdout),
+                ("stderr", self._stderr),
+            )
+        )
+        return (
+            f"<wasmtime.WasiConfig: {len(self._argv)} arguments, "
+            f"{len(self._variables())} variables, {streams}, "
+            f"{len(self._preopens)} directories>"
+        )
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("already closed")
+
+    def _variables(self) -> list[tuple[str, str]]:
+        """The whole environment: inherited variables that nothing overrides, then the set ones."""
+        names = {name for name, _ in self._env}
+        return [pair for pair in self._inherited_env if pair[0] not in names] + self._env
+
+    def _configure(self) -> tuple[Any, list[Served]]:
+        """Make the native configuration, for `Store.set_wasi`.
+
+        Returns:
+            A ``wasi_config_t *`` that belongs to the caller, and the (sink, callable) pairs that
+            the store must serve.
+
+        Raises:
+            WasmtimeError: If a file or directory that was there when it was set cannot be opened
+                any more, or captured output belongs to another store.
+            ValueError: If this configuration is closed.
+        """
+        self._check_open()
+        config = lib.wasi_config_new()
+        try:
+            sinks = apply(self, config)
+        except BaseException:
+            lib.wasi_config_delete(config)
+            raise
+        return config, sinks
+
+    def _needs_threads(self) -> bool:
+        """Whether a guest's streams need threads of the library, which a forked child lacks."""
+        return (
+            self._stdin.kind == "file"
+            or self._stdout.kind in ("capture", "custom")
+            or self._stderr.kind in ("capture", "custom")
+        )

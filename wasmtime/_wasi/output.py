@@ -1,0 +1,150 @@
+"""What a guest writes: collected in memory, or handed to a callable."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Optional
+
+from .._error import WasmtimeError
+from .._native import core
+
+__all__ = ["CustomOutput", "Deliver", "Output"]
+
+#: What `WasiConfig.stdout_custom` and `WasiConfig.stderr_custom` take: it is called with the bytes
+#: that the guest wrote and returns None, or how many of them it took.
+CustomOutput = Callable[[bytes], Optional[int]]
+
+
+class Output:
+    r"""What a guest wrote to a stream, collected in memory.
+
+    Made by `WasiConfig.capture_stdout`, `WasiConfig.capture_stderr` and
+    `WasiConfig.capture_output`. It can be read while the guest runs, from a host function or from
+    another thread, and after the store is gone. The bytes lie in a buffer outside of every store;
+    it is freed with this object.
+
+    Args:
+        limit: The greatest number of bytes held at a time, or None for no limit, with which a guest
+            that prints without end fills the memory of this process. A write that does not fit is
+            refused: the guest's write fails, and `truncated` is true from then on. Room is made by
+            `read`.
+
+    Example:
+        >>> wasi = WasiConfig()
+        >>> output = wasi.capture_stdout(limit=1 << 20)
+        >>> store.set_wasi(wasi)                        # doctest: +SKIP
+        >>> linker.instantiate(store, module)           # doctest: +SKIP
+        >>> output.getvalue()                           # doctest: +SKIP
+        b'Hello, world!\n'
+    """
+
+    __module__ = "wasmtime._wasi"  # which pickles name
+
+    __slots__ = ("__weakref__", "_attached", "_limit", "_sink")
+
+    def __init__(self, limit: Optional[int] = None) -> None:
+        if limit is not None:
+            limit = _check_limit(limit)
+        self._limit = limit
+        self._sink: Any = core.OutputSink(-1 if limit is None else limit)
+        self._attached = False
+
+    @property
+    def limit(self) -> Optional[int]:
+        """The greatest number of bytes held at a time; None if there is no limit."""
+        return self._limit
+
+    @property
+    def total(self) -> int:
+        """How many bytes the guest has written so far, those already taken by `read` included."""
+        return int(self._sink.total)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a write was refused because it would have exceeded `limit`."""
+        return bool(self._sink.truncated)
+
+    def getvalue(self) -> bytes:
+        """Everything that was written and not yet taken by `read`; it stays there."""
+        return bytes(self._sink.getvalue())
+
+    def read(self) -> bytes:
+        """Take everything that was written since the last call out of the buffer.
+
+        A loop over this follows a running guest without keeping all it ever wrote.
+        """
+        return bytes(self._sink.take())
+
+    def text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """What `getvalue` returns, decoded.
+
+        Args:
+            encoding: The encoding of the guest's output.
+            errors: What to do with bytes that it has no meaning for, as in `bytes.decode`.
+
+        Raises:
+            UnicodeDecodeError: If `errors` is ``"strict"`` and there are such bytes.
+        """
+        return self.getvalue().decode(encoding, errors)
+
+    def __bytes__(self) -> bytes:
+        return self.getvalue()
+
+    def __len__(self) -> int:
+        return len(self.getvalue())
+
+    def __bool__(self) -> bool:
+        # Without this an output that is still empty would count as none at all.
+        return True
+
+    def __repr__(self) -> str:
+        limit = "" if self._limit is None else f", limit={self._limit}"
+        return f"<wasmtime.Output: {self.total} bytes written{limit}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an Output belongs to a guest of this process and cannot be copied")
+
+    def _attach(self) -> Any:
+        """The sink, for the one configuration that may use it."""
+        if self._attached:
+            raise WasmtimeError(
+                "this configuration captures output that already belongs to another store; call "
+                "capture_stdout(), capture_stderr() or capture_output() again for the next one"
+            )
+        return self._sink
+
+
+class Deliver:
+    """Hands bytes to a user's callable and validates the count that it returns."""
+
+    __slots__ = ("_callback", "_what")
+
+    def __init__(self, callback: CustomOutput, what: str) -> None:
+        self._callback = callback
+        self._what = what
+
+    def __call__(self, data: bytes) -> None:
+        while data:
+            taken = self._callback(data)
+            if taken is None:
+                return
+            if isinstance(taken, bool) or not isinstance(taken, int):
+                raise TypeError(
+                    f"the callable of {self._what} must return None or how many bytes it took, "
+                    f"not {type(taken).__name__}"
+                )
+            if taken < 0:
+                raise OSError(-taken, os.strerror(-taken))
+            if taken == 0 or taken > len(data):
+                raise ValueError(
+                    f"the callable of {self._what} said that it took {taken} of {len(data)} bytes"
+                )
+            data = data[taken:]
+
+
+def _check_limit(limit: object) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"limit must be an int or None, not {type(limit).__name__}")
+    if limit < 0:
+        raise ValueError(f"limit must not be negative, but it is {limit}")
+    return limit
