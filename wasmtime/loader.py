@@ -50,7 +50,7 @@ from importlib.machinery import FileFinder, ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
-from ._cache import CacheOption
+from ._artifacts.cache import CacheOption
 from ._engine import Engine
 from ._error import ExitTrap, WasmtimeError
 from ._func import BoundFunc, Func
@@ -212,7 +212,7 @@ def _cache_option() -> CacheOption:
         return _cache
     if sys.dont_write_bytecode:
         return False
-    from ._cache import open_cache
+    from ._artifacts.cache import open_cache
 
     return open_cache(True).is_usable()
 
@@ -555,12 +555,12 @@ def _other_finder(path: str) -> Any:
 
 
 def _spec(fullname: str, origin: str, contents: bytes) -> ModuleSpec:
+    from ._wasm.reader import kind_of
     from .bindgen import generate
-    from .bindgen._binary import is_component
 
     try:
         binary = to_wasm(contents)
-        if not is_component(binary):
+        if kind_of(binary) != "component":
             spec = importlib.util.spec_from_file_location(
                 fullname, origin, loader=_CoreLoader(binary)
             )

@@ -8,8 +8,8 @@ from typing import Any, Union
 from .._engine import Engine
 from .._module import Module as WasmModule
 from .._types import FuncType, GlobalType, MemoryType, TableType, ValType
+from .._wasm.module import parameter_names
 from . import _names as names
-from ._binary import Reader, UnsupportedComponent
 from ._layout import AnyOf, Code, Group, Module, flat, quote, render_head
 from ._text import one_line
 
@@ -24,43 +24,6 @@ _HINTS = {
 }
 _KINDS = {GlobalType: "Global", MemoryType: "Memory", TableType: "Table", FuncType: "Func"}
 _WASI = ("wasi_snapshot_preview1", "wasi_unstable")
-
-
-# --- names of parameters -------------------------------------------------------------------------
-
-
-def _local_names(binary: bytes) -> dict[str, dict[int, str]]:
-    """The names of the parameters of exported functions, where the module has a name section."""
-    places: dict[str, int] = {}
-    locals_of: dict[int, dict[int, str]] = {}
-    reader = Reader(binary, 8)
-    while reader.at < reader.end:
-        kind = reader.byte()
-        section = reader.part(reader.number())
-        if kind == 7:
-            for _ in range(section.number()):
-                name = section.text()
-                sort, index = section.byte(), section.number()
-                if sort == 0:
-                    places[name] = index
-        elif kind == 0 and section.text() == "name":
-            while section.at < section.end:
-                part = section.byte()
-                content = section.part(section.number())
-                if part == 2:
-                    for _ in range(content.number()):
-                        index = content.number()
-                        locals_of[index] = {
-                            content.number(): content.text() for _ in range(content.number())
-                        }
-    return {name: locals_of.get(index, {}) for name, index in places.items()}
-
-
-def _parameter_names(binary: bytes) -> dict[str, dict[int, str]]:
-    try:
-        return _local_names(binary)
-    except (UnsupportedComponent, UnicodeError):
-        return {}  # a custom section may hold anything
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -159,7 +122,7 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
         binary, compiled = b"", source
     else:
         binary, compiled = source, WasmModule(Engine(), source)
-    known = _parameter_names(binary)
+    known = parameter_names(binary)
     by_module: dict[str, list[Any]] = {}
     for entry in compiled.imports:
         if entry.module not in _WASI:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from . import _binary as binary
+from .._wasm import decode as binary
 from ._names import Interface as InterfaceName
 from ._text import clean
 

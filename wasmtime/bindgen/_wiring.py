@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
+from .._wasm.types import Budget
 from . import _names as names
-from ._binary import Budget
 from ._layout import Code, Group, Module, quote
 from ._model import (
     Alias,

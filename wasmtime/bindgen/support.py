@@ -18,7 +18,7 @@ from operator import attrgetter
 from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar
 
-from .._cache import CacheOption, open_cache
+from .._artifacts.cache import CacheOption
 from .._error import WasmtimeError
 from .._func import Func
 from .._linker import Linker as CoreLinker
@@ -538,30 +538,12 @@ def _read(package: Optional[str], file: str) -> bytes:
 
 def compile_component(engine: Engine, binary: bytes, cache: CacheOption) -> Component:
     """Compile a component, or take it from a cache."""
-    if cache is False:
-        return Component(engine, binary)
-    return open_cache(cache).load(
-        engine,
-        "component",
-        binary,
-        lambda artifact: Component.deserialize(engine, artifact),
-        lambda: Component(engine, binary),
-        Component.serialize,
-    )
+    return Component._cached(engine, binary, cache)
 
 
 def compile_module(engine: Engine, binary: bytes, cache: CacheOption) -> Module:
     """Compile a module, or take it from a cache."""
-    if cache is False:
-        return Module(engine, binary)
-    return open_cache(cache).load(
-        engine,
-        "module",
-        binary,
-        lambda artifact: Module.deserialize(engine, artifact),
-        lambda: Module(engine, binary),
-        Module.serialize,
-    )
+    return Module._cached(engine, binary, cache)
 
 
 # --- components ----------------------------------------------------------------------------------
