@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from wasmtime import Config, PoolingAllocationConfig, _cranelift
-from wasmtime._platform import host_machine
+from wasmtime._native.host import host_machine
 
 WORKER = Path(__file__).with_name("config_trial.py")
 DIED = "the process died"

@@ -20,9 +20,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
+from ._artifacts.private_directory import check_tree, danger_of_file
 from ._error import WasmtimeError
 from ._native import check, decode_path, encode_cstring, encode_path, ffi, lib
-from ._platform import (
+from ._native.host import (
     PAGE_SIZE,
     default_max_wasm_stack,
     free_mappings,
@@ -31,7 +32,6 @@ from ._platform import (
     is_android,
     reserve,
 )
-from ._private_directory import check_tree, danger_of_file
 from ._settings import Record, Setting, choice, size, switch
 
 __all__ = ["Config", "PoolingAllocationConfig", "default_max_wasm_stack"]

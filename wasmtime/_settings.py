@@ -24,6 +24,7 @@ from typing import (
 )
 
 from ._error import WasmtimeError
+from ._native import check_unsigned
 
 __all__ = ["Record", "Setting", "choice", "size", "switch", "to_bool", "to_unsigned"]
 
@@ -216,6 +217,4 @@ def to_unsigned(name: str, value: object, bits: int) -> int:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"expected an int for {name}, not {type(value).__name__}") from None
-    if not 0 <= number < 1 << bits:
-        raise OverflowError(f"{name} must be between 0 and 2**{bits} - 1, not {number}")
-    return number
+    return check_unsigned(name, number, bits)

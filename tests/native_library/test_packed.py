@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import wasmtime
-from wasmtime import _binaries
+from wasmtime._native import files
 
 PACKAGE = Path(wasmtime.__file__).parent
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ print(wasmtime.Instance(store, module, []).exports(store)["f"](store))
 """
 
 pytestmark = pytest.mark.skipif(
-    not (PACKAGE / "_lib" / _binaries.library_name()).is_file(),
+    not (PACKAGE / "_lib" / files.library_name()).is_file(),
     reason="this build uses a library of the system",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
-from .._binary import Budget
+from ..._wasm.types import Budget
 from . import names
 from .layout import Code, Group, quote
 from .model import (
