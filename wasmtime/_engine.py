@@ -9,14 +9,14 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._error import ArgumentTypeError, WasmtimeError
-from ._faults import fault_handlers, watch_faults
 from ._managed import Managed
 from ._native import address_of, core, ffi, lib
+from ._native.faults import fault_handlers, watch_faults
 
 if TYPE_CHECKING:
     from ._config import Config
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "engine_handle"]
 
 _making_engines = RLock()
 
@@ -157,3 +157,15 @@ def _restore_engine(identity: str, config: Config) -> Engine:
             engine._identity = identity
             _known_engines()[identity] = engine
     return engine
+
+
+def engine_handle(engine: object) -> Any:
+    """Return the Handle of an Engine argument, to be kept while native code uses it.
+
+    Raises:
+        TypeError: It is no Engine.
+        ValueError: The engine is closed.
+    """
+    if not isinstance(engine, Engine):
+        raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
+    return engine._use()

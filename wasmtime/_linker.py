@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from ._compiled import engine_handle
-from ._engine import Engine
+from ._engine import Engine, engine_handle
 from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
 from ._exportable import AsExtern
 from ._func import Func

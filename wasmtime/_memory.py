@@ -77,7 +77,7 @@ class Memory(core.Memory):
             WasmtimeError: The memory lives in another store, or the store is in use.
             ValueError: The store is closed.
         """
-        from ._pointer import data_pointer
+        from ._native.pointer import data_pointer
 
         return data_pointer(self._pin(store))
 
@@ -162,7 +162,7 @@ class Memory(core.Memory):
             WasmtimeError: The memory lives in another store, or the store is in use.
             ValueError: The store is closed.
         """
-        from ._pointer import buffer_at
+        from ._native.pointer import buffer_at
 
         memory = self._pin(store)
         length = memory.size

@@ -7,8 +7,8 @@ import os
 from functools import cached_property
 from typing import BinaryIO
 
-from ._compiled import Binary, Compiled, LibraryFunctions, Source, StrPath, engine_handle
-from ._engine import Engine
+from ._artifacts.compiled import Binary, Compiled, LibraryFunctions, Source, StrPath
+from ._engine import Engine, engine_handle
 from ._native import core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wasi_names import PREVIEW1
@@ -56,7 +56,7 @@ class Module(Compiled):
     _tables64: tuple[list[int], list[str]] = ([], [])
 
     def __init__(self, engine: Engine, wasm: Source, validate: bool = True) -> None:
-        from ._scan import check_tables, tables_of_64_bits
+        from ._wasm.module import check_tables, tables_of_64_bits
 
         engine_handle(engine)
         binary = to_wasm(wasm)
@@ -70,7 +70,7 @@ class Module(Compiled):
             return artifact
         from json import dumps
 
-        from ._artifact import seal
+        from ._artifacts.seal import seal
 
         # Behind what the library reads, and under a seal again.
         told = dumps(self._tables64).encode()
@@ -148,9 +148,9 @@ class Module(Compiled):
 
 def _read_tables64(artifact: BinaryIO) -> tuple[list[int], list[str]]:
     """What an artifact says of tables with 64-bit indices."""
-    from ._artifact import _SEAL_SIZE
+    from ._artifacts.seal import SEAL_SIZE
 
-    foot = 4 + len(_TABLES64) + _SEAL_SIZE
+    foot = 4 + len(_TABLES64) + SEAL_SIZE
     if artifact.seek(0, os.SEEK_END) < foot:
         return [], []
     artifact.seek(-foot, os.SEEK_END)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._error import ArgumentTypeError
 from ._func import _engine_of
-from ._native import address_of, check, core, ffi, lib
+from ._native import address_of, check, check_unsigned, core, ffi, lib
 from ._store import Storelike, door
 
 if TYPE_CHECKING:
@@ -299,8 +299,7 @@ class ArrayRef(core.Aggregate, EqRef):
         """
         if not isinstance(length, int):
             raise ArgumentTypeError(f"length must be an int, not {type(length).__name__}")
-        if not 0 <= length < 2**32:
-            raise OverflowError(f"length: {length} is not in the range 0 ... 2**32-1")
+        check_unsigned("length", length, 32)
         self = cls.__new__(cls)
         self._make_array(store, ty, [value], length)
         return self

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
-from ._compiled import engine_handle
-from ._engine import Engine
+from ._engine import Engine, engine_handle
 from ._error import ArgumentTypeError, WasmtimeError
 from ._func import _engine_of
 from ._managed import Managed
 from ._memory import Memory
-from ._native import check, core, ffi, lib
-from ._store import Storelike, _unsigned, door
+from ._native import check, core, ffi, lib, unsigned
+from ._store import Storelike, door
 from ._types import MemoryType
 from ._view import cast_view, numpy_array
 
@@ -76,7 +75,7 @@ class SharedMemory(Managed):
         """
         if isinstance(delta, int) and delta < 0:
             raise WasmtimeError(f"cannot grow by negative amount: delta is {delta}")
-        delta = _unsigned("delta", delta)
+        delta = unsigned("delta", delta)
         handle = self._use()
         previous = ffi.new("uint64_t *")
         check(lib.wasmtime_sharedmemory_grow(handle.pointer, delta, previous))
@@ -98,7 +97,7 @@ class SharedMemory(Managed):
         Raises:
             ValueError: The memory is closed.
         """
-        from ._pointer import data_pointer
+        from ._native.pointer import data_pointer
 
         return data_pointer(core.shared_memory_pin(self._use()))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
-from ._native import check, core, ffi, lib
+from ._native import check, core, ffi, integer, lib, unsigned
 
 if TYPE_CHECKING:
     from ._func import Caller
@@ -79,7 +79,7 @@ class Store(core.Store, Managed):
             OverflowError: `fuel` is out of range.
             ValueError: The store is closed.
         """
-        fuel = _unsigned("fuel", fuel)
+        fuel = unsigned("fuel", fuel)
         with door(self) as context:
             check(lib.wasmtime_context_set_fuel(context, fuel))
 
@@ -106,7 +106,7 @@ class Store(core.Store, Managed):
             OverflowError: `fuel` or the sum is out of range.
             ValueError: The store is closed.
         """
-        fuel = _unsigned("fuel", fuel)
+        fuel = unsigned("fuel", fuel)
         total = self.get_fuel() + fuel
         if total > _MAX_U64:
             raise OverflowError(f"fuel: {fuel} more than what is left exceeds 2**64-1")
@@ -135,7 +135,7 @@ class Store(core.Store, Managed):
             WasmtimeError: The engine was not configured with `Config.consume_fuel`.
             ValueError: `interval` is 0, or the store is closed.
         """
-        value = 0 if interval is None else _unsigned("interval", interval)
+        value = 0 if interval is None else unsigned("interval", interval)
         if interval is not None and value == 0:
             raise ValueError("interval must be at least 1, or None")
         with door(self) as context:
@@ -227,7 +227,7 @@ class Store(core.Store, Managed):
             raise TypeError("set_epoch_deadline() takes one number of ticks")
         if ticks_after_current is None:
             ticks_after_current = ticks
-        self._set_epoch_deadline(_unsigned("ticks_after_current", ticks_after_current))
+        self._set_epoch_deadline(unsigned("ticks_after_current", ticks_after_current))
 
     def set_epoch_deadline_callback(self, callback: Optional[Callable[[], int]]) -> None:
         """Ask `callback` at the epoch deadline instead of trapping.
@@ -384,22 +384,8 @@ def door(store: Storelike, *items: Any) -> Any:
     return entrance
 
 
-def _integer(name: str, value: Any) -> int:
-    try:
-        return int(value.__index__())
-    except AttributeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-
-
-def _unsigned(name: str, value: Any) -> int:
-    number = _integer(name, value)
-    if not 0 <= number <= _MAX_U64:
-        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**64-1")
-    return number
-
-
 def _signed(name: str, value: Any) -> int:
-    number = _integer(name, value)
+    number = integer(name, value)
     if number > _MAX_I64:
         raise OverflowError(f"{name}: {number} exceeds 2**63-1")
     return max(number, -1)

@@ -14,12 +14,11 @@ reference other than `funcref` and `externref`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Optional, SupportsIndex, TypeVar, Union
 
 from ._error import WasmtimeError
-from ._native import address_of, check, core, encode_name, ffi, lib
+from ._native import address_of, check, core, encode_name, ffi, lib, unsigned
 
 if TYPE_CHECKING:
     from ._gctypes import ArrayType, ExnType, StructType
@@ -676,13 +675,7 @@ def _unsigned(name: str, value: SupportsIndex, bits: int) -> int:
     """Returns `value` as an int that fits into `bits` bits without a sign."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not bool")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-    if not 0 <= number < 1 << bits:
-        raise OverflowError(f"{name} must be between 0 and 2**{bits} - 1, not {number}")
-    return number
+    return unsigned(name, value, bits)
 
 
 class Limits(TypeValue):

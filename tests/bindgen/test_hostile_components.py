@@ -29,8 +29,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wasmtime import Store, wat2wasm
+from wasmtime._wasm.decode import MAX_DEPTH, MAX_PARTS, UnsupportedComponent
 from wasmtime.bindgen import generate
-from wasmtime.bindgen._binary import MAX_DEPTH, MAX_PARTS, UnsupportedComponent
 from wasmtime.bindgen._generator.text import clean
 
 from . import encode

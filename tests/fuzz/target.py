@@ -26,7 +26,7 @@ from wasmtime import (
     ValType,
     WasmtimeError,
 )
-from wasmtime._artifact import check_artifact, seal
+from wasmtime._artifacts.seal import check_artifact, seal
 from wasmtime._extern import core
 
 NUMBERS = ["i32", "i64", "f32", "f64", "v128"]

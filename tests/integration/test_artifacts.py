@@ -82,8 +82,8 @@ class TestSerialize:
         """
         In an artifact of another maker, who may compile such a module.
         """
-        monkeypatch.setattr("wasmtime._scan.check_tables", lambda wasm: None)
-        monkeypatch.setattr("wasmtime.component._component.check_modules", lambda wasm: None)
+        monkeypatch.setattr("wasmtime._wasm.module.check_tables", lambda wasm: None)
+        monkeypatch.setattr("wasmtime._wasm.component.check_modules", lambda wasm: None)
         module = f'(table (export "t") i64 {limits} (ref null {reference}))'
         typed = f'(export "t" (table i64 {limits} (ref null extern)))'
         for cls, text in (

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 from support import PACKAGE
 
-from wasmtime import _binaries, _native
+from wasmtime import _native
+from wasmtime._native import files
 
-LIBRARY = PACKAGE / "_lib" / _binaries.library_name()
+LIBRARY = PACKAGE / "_lib" / files.library_name()
 LINUX = sys.platform == "linux"
 
 pytestmark = pytest.mark.skipif(
@@ -42,8 +43,8 @@ class Copy:
         return self.library
 
     def module(self, name: str) -> Path:
-        files = _binaries.native_files(str(self.package))
-        found = [path for path in files if os.path.basename(path).startswith(name + ".")]
+        native = files.native_files(str(self.package))
+        found = [path for path in native if os.path.basename(path).startswith(name + ".")]
         return Path(found[0])
 
     def run(self, code: str = "import wasmtime", **environment: str) -> str:
@@ -316,5 +317,5 @@ def test_the_check_costs_little() -> None:
 
     started = time.perf_counter()
     for _ in range(100):
-        assert _binaries.problem(str(PACKAGE)) is None
+        assert files.problem(str(PACKAGE)) is None
     assert (time.perf_counter() - started) / 100 < 0.002

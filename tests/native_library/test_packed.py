@@ -15,7 +15,7 @@ import pytest
 from support import CHECKOUT, PACKAGE
 
 import wasmtime
-from wasmtime import _binaries
+from wasmtime._native import files
 
 #: A hook of the import system finds the package, and does so before the paths of a program.
 EDITABLE = any("Editable" in repr(hook) for hook in sys.meta_path)
@@ -29,7 +29,7 @@ print(wasmtime.Instance(store, module, []).exports(store)["f"](store))
 """
 
 pytestmark = pytest.mark.skipif(
-    not (PACKAGE / "_lib" / _binaries.library_name()).is_file(),
+    not (PACKAGE / "_lib" / files.library_name()).is_file(),
     reason="this build uses a library of the system",
 )
 

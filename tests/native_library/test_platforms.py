@@ -17,7 +17,7 @@ from vendor import fetch, system
 pytest.importorskip("lief", reason="lief reads the libraries of other platforms")
 
 from ci import binaries
-from wasmtime import _binaries
+from wasmtime._native import files
 
 LOCK = fetch.read_lock()
 PLATFORMS = sorted(LOCK.platforms)
@@ -109,16 +109,16 @@ def test_the_import_check_reads_it(
     # The check before each import must never refuse a sound library, whatever its format.
     path = tmp_path_factory.mktemp("library") / "library"
     path.write_bytes(contents(platform))
-    monkeypatch.setattr(_binaries, "_format", lambda: binary(platform).format)
-    monkeypatch.setattr(_binaries, "machine", lambda: binary(platform).machine)
-    assert _binaries.examine(str(path)) is None
+    monkeypatch.setattr(files, "_format", lambda: binary(platform).format)
+    monkeypatch.setattr(files, "machine", lambda: binary(platform).machine)
+    assert files.examine(str(path)) is None
     if binary(platform).format != "PE":
         path.write_bytes(contents(platform)[:-4096])
-        assert "is cut off" in str(_binaries.examine(str(path)))
+        assert "is cut off" in str(files.examine(str(path)))
     other = "x86_64" if binary(platform).machine == "aarch64" else "aarch64"
-    monkeypatch.setattr(_binaries, "machine", lambda: other)
+    monkeypatch.setattr(files, "machine", lambda: other)
     path.write_bytes(contents(platform))
-    assert f"is for {binary(platform).machine}" in str(_binaries.examine(str(path)))
+    assert f"is for {binary(platform).machine}" in str(files.examine(str(path)))
 
 
 def test_format_and_machine(platform: str) -> None:

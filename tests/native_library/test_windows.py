@@ -13,7 +13,8 @@ from support import CHECKOUT
 
 from ci import update_library
 from vendor import fetch
-from wasmtime import _binaries, _native
+from wasmtime import _native
+from wasmtime._native import files
 
 LOCK = fetch.read_lock()
 NAMES = {entry.library for name, entry in LOCK.platforms.items() if name.startswith("win_")}
@@ -24,8 +25,8 @@ def test_the_dll_has_a_name_that_no_other_package_uses(monkeypatch: pytest.Monke
     A process that has loaded some ``wasmtime.dll`` takes it for every other of this name.
     """
     monkeypatch.setattr(sys, "platform", "win32")
-    assert {_binaries.library_name()} == NAMES
-    assert LOCK.version.replace(".", "_") in _binaries.library_name()
+    assert {files.library_name()} == NAMES
+    assert LOCK.version.replace(".", "_") in files.library_name()
 
 
 def test_the_next_lock_has_such_a_name_too() -> None:

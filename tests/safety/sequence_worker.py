@@ -46,7 +46,7 @@ from wasmtime import (
     WasiConfig,
 )
 from wasmtime._instance import InstanceExports
-from wasmtime._pointer import DataPointer
+from wasmtime._native.pointer import DataPointer
 
 
 class HostError(Exception):

@@ -21,8 +21,9 @@ from typing import Any, Callable, Union
 
 import pytest
 
-from wasmtime import Config, Engine, Instance, Module, Store, WasmtimeError, _private_directory
-from wasmtime._cache import open_cache
+from wasmtime import Config, Engine, Instance, Module, Store, WasmtimeError
+from wasmtime._artifacts import private_directory
+from wasmtime._artifacts.cache import open_cache
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such permissions here")
 as_root = pytest.mark.skipif(
@@ -123,9 +124,9 @@ def test_the_group_of_one_user_may_write(
     Many systems make such a group for each user, and a umask that lets it write.
     """
     directory.parent.chmod(0o775)
-    monkeypatch.setattr(_private_directory, "_is_group_of_one", lambda group, user: True)
+    monkeypatch.setattr(private_directory, "_is_group_of_one", lambda group, user: True)
     load(engine, program, directory)
-    monkeypatch.setattr(_private_directory, "_has_access_list", lambda directory: True)
+    monkeypatch.setattr(private_directory, "_has_access_list", lambda directory: True)
     with pytest.raises(WasmtimeError, match="others can write"):
         load(engine, program, directory)
 
@@ -140,7 +141,7 @@ def test_what_a_group_of_one_user_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def is_own(name: str, members: list[str], group: int = 1815) -> bool:
         entry = grp.struct_group((name, "x", group, members))
         monkeypatch.setattr(grp, "getgrgid", lambda number: entry)
-        return _private_directory._is_group_of_one(group, 1815)
+        return private_directory._is_group_of_one(group, 1815)
 
     assert is_own("ada", [])
     assert is_own("ada", ["ada"])
@@ -238,7 +239,7 @@ def test_a_directory_that_can_only_be_passed_through_is_no_obstacle() -> None:
         os.chown(own, SOMEBODY, SOMEBODY)
         code = f"""
             import os
-            from wasmtime._private_directory import PrivateDirectory
+            from wasmtime._artifacts.private_directory import PrivateDirectory
             os.setegid({SOMEBODY})
             os.seteuid({SOMEBODY})
             with PrivateDirectory({os.path.join(own, "cache")!r}, "it") as directory:

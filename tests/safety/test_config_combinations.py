@@ -19,7 +19,7 @@ from support import run_in_subprocess
 
 from wasmtime import Config, PoolingAllocationConfig
 from wasmtime._config import cranelift_flags
-from wasmtime._platform import host_machine
+from wasmtime._native.host import host_machine
 
 WORKER = Path(__file__).with_name("config_trial.py")
 DIED = "the process died"

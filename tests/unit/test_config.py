@@ -22,9 +22,9 @@ from wasmtime import (
     Trap,
     WasmtimeError,
 )
-from wasmtime import _platform as platform_module
 from wasmtime._config import HOST_STACK_RESERVE, rules
-from wasmtime._platform import default_max_wasm_stack, host_machine, host_triple_hint
+from wasmtime._native import host as platform_module
+from wasmtime._native.host import default_max_wasm_stack, host_machine, host_triple_hint
 
 MIB = 1 << 20
 

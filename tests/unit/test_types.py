@@ -548,8 +548,8 @@ def test_the_type_of_a_table_where_there_are_none_of_64_bits() -> None:
 
 @given(st.binary(max_size=64))
 def test_the_look_into_modules_takes_anything(data: bytes) -> None:
-    from wasmtime._scan import check_tables, tables_of_64_bits
-    from wasmtime.component._scan import check_modules
+    from wasmtime._wasm.component import check_modules
+    from wasmtime._wasm.module import check_tables, tables_of_64_bits
 
     module, component = b"\0asm\1\0\0\0", b"\0asm\x0d\0\1\0"
     heads = [b"", module, module + b"\2\x7f", module + b"\4\x10\1"]

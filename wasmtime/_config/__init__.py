@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from .._error import WasmtimeError
 from .._native import check, lib
-from .._platform import default_max_wasm_stack
+from .._native.host import default_max_wasm_stack
 from . import rules
 from .cache import CacheSettings, apply_cache
 from .compiler import CompilerSettings

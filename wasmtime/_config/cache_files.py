@@ -8,8 +8,8 @@ import re
 import sys
 from typing import Optional
 
+from .._artifacts.private_directory import check_tree
 from .._error import WasmtimeError
-from .._private_directory import check_tree
 
 __all__ = ["check_directory", "check_numbers", "default_file"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._platform import default_max_wasm_stack
+from .._native.host import default_max_wasm_stack
 from .target import parse_target
 
 if TYPE_CHECKING:

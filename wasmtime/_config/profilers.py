@@ -8,8 +8,8 @@ import stat
 import sys
 from typing import Optional
 
-from .._platform import host_machine, is_android
-from .._private_directory import danger_of_file
+from .._artifacts.private_directory import danger_of_file
+from .._native.host import host_machine, is_android
 
 __all__ = ["problem_of_profiler"]
 

@@ -24,7 +24,7 @@ from typing import (
 )
 
 from .._error import WasmtimeError
-from .._native import check, ffi, lib
+from .._native import check, check_unsigned, ffi, lib
 
 __all__ = ["Record", "Setting", "choice", "size", "switch", "try_on_scratch"]
 
@@ -234,6 +234,4 @@ def to_unsigned(name: str, value: object, bits: int) -> int:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"expected an int for {name}, not {type(value).__name__}") from None
-    if not 0 <= number < 1 << bits:
-        raise OverflowError(f"{name} must be between 0 and 2**{bits} - 1, not {number}")
-    return number
+    return check_unsigned(name, number, bits)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from .._platform import PAGE_SIZE, free_mappings, host_machine, host_triple_hint, reserve
+from .._native.host import PAGE_SIZE, free_mappings, host_machine, host_triple_hint, reserve
 from .defaults import HOST_STACK_RESERVE, KIB
 from .pool import PoolingAllocationConfig
 from .target import Target, parse_target

@@ -6,7 +6,7 @@ import sys
 from typing import Any, Callable, NamedTuple, Optional
 
 from .._native import encode_cstring, lib
-from .._platform import host_machine
+from .._native.host import host_machine
 from .record import Setting, try_on_scratch
 
 __all__ = ["Target", "apply_target", "parse_target", "target_setting"]

@@ -59,8 +59,8 @@ def generate(
             (imported core modules, values), is nested too deeply or too large. It is a ValueError.
     """
     from .._module import Module
+    from .._wasm.reader import kind_of
     from .._wat2wasm import to_wasm
-    from ._binary import is_component
     from ._generator.names import snake
     from ._generator.text import one_line
 
@@ -76,7 +76,7 @@ def generate(
     name = one_line(name)
     if not isinstance(component, Module):
         binary = to_wasm(component, "component")
-        if is_component(binary):
+        if kind_of(binary) == "component":
             from ._generator.component import write_component_package
 
             return write_component_package(name, binary)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
-from .._artifact import _SEAL_SIZE as SEAL_SIZE
-from .._artifact import seal
-from .._compiled import Binary, Compiled, LibraryFunctions, StrPath, engine_handle
-from .._engine import Engine
+from .._artifacts.compiled import Binary, Compiled, LibraryFunctions, StrPath
+from .._artifacts.seal import SEAL_SIZE, seal
+from .._engine import Engine, engine_handle
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
 from .._wasi_names import HTTP
 from .._wat2wasm import Source, to_wasm
-from ._scan import check_modules, uses_async
 from ._types import ComponentExtern, ComponentType
 
 __all__ = ["Component", "ExportIndex"]
@@ -111,6 +109,8 @@ class Component(Compiled):
     )
 
     def __init__(self, engine: Engine, wasm: Source) -> None:
+        from .._wasm.component import check_modules, uses_async
+
         engine_handle(engine)
         binary = to_wasm(wasm)
         check_modules(binary)

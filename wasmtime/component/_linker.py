@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Callable, Optional, Union
 
-from .._compiled import engine_handle
-from .._engine import Engine
+from .._engine import Engine, engine_handle
 from .._error import ArgumentTypeError, WasmtimeError
 from .._linker import LinkerBase
 from .._module import Module

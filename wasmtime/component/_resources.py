@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._error import WasmtimeError
-from .._native import core, ffi
+from .._native import core, ffi, unsigned
 from .._store import Storelike
-from ._resource_type import ResourceType, _u32
+from ._resource_type import ResourceType
 
 __all__ = ["ResourceAny", "ResourceHost"]
 
@@ -105,13 +105,13 @@ class ResourceHost(core.ResourceHost):
 
         C API: ``wasmtime_component_resource_host_new``.
         """
-        host: ResourceHost = cls._make(True, _u32("rep", rep), _u32("ty", ty))
+        host: ResourceHost = cls._make(True, unsigned("rep", rep, 32), unsigned("ty", ty, 32))
         return host
 
     @classmethod
     def borrow(cls, rep: int, ty: int) -> ResourceHost:
         """A resource to be lent for a call. As `own` otherwise."""
-        host: ResourceHost = cls._make(False, _u32("rep", rep), _u32("ty", ty))
+        host: ResourceHost = cls._make(False, unsigned("rep", rep, 32), unsigned("ty", ty, 32))
         return host
 
     @property

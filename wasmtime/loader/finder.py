@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 from .._error import WasmtimeError
+from .._wasm.reader import kind_of
 from .._wat2wasm import to_wasm
 from .component_packages import PackageFinder, component_of, component_spec
 from .core_modules import CoreModuleLoader
@@ -128,11 +129,9 @@ def _spec(fullname: str, origin: str, contents: bytes) -> ModuleSpec:
     Raises:
         ImportError: The contents are not WebAssembly, or bindings cannot express it.
     """
-    from ..bindgen._binary import is_component
-
     try:
         binary = to_wasm(contents)
-        if is_component(binary):
+        if kind_of(binary) == "component":
             return component_spec(fullname, origin, binary)
     except (WasmtimeError, ValueError) as error:
         raise ImportError(

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from .._cache import CacheOption
+from .._artifacts.cache import CacheOption
 from .._engine import Engine
 from .._linker import Linker
 from .._store import Store
@@ -87,7 +87,7 @@ def cache_option() -> CacheOption:
         return _cache
     if sys.dont_write_bytecode:
         return False
-    from .._cache import open_cache
+    from .._artifacts.cache import open_cache
 
     return open_cache(True).is_usable()
 

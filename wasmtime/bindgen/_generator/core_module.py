@@ -9,11 +9,11 @@ from ..._engine import Engine
 from ..._module import Module as WasmModule
 from ..._types import FuncType, GlobalType, MemoryType, TableType, ValType
 from ..._wasi_names import PREVIEW1
+from ..._wasm.module import parameter_names
 from . import names
 from .layout import AnyOf, Code, Group, flat, quote, render_head
 from .module import Module
 from .package import IMPORTS, ROOT
-from .parameter_names import parameter_names
 from .text import one_line
 
 __all__ = ["write_module_package"]

@@ -49,7 +49,7 @@ def provided_by_library(interface: Interface) -> bool:
 # --- places --------------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """Where an interface is in the package, and what its parts are called there.
 
@@ -130,7 +130,7 @@ class Package:
         self.name = name
         self.files: dict[str, bytes] = {}
         self.shared: set[str] = set()
-        self._places: dict[int, Place] = {}
+        self._places: dict[Interface, Place] = {}
         self.imports = self._interfaces(world.imports, "imports", "Host")
         self.exports = self._interfaces(world.exports, "exports", "")
         root_types = Interface("", True)
@@ -144,7 +144,7 @@ class Package:
         )
         self.host = Place(world.root_imports, "imports", "", "Host")
         for top in (world.root_imports, world.root_exports):
-            self._places[id(top)] = self.world_types
+            self._places[top] = self.world_types
 
     def _interfaces(self, interfaces: list[Interface], directory: str, prefix: str) -> list[Place]:
         space = names.Namespace(names.NO_FIELDS)  # modules have the names of fields
@@ -153,13 +153,13 @@ class Package:
         for interface, name in zip(interfaces, short):
             module = space.give(names.file_name(name))
             place = Place(interface, directory, module, names.camel(name, prefix))
-            self._places[id(interface)] = place
+            self._places[interface] = place
             result.append(place)
         return result
 
     def place_of(self, declaration: Declaration) -> Place:
         """The place in whose module a type is defined."""
-        return self._places[id(declaration.interface)]
+        return self._places[declaration.interface]
 
     def import_fields(self) -> list[ImportField]:
         """The fields of the class of imports; none if the component imports nothing."""

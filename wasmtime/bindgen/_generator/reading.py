@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from .. import _binary as binary
+from ..._wasm import decode as binary
 from .documentation import document
 from .model import (
     Alias,

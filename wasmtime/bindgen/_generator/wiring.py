@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
-from .._binary import Budget
+from ..._wasm.types import Budget
 from . import names
 from .layout import Code, Group, quote
 from .model import (
@@ -51,7 +51,7 @@ class _Wiring:
         space: The names that it has defined or imported.
         shapes: The name of the shape of each type.
         budget: How much may still be written: aliases can make little text into much.
-        modules: The local name of the module of each place, by the place's id.
+        modules: The local name of the module of each place.
     """
 
     def __init__(self, package: Package) -> None:
@@ -63,7 +63,7 @@ class _Wiring:
         self.space = names.Namespace(("COMPONENT", "support"))
         self.shapes: dict[Declaration, str] = {}
         self.budget = Budget()
-        self.modules: dict[int, str] = {}
+        self.modules: dict[Place, str] = {}
 
     # -- names
 
@@ -75,16 +75,15 @@ class _Wiring:
 
     def module_name(self, place: Place) -> str:
         """What the module of an interface is called in this module."""
-        key = id(place)
-        if key not in self.modules:
+        if place not in self.modules:
             # The same interface may be imported and exported.
             local = self.space.give(place.module, f"{place.directory}_{place.module}")
             self.module.bound[local] = (f".{place.directory}", place.module)
-            self.modules[key] = local
-        return self.modules[key]
+            self.modules[place] = local
+        return self.modules[place]
 
     def shared(self, name: str) -> str:
-        """`Ok`, `Err` or `Some`."""
+        """What `Ok`, `Err` or `Some` is called in this module."""
         self.module.bound[name] = (".types", name)
         self.space.give(name)
         return name
@@ -255,6 +254,13 @@ class _Wiring:
         return Group("support.interface", "()", arguments)
 
     def _import(self, function: Function, maker: str, target: list[Code]) -> Code:
+        """How an imported function is implemented.
+
+        Args:
+            function: The function.
+            maker: The function of `support` that declares it.
+            target: The names that the host's function is found by.
+        """
         params, result = self.conversion(function)
         arguments = [*target, Group("", "[]", params), result]
         return Group(f"{quote(function.export_name)}: support.{maker}", "()", arguments)

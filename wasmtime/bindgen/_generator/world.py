@@ -64,7 +64,7 @@ def _write_imports_class(package: Package, module: PackageModule) -> None:
     module.blank(1)
     # Fields with a default come last, as in every dataclass.
     fields = sorted(
-        package.import_fields(), key=lambda each: provided_by_library(each[1].interface)
+        package.import_fields(), key=lambda each: provided_by_library(each.place.interface)
     )
     needed = [i for i, (_, place) in enumerate(fields) if not _may_be_none(place.interface)]
     last_needed = max(needed, default=-1)

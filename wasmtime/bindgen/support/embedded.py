@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, TypeVar
 
-from ..._cache import CacheOption
+from ..._artifacts.cache import CacheOption
 from ..._error import WasmtimeError
 from ..._func import Func
 from ..._linker import Linker as CoreLinker

@@ -24,7 +24,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Signature:
-    """How the parameters and the result of a function are converted."""
+    """How the parameters and the result of a function are converted.
+
+    Attributes:
+        params: The shapes of the parameters.
+        result: The shape of the result.
+    """
 
     params: list[Shape]
     result: Shape
@@ -45,8 +50,8 @@ class Import:
     """An imported function.
 
     Attributes:
-        find: Given the object that implements the interface, the callable.
-        name: What to look for, in words.
+        find: Finds the host's function in the object that implements the interface.
+        name: What it looks for, for errors.
         signature: How values are converted.
     """
 
@@ -56,22 +61,47 @@ class Import:
 
 
 def function(name: str, params: list[Shape], result: Shape) -> Import:
-    """An imported function that a method implements."""
+    """An imported function that a method implements.
+
+    Args:
+        name: The method's name.
+        params: The shapes of the parameters.
+        result: The shape of the result.
+    """
     return Import(attrgetter(name), name, Signature(params, result))
 
 
 def constructor(cls: str, params: list[Shape], result: Shape) -> Import:
-    """The constructor of a resource, which a class implements."""
+    """The constructor of a resource, which a class implements.
+
+    Args:
+        cls: The class's name, an attribute of what implements the interface.
+        params: The shapes of the parameters.
+        result: The shape of a handle to the resource.
+    """
     return Import(attrgetter(cls), cls, Signature(params, result))
 
 
 def static(cls: str, name: str, params: list[Shape], result: Shape) -> Import:
-    """A static function of a resource, which a static or class method implements."""
+    """A static function of a resource, which a static or class method implements.
+
+    Args:
+        cls: The class's name, an attribute of what implements the interface.
+        name: The method's name.
+        params: The shapes of the parameters.
+        result: The shape of the result.
+    """
     return Import(attrgetter(f"{cls}.{name}"), f"{cls}.{name}", Signature(params, result))
 
 
 def method(name: str, params: list[Shape], result: Shape) -> Import:
-    """A method of a resource, which a method of the resource's object implements."""
+    """A method of a resource, which a method of the resource's object implements.
+
+    Args:
+        name: The method's name.
+        params: The shapes of the parameters, without the object.
+        result: The shape of the result.
+    """
 
     def call(this: Any, *arguments: Any) -> Any:
         return getattr(this, name)(*arguments)
@@ -81,7 +111,7 @@ def method(name: str, params: list[Shape], result: Shape) -> Import:
 
 @dataclass(frozen=True)
 class Interface:
-    """An imported interface."""
+    """An imported interface, or what is imported at the top level; see `interface`."""
 
     name: str
     field: str

@@ -115,7 +115,7 @@ def resource(cls: type[Resource], own: bool = False) -> Shape:
         def lower(value: Any) -> Any:
             if isinstance(value, Resource) and isinstance(value, cls):
                 handle = value._use()
-                if own:
+                if own:  # the object gets it back if the call refuses an argument
                     value._handle = None
                     bound.moving.append((value, handle))
                 return handle

@@ -10,7 +10,7 @@ import ctypes
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
-    from ._native import core
+    from . import core
 
 __all__ = ["DataPointer", "buffer_at", "data_pointer"]
 

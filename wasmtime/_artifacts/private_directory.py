@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
 
-from ._error import WasmtimeError
+from .._error import WasmtimeError
 
 __all__ = ["PrivateDirectory", "check_tree", "danger_of_file"]
 

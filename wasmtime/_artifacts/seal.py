@@ -5,7 +5,7 @@ fit, not that the bytes are whole. So this package appends a seal, a magic numbe
 digest, which the library ignores, and refuses what does not match it. An artifact without a seal
 (made by the official command line, or by another binding of the same version) is accepted after a
 check that it is not cut off, and that it holds no table which the C API cannot describe (see
-`_scan`): whoever made it is trusted with it.
+`wasmtime._wasm.module`): whoever made it is trusted with it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ import struct
 from collections.abc import Iterator
 from typing import Union
 
-from ._error import WasmtimeError
+from .._error import WasmtimeError
 
-__all__ = ["check_artifact", "check_artifact_file", "seal"]
+__all__ = ["SEAL_SIZE", "check_artifact", "check_artifact_file", "seal"]
 
 _MAGIC = b"\0wasmtime-python"
-_SEAL_SIZE = len(_MAGIC) + hashlib.sha256().digest_size
+#: How many bytes a seal takes at the end of an artifact.
+SEAL_SIZE = len(_MAGIC) + hashlib.sha256().digest_size
 _ELF_HEADER_SIZE = 64
 
 _Bytes = Union[bytes, bytearray, memoryview, mmap.mmap]
 
 
 def seal(artifact: bytes) -> bytes:
-    """An artifact with its seal."""
+    """Return an artifact with its seal."""
     return b"".join((artifact, _MAGIC, hashlib.sha256(artifact).digest()))
 
 
@@ -50,8 +51,8 @@ def check_artifact(data: _Bytes, what: str) -> None:
             "compile WebAssembly, use Module(engine, wasm)"
         )
     with memoryview(data) as view:
-        if view[-_SEAL_SIZE : len(view) - _SEAL_SIZE + len(_MAGIC)] == _MAGIC:
-            digest = hashlib.sha256(view[:-_SEAL_SIZE]).digest()
+        if view[-SEAL_SIZE : len(view) - SEAL_SIZE + len(_MAGIC)] == _MAGIC:
+            digest = hashlib.sha256(view[:-SEAL_SIZE]).digest()
             if view[-len(digest) :] != digest:
                 raise WasmtimeError(
                     f"{what} is damaged: its contents do not match their checksum; compile the "
@@ -82,8 +83,11 @@ _SECTION = struct.Struct("<I20xQQ24x")
 
 
 def _elf_headers(view: memoryview) -> tuple[int, int, int, int]:
-    """Where the section headers begin, the size of each, how many there are, and which of them is
-    that of their names.
+    """Read where the section headers are.
+
+    Returns:
+        The place of the first, the size of each, how many there are, and which of them is that of
+        the names of sections.
     """
     offset: int
     (offset,) = struct.unpack_from("<Q", view, 40)
@@ -91,13 +95,13 @@ def _elf_headers(view: memoryview) -> tuple[int, int, int, int]:
 
 
 def _elf_size(view: memoryview) -> int:
-    """Where the section headers of an ELF image end; they come last."""
+    """Return where the section headers of an ELF image end; they come last."""
     offset, size, count, _ = _elf_headers(view)
     return offset + size * count
 
 
 def _sections(view: memoryview, name: bytes) -> Iterator[memoryview]:
-    """The contents of the sections of an ELF image that have a name."""
+    """Yield the contents of the sections of an ELF image that have a name."""
     offset, size, count, names = _elf_headers(view)
     if size != _SECTION.size or names >= count:
         return
@@ -110,7 +114,11 @@ def _sections(view: memoryview, name: bytes) -> Iterator[memoryview]:
 
 
 def check_artifact_file(path: Union[str, bytes, os.PathLike[str]], what: str) -> None:
-    """As `check_artifact`, for a file.
+    """Refuse a file that is no artifact, or a damaged one, as `check_artifact`.
+
+    Args:
+        path: The file.
+        what: What it is, for the error.
 
     Raises:
         OSError: The file cannot be read.

@@ -6,7 +6,7 @@ import mmap
 import os
 import sys
 
-from ._binaries import machine
+from .files import machine
 
 __all__ = [
     "PAGE_SIZE",

@@ -8,7 +8,7 @@ which is compiled again too.
 
 What lies in the directory is machine code that runs in the process, so it must belong to the user
 alone, and so must every directory above it that another user could exchange something in: see
-`_private_directory`. Where that is not so, the directory that a program names is refused with an
+`private_directory`. Where that is not so, the directory that a program names is refused with an
 error; the user's own, which ``cache=True`` asks for, goes unused with a warning.
 """
 
@@ -21,13 +21,13 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from ._binaries import machine
-from ._error import WasmtimeError
-from ._native import VERSION
-from ._private_directory import PrivateDirectory
+from .._error import WasmtimeError
+from .._native import VERSION
+from .._native.files import machine
+from .private_directory import PrivateDirectory
 
 if TYPE_CHECKING:
-    from ._engine import Engine
+    from .._engine import Engine
 
 __all__ = ["Cache", "CacheOption", "open_cache"]
 
@@ -44,7 +44,7 @@ _ABANDONED = 3600
 
 
 def _default_directory() -> str:
-    """Where this user's caches are kept.
+    """Return where this user's caches are kept.
 
     Raises:
         OSError: This user has no home directory.
@@ -78,7 +78,7 @@ class Cache:
         return PrivateDirectory(path, "the cache directory")
 
     def is_usable(self) -> bool:
-        """Whether the directory can be opened and is safe."""
+        """Tell whether the directory can be opened and is safe."""
         try:
             with self._open():
                 return True
@@ -94,7 +94,7 @@ class Cache:
         compile: Callable[[], _T],
         serialize: Callable[[_T], Any],
     ) -> _T:
-        """The compiled form of `wasm`: from its entry, or compiled now and entered.
+        """Return the compiled form of `wasm`: from its entry, or compiled now and entered.
 
         Args:
             engine: The engine, whose configuration is part of the entry's name.
@@ -153,7 +153,7 @@ def _touch(directory: PrivateDirectory, entry: str) -> None:
 
 
 def _trim(directory: PrivateDirectory, newest: str) -> None:
-    """Remove what is too much, and what killed processes left."""
+    """Remove what exceeds the capacity, and what killed processes left."""
     files = sorted(directory.files())
     total = sum(size for _, size, _ in files)
     for changed, size, name in files:
@@ -167,12 +167,16 @@ def _trim(directory: PrivateDirectory, newest: str) -> None:
 
 
 def _warn(message: str) -> None:
-    # The stack above: load, what was called with the `cache` argument, and who called that.
-    warnings.warn(message, RuntimeWarning, stacklevel=4)
+    # The stack above: load, Compiled._cached, what was called with the `cache` argument, and who
+    # called that.
+    warnings.warn(message, RuntimeWarning, stacklevel=5)
 
 
 def open_cache(option: CacheOption) -> Cache:
-    """The cache that a `cache` argument asks for: True for this user's own directory, or a path.
+    """Return the cache that a `cache` argument asks for.
+
+    Args:
+        option: True for this user's own directory, or the path of a directory.
 
     Raises:
         TypeError: It is neither.

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ._native import core
+from . import core
 
 __all__ = ["fault_handlers", "watch_faults"]
 

@@ -1,0 +1,273 @@
+"""What modules and components have in common: native code that can leave the process and return.
+
+A `Compiled` owns the library's object for the code and gives it up when it is closed or collected.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, TypeVar, Union
+
+from .._engine import Engine, engine_handle
+from .._error import WasmtimeError
+from .._managed import Managed
+from .._native import check, core, decode_path, encode_path, ffi, take_bytes
+
+if TYPE_CHECKING:
+    from .cache import CacheOption
+
+__all__ = ["Compiled", "LibraryFunctions"]
+
+if TYPE_CHECKING:
+    _Self = TypeVar("_Self", bound="Compiled")
+else:
+    _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
+
+Source = Union[str, bytes, bytearray, memoryview]
+Binary = Union[bytes, bytearray, memoryview]
+StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+
+
+class LibraryFunctions:
+    """The library's functions for one kind of compiled code.
+
+    Attributes:
+        kind: What it is called, "module" or "component"; `core.run_job` compiles by this name.
+        type: Name of its C type.
+    """
+
+    __slots__ = ("deserialize", "deserialize_file", "kind", "serialize", "type")
+
+    def __init__(
+        self,
+        kind: str,
+        type: str,
+        serialize: Callable[..., Any],
+        deserialize: Callable[..., Any],
+        deserialize_file: Callable[..., Any],
+    ) -> None:
+        self.kind = kind
+        self.type = type
+        self.serialize = serialize
+        self.deserialize = deserialize
+        self.deserialize_file = deserialize_file
+
+
+class Compiled(Managed):
+    """Base of `Module` and `wasmtime.component.Component`. Not public.
+
+    It owns the native code. A subclass takes an engine and a source, and says with which functions
+    of the library.
+    """
+
+    _functions: ClassVar[LibraryFunctions]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, engine: Engine, wasm: Source) -> None: ...
+
+    def _compile(self, engine: Engine, binary: bytes) -> None:
+        """Compile a binary with an engine.
+
+        It runs on a thread with a large stack; a signal handler that raises lets go of it.
+
+        Raises:
+            WasmtimeError: It is not valid, or there is no thread to be had.
+            ValueError: The engine is closed.
+        """
+        functions = self._functions
+        compiler = engine._compiler()
+        address = core.run_job(functions.kind, binary, compiler._use())
+        pointer = ffi.cast(f"{functions.type} *", address)
+        if compiler is engine:
+            self._adopt(functions.type, pointer, engine)
+            return
+        made = core.Handle(functions.type, address, pointer)
+        vec = ffi.new("wasm_byte_vec_t *")
+        check(functions.serialize(made.pointer, vec))
+        self._adopt(functions.type, self._restored(engine, take_bytes(vec)), engine)
+
+    @classmethod
+    def _restored(cls, engine: Engine, artifact: bytes) -> Any:
+        """Make the native object of an artifact."""
+        handle = engine_handle(engine)
+        data = ffi.from_buffer("uint8_t[]", artifact)
+        return cls._loaded(cls._functions.deserialize, handle.pointer, data, len(artifact))
+
+    @classmethod
+    def _loaded(cls, function: Callable[..., Any], *args: Any) -> Any:
+        """Load a native object with one of the library's functions."""
+        result = ffi.new(f"{cls._functions.type} **")
+        _check_loaded(function(*args, result))
+        return result[0]
+
+    @classmethod
+    def _wrap(cls: type[_Self], engine: Engine, pointer: Any) -> _Self:
+        """Make an object that owns a loaded native one."""
+        loaded = cls.__new__(cls)
+        loaded._adopt(cls._functions.type, pointer, engine)
+        return loaded
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that this was compiled with."""
+        engine: Engine = self._engine
+        return engine
+
+    @classmethod
+    def from_file(
+        cls: type[_Self],
+        engine: Engine,
+        path: StrPath,
+        validate: bool = True,
+        cache: CacheOption = False,
+    ) -> _Self:
+        """Compile what is in a file, binary or text.
+
+        Args:
+            engine: The engine to compile with.
+            path: The file.
+            validate: Kept for programs of older versions; everything is always validated.
+            cache: Where to keep the compiled code, so that the next process starts in
+                milliseconds: True for a directory of this user's own, or a directory that belongs
+                to this user alone, below ones in which others cannot exchange it. Where True
+                finds no such place, there is a RuntimeWarning, and no cache. Entries depend on
+                the contents of the file and on the engine's configuration; damaged ones are
+                compiled again, old ones removed beyond 2 GiB.
+
+        Raises:
+            OSError: The file cannot be read, or the cache directory that was named not be made.
+            WasmtimeError: What it holds is not valid, or others could exchange what is in the
+                cache directory that was named.
+        """
+        engine_handle(engine)
+        with open(path, "rb") as file:
+            contents = file.read()
+        return cls._cached(engine, contents, cache)
+
+    @classmethod
+    def _cached(cls: type[_Self], engine: Engine, wasm: bytes, cache: CacheOption) -> _Self:
+        """Compile a source, or load it from the cache that a `cache` argument asks for, if any.
+
+        A warning that the cache cannot be used names the line that called the caller of this.
+
+        Raises:
+            TypeError: `cache` is neither a bool nor a path.
+            OSError: As `Cache.load`.
+            WasmtimeError: As `Cache.load`, and as the class.
+        """
+        if cache is False:
+            return cls(engine, wasm)
+        from .cache import open_cache
+
+        return open_cache(cache).load(
+            engine,
+            cls._functions.kind,
+            wasm,
+            lambda artifact: cls.deserialize(engine, artifact),
+            lambda: cls(engine, wasm),
+            cls.serialize,
+        )
+
+    def serialize(self) -> bytearray:
+        """Return the compiled code as bytes, for `deserialize`.
+
+        Returns:
+            A bytearray that starts with the ELF magic number and ends with a checksum, for
+            machines of this kind and engines of this configuration and version only.
+
+        Raises:
+            ValueError: This is closed.
+
+        C API: ``wasmtime_module_serialize`` and ``wasmtime_component_serialize``.
+        """
+        from .seal import seal
+
+        handle = self._use()
+        vec = ffi.new("wasm_byte_vec_t *")
+        check(self._functions.serialize(handle.pointer, vec))
+        return bytearray(seal(take_bytes(vec)))
+
+    @classmethod
+    def deserialize(cls: type[_Self], engine: Engine, encoded: Binary) -> _Self:
+        """Load what `serialize` returned.
+
+        The bytes are machine code that will run in this process: they must come from where you
+        would take a native library from. Damaged bytes are refused before they are looked at
+        where `serialize` made them; artifacts of the official command line and of other bindings
+        of the same version load too, unchecked. The library itself checks that version and
+        configuration fit, not that the code is harmless.
+
+        Args:
+            engine: An engine of the same version and configuration.
+            encoded: The bytes.
+
+        Raises:
+            WasmtimeError: Not an artifact, damaged, or of another version, configuration or
+                machine.
+            TypeError: `encoded` is not bytes-like.
+
+        C API: ``wasmtime_module_deserialize`` and ``wasmtime_component_deserialize``.
+        """
+        from .seal import check_artifact
+
+        if not isinstance(encoded, (bytes, bytearray, memoryview)):
+            raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
+        engine_handle(engine)
+        data = bytes(encoded)
+        check_artifact(data, "encoded")
+        return cls._wrap(engine, cls._restored(engine, data))
+
+    @classmethod
+    def deserialize_file(cls: type[_Self], engine: Engine, path: StrPath) -> _Self:
+        """Load what is in a file, which is mapped rather than read.
+
+        The file must not change while this lives: a file that is cut short under running code ends
+        the process, as it would for a native library.
+
+        Args:
+            engine: An engine of the same version and configuration.
+            path: The file.
+
+        Raises:
+            OSError: The file cannot be opened.
+            WasmtimeError: Not an artifact, damaged, or of another version, configuration or
+                machine.
+
+        C API: ``wasmtime_module_deserialize_file`` and
+        ``wasmtime_component_deserialize_file``.
+        """
+        from .seal import check_artifact_file
+
+        handle = engine_handle(engine)
+        native_path = encode_path(path, "path")
+        opened = decode_path(native_path)
+        check_artifact_file(opened, f"the file {opened!r}")
+        load = cls._functions.deserialize_file
+        return cls._wrap(engine, cls._loaded(load, handle.pointer, native_path))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle the compiled code, with its engine.
+
+        In another process, the result's ``engine`` is the engine to use.
+        """
+        from .._compiled import _restore
+
+        return _restore, (type(self), self.engine, bytes(self.serialize()))
+
+
+def _check_loaded(error: Any) -> None:
+    """Raise the error of loading, if any.
+
+    Where the one setting that differs by default is the reason, the message says what to do.
+    """
+    try:
+        check(error)
+    except WasmtimeError as refused:
+        if "epoch interruption" not in refused.message:
+            raise
+        raise WasmtimeError(
+            f"{refused.message}: an artifact of the official command line or another binding has "
+            "no epoch checks, which engines here have so that signals can stop WebAssembly; set "
+            "Config.epoch_interruption to False for the engine that loads it"
+        ) from refused
