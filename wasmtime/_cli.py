@@ -41,6 +41,7 @@ from ._terminal import printable
 from ._trap import Trap
 from ._types import FuncType, ValType
 from ._wasi import DirPerms, WasiConfig
+from ._wasm.reader import kind_of
 from ._wat2wasm import to_wasm
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ STATUS_TRAP = 3 if sys.platform == "win32" else 134
 #: say) needs to be cut off.
 GRACE = 1.0
 
-_COMPONENT = b"\0asm\x0d\0\x01\0"
 _COMPILED = b"\x7fELF"
 
 #: The name that stands for standard input or output.
@@ -435,7 +435,7 @@ def _load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, C
         if compiled:
             return _deserialize(engine, data)
         binary = to_wasm(data)
-        if not binary.startswith(_COMPONENT):
+        if kind_of(binary) != "component":
             return Module(engine, binary)
         # Imported where it is needed: programs that are core modules start sooner without.
         from .component import Component
