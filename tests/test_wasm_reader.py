@@ -1,5 +1,6 @@
-"""The reader of WebAssembly binaries: whatever the bytes are, a result or a clean error, in bounded
-time and depth.
+"""The reader of WebAssembly binaries.
+
+Whatever the bytes are, there is a result or a clean error, in bounded time and depth.
 """
 
 from __future__ import annotations
@@ -78,7 +79,14 @@ def test_unsigned_numbers(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("encoded", "number"),
-    [(b"\0", 0), (b"\x3f", 63), (b"\x40", -64), (b"\x7f", -1), (b"\xff\0", 127), (b"\x80\x7f", -128)],
+    [
+        (b"\0", 0),
+        (b"\x3f", 63),
+        (b"\x40", -64),
+        (b"\x7f", -1),
+        (b"\xff\0", 127),
+        (b"\x80\x7f", -128),
+    ],
 )
 def test_signed_numbers(encoded: bytes, number: int) -> None:
     assert Reader(encoded).signed() == number

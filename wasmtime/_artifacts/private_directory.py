@@ -8,8 +8,8 @@ be able to rename what is in it; the last one has to belong to this user. Links 
 user made are followed, in the same way. Files are reached through the descriptor of the directory,
 and each that is read has to be a regular file of this user's.
 
-Windows has no calls relative to a directory, and its permissions are none that ``stat`` tells:
-there, files have to be regular and have one name, and that is all that is checked.
+Windows has no calls relative to a directory, and ``stat`` does not tell its permissions: there,
+files have to be regular and have one name, and that is all that is checked.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class PrivateDirectory:
             os.close(self._descriptor)
 
     def _at(self, name: str) -> tuple[str, dict[str, Any]]:
-        """The arguments of a function of `os` for a file in this directory."""
+        """Return the arguments of a function of `os` for a file in this directory."""
         if self._descriptor is None:
             return os.path.join(self._path, name), {}
         return name, {"dir_fd": self._descriptor}
 
     def read(self, name: str) -> bytes:
-        """The contents of a file.
+        """Return the contents of a file.
 
         Raises:
             OSError: It cannot be read, or it is not a regular file of this user's alone.
@@ -104,7 +104,7 @@ class PrivateDirectory:
             raise
 
     def touch(self, name: str) -> None:
-        """Make now the time when a file was last changed.
+        """Set the time when a file was last changed to now.
 
         Raises:
             OSError: There is none.
@@ -125,7 +125,7 @@ class PrivateDirectory:
             pass
 
     def files(self) -> Iterator[tuple[float, int, str]]:
-        """When it was last changed, the size in bytes, and the name of each file."""
+        """Yield of each file when it was last changed, its size in bytes and its name."""
         with os.scandir(self._path if self._descriptor is None else self._descriptor) as entries:
             for entry in entries:
                 try:
@@ -153,7 +153,7 @@ def check_tree(path: str, what: str) -> None:
 
 
 def danger_of_file(status: os.stat_result) -> Optional[str]:
-    """What is wrong with an open file that only this user should be able to change.
+    """Tell what is wrong with an open file that only this user should be able to change.
 
     Returns:
         The end of a sentence that begins with the file's path, or None if nothing is wrong.
@@ -195,7 +195,7 @@ def _refusing(path: str, what: str) -> Iterator[None]:
 
 
 def _open_private(path: str) -> tuple[int, str]:
-    """A descriptor of the directory at a path, for reading, and its path without links."""
+    """Open the directory at a path; return a descriptor to read it, and its path without links."""
     passing, place = _walk(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
     try:
         with _naming(place):
@@ -212,7 +212,9 @@ def _open_private(path: str) -> tuple[int, str]:
 
 
 def _walk(path: str, links: int = _MOST_LINKS) -> tuple[int, str]:
-    """The directory at an absolute path, made if it is not there; all directories above are checked.
+    """Walk to the directory at an absolute path, checking all directories above it.
+
+    What does not exist is made.
 
     Returns:
         A descriptor to pass through it, and its path without links.
@@ -243,7 +245,7 @@ def _walk(path: str, links: int = _MOST_LINKS) -> tuple[int, str]:
 
 
 def _link_target(name: str, here: int, place: str) -> Optional[str]:
-    """Where a link leads to, None if it is none."""
+    """Return where a link leads to, None if it is none."""
     try:
         status = os.stat(name, dir_fd=here, follow_symlinks=False)
     except FileNotFoundError:
@@ -281,7 +283,7 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def _check_directory(directory: int, place: str, *, is_above: bool) -> None:
-    """Refuse a directory that another user has a say in.
+    """Refuse a directory whose contents another user could exchange.
 
     One above the private directory may be root's, and others may add entries to it if it is
     sticky: then only the owner of an entry can exchange it, and owners are checked.
@@ -313,7 +315,7 @@ def _check_below(directory: int, place: str) -> None:
 
 
 def _others_can_write(directory: int, status: os.stat_result) -> bool:
-    """Whether users besides the owner and root can write to a directory.
+    """Tell whether users besides the owner and root can write to a directory.
 
     Many systems give each user a group of their own, and let the group write by default.
     """
@@ -325,7 +327,7 @@ def _others_can_write(directory: int, status: os.stat_result) -> bool:
 
 
 def _has_access_list(directory: int) -> bool:
-    """Whether the bits of the group stand for a list of users and groups, as Linux has it."""
+    """Tell whether the bits of the group stand for a list of users and groups, as Linux has it."""
     try:
         names = os.listxattr(directory)
     except (AttributeError, OSError):
@@ -334,7 +336,7 @@ def _has_access_list(directory: int) -> bool:
 
 
 def _is_group_of_one(group: int, user: int) -> bool:
-    """Whether a group is a user's own: of the user's name, and with no other members."""
+    """Tell whether a group is a user's own: of the user's name, and with no other members."""
     if group == 0:
         return False  # containers put users of any number into it
     import grp

@@ -10,6 +10,7 @@ from .._config import Config
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._module import Module
+from .._wasm.reader import kind_of
 from .._wat2wasm import to_wasm
 from .status import Failure
 
@@ -21,7 +22,6 @@ __all__ = ["STANDARD", "add_cache_option", "load", "load_module", "make_engine"]
 #: The name that stands for standard input or output.
 STANDARD = "-"
 
-_COMPONENT = b"\0asm\x0d\0\x01\0"
 _COMPILED = b"\x7fELF"
 
 
@@ -66,7 +66,7 @@ def load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Co
         if compiled:
             return _deserialize(engine, data)
         binary = to_wasm(data)
-        if not binary.startswith(_COMPONENT):
+        if kind_of(binary) != "component":
             return Module(engine, binary)
         # Imported where it is needed: programs that are core modules start sooner without.
         from ..component import Component

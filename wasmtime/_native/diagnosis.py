@@ -15,6 +15,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Optional
 
 from .files import library_name, native_files, problem
+from .host import glibc_version
 
 __all__ = ["explain", "remedy"]
 
@@ -32,13 +33,6 @@ def _contents(path: str) -> bytes:
 def _version_in(data: bytes) -> Optional[str]:
     found = re.search(_VERSIONED, data)
     return ".".join(part.decode() for part in found.groups()) if found else None
-
-
-def _glibc() -> str:
-    try:
-        return os.confstr("CS_GNU_LIBC_VERSION") or ""  # "glibc 2.36"
-    except (AttributeError, OSError, ValueError):
-        return ""
 
 
 def _missing_modules(directory: str) -> Iterator[str]:
@@ -82,14 +76,14 @@ def _library_problems(directory: str) -> Iterator[str]:
         yield f"{library} is libwasmtime {found}, and this package is built for {wanted}"
     if sys.platform == "linux":
         if b"\0libc.so.6\0" in data:
-            if not _glibc():
+            if not glibc_version():
                 yield f"{library} is for glibc, and this Python uses another C library"
-        elif _glibc() and b"\0libc.so\0" in data:
+        elif glibc_version() and b"\0libc.so\0" in data:
             yield f"{library} is for musl, and this Python uses glibc"
 
 
 def _changed_files(directory: str) -> Iterator[str]:
-    """Native files whose contents are not those that the installer wrote down."""
+    """Yield native files whose contents are not those that the installer wrote down."""
     import base64
     import hashlib
     from importlib import metadata
@@ -142,7 +136,7 @@ def explain(error: ImportError, directory: str) -> str:
     if needed is not None:
         found.append(
             f"it needs glibc {needed.group(1)} or newer, and this system has "
-            f"{_glibc() or 'another C library'}"
+            f"{glibc_version() or 'another C library'}"
         )
     if not found:
         found += _changed_files(directory)
@@ -152,7 +146,7 @@ def explain(error: ImportError, directory: str) -> str:
 
 
 def _archive(directory: str) -> Optional[str]:
-    """The file that a directory lies in, if it exists in an archive only."""
+    """Return the file that a directory lies in, if it exists in an archive only."""
     path = directory
     while not os.path.exists(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
@@ -160,7 +154,7 @@ def _archive(directory: str) -> Optional[str]:
 
 
 def remedy(directory: str) -> str:
-    """What to do where the native files do not fit.
+    """Say what to do where the native files do not fit.
 
     Args:
         directory: The directory of the package.
@@ -181,7 +175,7 @@ def remedy(directory: str) -> str:
 
 
 def _installed_from(directory: str) -> str:
-    """What to name to pip: the file or address that the package was installed from, or its name."""
+    """Return what to name to pip: where the package was installed from, or else its name."""
     import json
     from importlib import metadata
 

@@ -42,7 +42,7 @@ def _after_fork() -> None:
 
 @contextmanager
 def fault_handlers() -> Iterator[None]:
-    """Around the making of an engine, which may install the library's handlers of faults."""
+    """Surround the making of an engine, which may install the library's handlers of faults."""
     with _changing:
         core.faults(core.FAULTS_PREPARE)
         try:
@@ -54,7 +54,7 @@ def fault_handlers() -> Iterator[None]:
 
 @contextmanager
 def _change(step: int) -> Iterator[None]:
-    """Around a change of the process's handlers."""
+    """Surround a change of the process's handlers."""
     with _changing:
         try:
             yield
@@ -107,7 +107,7 @@ def _enable_unseen(original: Any) -> None:
 
 @functools.lru_cache(None)
 def _nowhere() -> int:
-    """A descriptor to write to in vain, open as long as the process lives."""
+    """Return a descriptor of the null device, open as long as the process lives."""
     return os.open(os.devnull, os.O_WRONLY)
 
 

@@ -45,7 +45,7 @@ class _CutOff(Exception):
 
 
 def library_name() -> str:
-    """The file name of the bundled library on this platform.
+    """Return the file name of the bundled library on this platform.
 
     On Windows it has the version in it: of two DLLs of one name, a process loads the first only,
     whichever package that is of.
@@ -55,7 +55,7 @@ def library_name() -> str:
 
 
 def native_files(directory: str) -> Iterator[str]:
-    """The native files of the package that exist and that this Python would load.
+    """Yield the native files of the package that exist and that this Python would load.
 
     Args:
         directory: The directory of the package.
@@ -76,7 +76,7 @@ def _format() -> str:
 
 
 def machine() -> str:
-    """The architecture that this interpreter, a 64-bit one, is built for: "x86_64" or "aarch64"."""
+    """Return the architecture that this 64-bit interpreter is built for: "x86_64" or "aarch64"."""
     if sys.platform == "win32":
         # The machine may be another than the interpreter, which it then emulates.
         from sysconfig import get_platform
@@ -88,7 +88,11 @@ def machine() -> str:
     return _SAME_MACHINE.get(name, name)
 
 
-def _elf(head: bytes, size: int) -> Optional[str]:
+# What each of these returns is the machine that a file is built for. They raise `_CutOff` and
+# struct.error.
+
+
+def _elf(head: bytes, size: int) -> str:
     if head[4] != 2 or head[5] != 1:
         return "32-bit or big-endian"
     machine = struct.unpack_from("<H", head, 18)[0]
@@ -108,7 +112,7 @@ def _elf(head: bytes, size: int) -> Optional[str]:
     return _ELF_MACHINES.get(machine, f"ELF machine {machine}")
 
 
-def _macho(head: bytes, size: int) -> Optional[str]:
+def _macho(head: bytes, size: int) -> str:
     kind = struct.unpack_from("<I", head, 4)[0]
     start, end = 32, 0
     for _ in range(struct.unpack_from("<I", head, 16)[0]):
@@ -124,7 +128,7 @@ def _macho(head: bytes, size: int) -> Optional[str]:
     return _MACHO_MACHINES.get(kind, f"Mach-O machine {kind:#x}")
 
 
-def _pe(head: bytes, size: int) -> Optional[str]:
+def _pe(head: bytes, size: int) -> str:
     start = struct.unpack_from("<I", head, 60)[0]
     if start + 6 > len(head):
         raise _CutOff(start + 6)
@@ -133,7 +137,7 @@ def _pe(head: bytes, size: int) -> Optional[str]:
 
 
 def examine(path: str) -> Optional[str]:
-    """What is wrong with a native file, by its header alone.
+    """Tell what is wrong with a native file, by its header alone.
 
     Args:
         path: The file; it exists.
@@ -173,7 +177,7 @@ def examine(path: str) -> Optional[str]:
 
 
 def problem(directory: str) -> Optional[str]:
-    """What must be said before the native files are loaded.
+    """Tell what must be said before the native files are loaded.
 
     Args:
         directory: The directory of the package.

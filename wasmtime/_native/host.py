@@ -12,6 +12,7 @@ __all__ = [
     "PAGE_SIZE",
     "default_max_wasm_stack",
     "free_mappings",
+    "glibc_version",
     "host_machine",
     "host_triple_hint",
     "is_android",
@@ -26,12 +27,12 @@ _MIB = 1 << 20
 
 
 def is_android() -> bool:
-    """Whether this is Android, which `sys.platform` says from Python 3.13 on only."""
+    """Tell whether this is Android, which `sys.platform` says from Python 3.13 on only."""
     return sys.platform == "android" or hasattr(sys, "getandroidapilevel")
 
 
 def host_machine() -> str:
-    """Returns the machine that the library was compiled for: "x86_64" or "aarch64".
+    """Return the machine that the library was compiled for: "x86_64" or "aarch64".
 
     On Windows this is the machine of this process, which an emulator may run on another one.
     """
@@ -39,7 +40,7 @@ def host_machine() -> str:
 
 
 def host_triple_hint() -> str:
-    """Returns an example of a target triple for messages: that of this machine."""
+    """Return an example of a target triple for messages: that of this machine."""
     machine = host_machine()
     if sys.platform == "win32":
         return f"{machine}-pc-windows-msvc"
@@ -50,15 +51,20 @@ def host_triple_hint() -> str:
     return f"{machine}-unknown-linux-{'gnu' if _is_glibc() else 'musl'}"
 
 
-def _is_glibc() -> bool:
+def glibc_version() -> str:
+    """Return the name and version of the GNU C library ("glibc 2.36"), or "" if this is another."""
     try:
-        return "glibc" in (os.confstr("CS_GNU_LIBC_VERSION") or "")
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, ValueError, OSError):
-        return False
+        return ""
+
+
+def _is_glibc() -> bool:
+    return "glibc" in glibc_version()
 
 
 def default_max_wasm_stack() -> int:
-    """Returns how much stack WebAssembly may use, in bytes, where the user has not said it.
+    """Return how much stack WebAssembly may use, in bytes, where the user has not said it.
 
     It is half of what the operating system gives a thread, and not less than 512 KiB nor more
     than 4 MiB. On musl, Android and Windows, where threads have small stacks or stacks of a size
@@ -78,17 +84,17 @@ def default_max_wasm_stack() -> int:
 
 
 def reserve(size: int, accessible: bool) -> object:
-    """Reserves address space as the library would, to learn whether it could.
+    """Reserve address space as the library would, to learn whether it could.
 
     Args:
-        size: how much, in bytes.
-        accessible: whether the space is to be readable and writable, or no more than taken.
+        size: How much, in bytes.
+        accessible: Whether the space is to be readable and writable, or no more than taken.
 
     Returns:
         What holds the space until it is let go.
 
     Raises:
-        OSError: there is not so much.
+        OSError: There is not so much.
     """
     if sys.platform == "win32":
         return _reserve_on_windows(size, accessible)
@@ -129,7 +135,7 @@ def _reserve_on_windows(size: int, accessible: bool) -> object:
 
 
 def free_mappings() -> int:
-    """Returns how many more memory mappings this process may make, or a large number if unknown."""
+    """Return how many more memory mappings this process may make, or a large number if unknown."""
     try:
         with open("/proc/sys/vm/max_map_count", "rb") as file:
             most = int(file.read())

@@ -65,14 +65,14 @@ class DataPointer(_BytePointer):  # type: ignore[misc]
 
 
 def data_pointer(memory: core.MemoryPin) -> Any:
-    """The pointer to a memory's first byte."""
+    """Make the pointer to a memory's first byte."""
     pointer = ctypes.cast(memory.address, DataPointer)
     pointer._memory = memory
     return pointer
 
 
 def buffer_at(memory: core.MemoryPin, offset: int, size: int) -> Any:
-    """A ctypes array over `size` bytes of a memory."""
+    """Make a ctypes array over `size` bytes of a memory."""
     array: Any = (ctypes.c_ubyte * size).from_address(memory.address + offset)
     array._memory = memory
     return array

@@ -1,4 +1,4 @@
-"""A look into a core module before the library gets it. (`component` looks into components.)
+"""A look into a core module before the library gets it, as `component` is one into components.
 
 One thing has to be known beforehand: whether a table that the module imports or exports has
 64-bit limits that do not fit into 32 bits. Such modules are valid (memory64 proposal) and run, but
