@@ -74,7 +74,7 @@ def test_types_of_other_engines_are_refused(store: Store) -> None:
         ArrayRef(store, ArrayType(elsewhere, ValType.I32), [])
 
 
-def test_a_closed_store(engine: Engine) -> None:
+def test_references_of_a_closed_store_say_so(engine: Engine) -> None:
     store = Store(engine)
     point = StructRef(store, StructType(engine, [mutable(ValType.I32)]), [1])
     store.close()
@@ -96,7 +96,7 @@ def test_a_closed_store(engine: Engine) -> None:
             attempt()
 
 
-def test_a_store_that_is_gone(engine: Engine) -> None:
+def test_references_of_a_store_that_is_gone_say_so(engine: Engine) -> None:
     point = StructRef(store := Store(engine), StructType(engine, [ValType.I32]), [1])
     del store
     gc.collect()
@@ -176,7 +176,7 @@ def test_no_python_object_leaks(store: Store, exports: Any) -> None:
     assert len(gc.get_objects()) - before < 100
 
 
-def test_conversions_that_run_python_code(engine: Engine) -> None:
+def test_conversions_may_run_python_code(engine: Engine) -> None:
     """
     A number's ``__index__`` may do anything, closing the store included.
     """
@@ -209,7 +209,7 @@ class Nasty2:
         return 0
 
 
-def test_a_store_without_a_collector() -> None:
+def test_without_a_collector_i31s_alone_remain() -> None:
     config = Config()
     config.gc_support = False
     try:

@@ -71,7 +71,7 @@ def test_the_payload_outlives_the_store(engine: Engine) -> None:
         exception.exnref[0]  # type: ignore[index]
 
 
-def test_copies(store: Store, guest: Guest) -> None:
+def test_copies_and_pickles_keep_what_they_can(store: Store, guest: Guest) -> None:
     struct = StructRef(store, StructType(store.engine, []))
     with pytest.raises(WasmException) as caught:
         guest.throw(1, 2.0, struct.to_extern(store))
