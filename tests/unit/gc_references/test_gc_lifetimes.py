@@ -10,7 +10,7 @@ import weakref
 from typing import Any, Callable
 
 import pytest
-from support import run_in_subprocess
+from support import objects_left_by, run_in_subprocess
 
 from wasmtime import (
     AnyRef,
@@ -167,13 +167,7 @@ def test_no_python_object_leaks(store: Store, exports: Any) -> None:
                 with pytest.raises((IndexError, TypeError)):
                     bad()
 
-    work()
-    gc.collect()
-    store.gc()
-    before = len(gc.get_objects())
-    work()
-    gc.collect()
-    assert len(gc.get_objects()) - before < 100
+    assert objects_left_by(work, store) < 100
 
 
 def test_conversions_may_run_python_code(engine: Engine) -> None:
