@@ -18,13 +18,16 @@ from wasmtime import Engine, Instance, Module, Store
 # shadowed by the checkout's.
 sys.path.append(str(CHECKOUT))
 
+#: Fixtures that fetch what is not in the cache.
+FETCHING = {"wheel", "library"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Mark as `network` what asks for the locked wheel: it is fetched unless it is in the cache.
+    Mark as `network` what uses a fixture that fetches.
     """
     for item in items:
-        if isinstance(item, pytest.Function) and "wheel" in item.fixturenames:
+        if isinstance(item, pytest.Function) and FETCHING.intersection(item.fixturenames):
             item.add_marker(pytest.mark.network)
 
 

@@ -4,6 +4,7 @@ What several test files share: running Python in a process of its own, where it 
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -15,7 +16,7 @@ import textwrap
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -212,6 +213,22 @@ def run_in_subprocess(
     if done.returncode < 0:
         return Ended(None, signal.Signals(-done.returncode).name, done.stdout, done.stderr)
     return Ended(done.returncode, None, done.stdout, done.stderr)
+
+
+def objects_left_by(work: Callable[[], None], store: wasmtime.Store) -> int:
+    """
+    How many objects there are more after some work was done a second time.
+    """
+
+    def collect() -> int:
+        gc.collect()
+        store.gc()
+        return len(gc.get_objects())
+
+    work()
+    before = collect()
+    work()
+    return collect() - before
 
 
 def compile_c(source: str, output: Path, *options: str) -> Path:

@@ -135,6 +135,7 @@ EXPECTED = {
 
 
 @pytest.mark.network
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="npm is no program that can be run there")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("plugin", [shouter, greeter], ids=["javascript", "python"])

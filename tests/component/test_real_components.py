@@ -257,6 +257,7 @@ def server() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_http_requests(server: str) -> None:
     # A whole browser's JavaScript engine: compiled quickly rather than well.

@@ -359,7 +359,7 @@ def test_resources_of_a_call_that_is_over() -> None:
     run_in_subprocess(
         WITH_COMPONENTS
         + """
-from component.test_linking import RESOURCES
+from component.resources import RESOURCES
 from wasmtime.component import Component, Linker, ResourceAny, ResourceHost, ResourceType
 component = Component(engine, RESOURCES)
 borrowed = [None]

@@ -46,7 +46,7 @@ def test_vals_may_say_the_type(store: Store) -> None:
         global_.set_value(store, Val.i64(2))
 
 
-def test_the_type(store: Store) -> None:
+def test_the_type_tells_content_and_mutability(store: Store) -> None:
     ty = GlobalType(ValType.F64, False)
     assert Global(store, ty, 1.0).type(store) == ty
 

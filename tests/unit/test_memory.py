@@ -34,14 +34,14 @@ def memory(store: Store) -> Memory:
     return Memory(store, MemoryType(Limits(1, 3)))
 
 
-def test_sizes(store: Store, memory: Memory) -> None:
+def test_sizes_are_in_pages_and_bytes(store: Store, memory: Memory) -> None:
     assert memory.size(store) == 1
     assert memory.data_len(store) == PAGE
     assert memory.page_size(store) == PAGE
     assert memory.page_size_log2(store) == 16
 
 
-def test_the_type(store: Store, memory: Memory) -> None:
+def test_the_type_tells_the_limits(store: Store, memory: Memory) -> None:
     assert memory.type(store).limits == Limits(1, 3)
     assert not memory.type(store).is_64
 

@@ -167,7 +167,7 @@ def test_a_memory_of_another_engine_is_refused(sharing: Engine) -> None:
         Linker(other).define(store, "a", "b", memory)
 
 
-def test_closing(sharing: Engine) -> None:
+def test_a_closed_memory_says_so(sharing: Engine) -> None:
     memory = SharedMemory(sharing, TYPE)
     memory.close()
     memory.close()

@@ -29,7 +29,9 @@ class TestBadInput:
             (b"\x7fELF" + b"\0" * 100, b"--allow-precompiled"),
         ],
     )
-    def test_file(self, run: Run, tmp_path: Path, data: bytes, words: bytes) -> None:
+    def test_a_file_that_is_no_program_is_named(
+        self, run: Run, tmp_path: Path, data: bytes, words: bytes
+    ) -> None:
         path = tmp_path / "bad.wasm"
         path.write_bytes(data)
         done = run("run", path)
@@ -38,13 +40,13 @@ class TestBadInput:
         assert words in done.stderr
         assert b"Traceback" not in done.stderr
 
-    def test_missing_file(self, run: Run, tmp_path: Path) -> None:
+    def test_a_missing_file_is_named(self, run: Run, tmp_path: Path) -> None:
         done = run("run", tmp_path / "nowhere.wasm")
         assert done.returncode == 1
         assert b"nowhere.wasm" in done.stderr
         assert run("run", tmp_path).returncode == 1
 
-    def test_something_else_for_precompiled(self, run: Run, tmp_path: Path) -> None:
+    def test_a_file_that_is_no_compiled_code(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "bad.cwasm"
         path.write_bytes(b"\x7fELF" + b"\0" * 100)
         done = run("run", "--allow-precompiled", path)
@@ -52,7 +54,7 @@ class TestBadInput:
         assert b"Traceback" not in done.stderr
 
     @pytest.mark.skipif(sys.platform == "win32", reason="arguments are Unicode there")
-    def test_argument_that_is_not_unicode(self, run: Run, module: Any) -> None:
+    def test_an_argument_that_is_not_unicode_is_refused(self, run: Run, module: Any) -> None:
         done = run("run", module(programs.HELLO), b"\xff".decode(errors="surrogateescape"))
         assert done.returncode == 1
         assert b"Traceback" not in done.stderr
@@ -74,7 +76,9 @@ class TestArguments:
         ],
         ids=["deep", "out of range", "of another type", "no JSON", "too few"],
     )
-    def test_of_a_component(self, run: Run, module: Any, arguments: Any, words: bytes) -> None:
+    def test_arguments_of_a_component_are_told_apart(
+        self, run: Run, module: Any, arguments: Any, words: bytes
+    ) -> None:
         done = run("run", "--invoke", arguments[0], module(COMPONENT), *arguments[1:])
         assert done.returncode == 2
         assert words in done.stderr
@@ -86,7 +90,9 @@ class TestArguments:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(data=st.data())
-    def test_of_any_kind(self, tmp_path: Path, capfd: Any, data: st.DataObject) -> None:
+    def test_any_argument_is_a_result_or_an_error(
+        self, tmp_path: Path, capfd: Any, data: st.DataObject
+    ) -> None:
         from wasmtime._cli import main
 
         files = {"core.wat": CALCULATOR, "component.wat": COMPONENT}

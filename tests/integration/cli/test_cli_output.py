@@ -39,14 +39,16 @@ class TestEscapes:
         ],
         ids=["exports", "other exports", "imports", "names of functions"],
     )
-    def test_names(self, run: Run, module: Any, options: Any, text: str, status: int) -> None:
+    def test_names_of_the_guest_are_escaped(
+        self, run: Run, module: Any, options: Any, text: str, status: int
+    ) -> None:
         name = "".join(f"\\{byte:02x}" for byte in ESCAPES.encode())
         done = run("run", *options, module(text.replace("NAME", name)))
         assert done.returncode == status
         assert ESCAPED in done.stderr
         assert not any(escape.encode() in done.stderr for escape in ESCAPES if escape not in "[2J")
 
-    def test_file_names(self, run: Run, module: Any) -> None:
+    def test_names_of_files_are_escaped(self, run: Run, module: Any) -> None:
         name = "a\x1b[2J.wasm" if sys.platform != "win32" else "a\u202e.wasm"
         done = run("run", module("(module (func))", name).with_name(name + "x"))
         assert done.returncode == 1
@@ -62,14 +64,14 @@ class TestEscapes:
             status, output = on_a_terminal("run", "--invoke", "greet", module(COMPONENT))
             assert (status, output) == (0, b"a\\x1b[1m\r\n")
 
-    def test_results_beyond_the_encoding(self, run: Run, module: Any) -> None:
+    def test_results_beyond_the_encoding_are_escaped(self, run: Run, module: Any) -> None:
         text = COMPONENT.replace("a\\1b[1m", "\\e2\\82\\ac  ")
         done = run(
             "run", "--invoke", "greet", module(text), extra_env={"PYTHONIOENCODING": "ascii"}
         )
         assert (done.returncode, done.stdout) == (0, b"\\u20ac  \n")
 
-    def test_bindings(self, tmp_path: Path) -> None:
+    def test_the_generator_escapes_as_well(self, tmp_path: Path) -> None:
         path = tmp_path / "bad\u202e.wat"
         path.write_text("(module")
         done = subprocess.run(

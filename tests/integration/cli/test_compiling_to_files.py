@@ -19,7 +19,9 @@ from .commands import COMPONENT, Run, on_a_terminal
 
 
 class TestCompile:
-    def test_and_run(self, run: Run, module: Any, tmp_path: Path) -> None:
+    def test_a_compiled_program_runs_when_allowed(
+        self, run: Run, module: Any, tmp_path: Path
+    ) -> None:
         program = module(programs.exits(6), "some.program.wat")
         assert run("compile", program).returncode == 0
         compiled = tmp_path / "cwd" / "some.program.cwasm"
@@ -27,7 +29,9 @@ class TestCompile:
         assert run("run", compiled).returncode == 1
         assert run("run", "--allow-precompiled", compiled).returncode == 6
 
-    def test_with_fuel(self, run: Run, module: Any, tmp_path: Path) -> None:
+    def test_code_that_counts_fuel_runs_with_fuel_alone(
+        self, run: Run, module: Any, tmp_path: Path
+    ) -> None:
         program = module(programs.exits(6))
         output = tmp_path / "with fuel"
         assert run("compile", "--consume-fuel", "-o", output, program).returncode == 0
@@ -36,21 +40,23 @@ class TestCompile:
         assert done.returncode == 1
         assert b"fuel" in done.stderr
 
-    def test_refused(self, run: Run, module: Any, tmp_path: Path) -> None:
+    def test_files_that_cannot_be_read_or_written(
+        self, run: Run, module: Any, tmp_path: Path
+    ) -> None:
         done = run("compile", tmp_path / "nowhere")
         assert done.returncode == 1
         done = run("compile", "-o", tmp_path / "no" / "such", module(programs.HELLO))
         assert done.returncode == 1
         assert b"Traceback" not in done.stderr
 
-    def test_to_standard_output(self, run: Run, module: Any, tmp_path: Path) -> None:
+    def test_code_goes_to_standard_output(self, run: Run, module: Any, tmp_path: Path) -> None:
         done = run("compile", "-o", "-", module(programs.exits(6)))
         assert (done.returncode, done.stderr) == (0, b"")
         assert list((tmp_path / "cwd").iterdir()) == []
         (tmp_path / "compiled").write_bytes(done.stdout)
         assert run("run", "--allow-precompiled", tmp_path / "compiled").returncode == 6
 
-    def test_from_standard_input(self, run: Run, tmp_path: Path) -> None:
+    def test_a_program_comes_from_standard_input(self, run: Run, tmp_path: Path) -> None:
         source = programs.exits(6).encode()
         assert run("compile", "-", "-o", "compiled", input=source).returncode == 0
         assert run("run", "--allow-precompiled", "compiled").returncode == 6
@@ -58,7 +64,7 @@ class TestCompile:
         assert done.returncode == 2
         assert b"-o" in done.stderr
 
-    def test_a_component(self, run: Run, module: Any) -> None:
+    def test_a_component_is_compiled_as_well(self, run: Run, module: Any) -> None:
         assert run("compile", "-o", "compiled", module(COMPONENT)).returncode == 0
         done = run("run", "--allow-precompiled", "--invoke", "greet", "compiled")
         assert (done.returncode, done.stdout) == (0, b"a\x1b[1m\n")
@@ -83,7 +89,7 @@ class TestCompile:
         assert received == [(tmp_path / "target").read_bytes()]
 
     @posix
-    def test_not_to_a_terminal(self, module: Any) -> None:
+    def test_no_code_goes_to_a_terminal(self, module: Any) -> None:
         program = module(programs.HELLO)
         status, output = on_a_terminal("compile", "-o", "-", program, cwd=program.parent)
         assert status == 2
@@ -112,7 +118,7 @@ class TestPipes:
         assert run("run", pipe).returncode == 7
         writer.join()
 
-    def test_nothing_in_it(self, run: Run) -> None:
+    def test_an_empty_pipe_is_no_program(self, run: Run) -> None:
         done = run("run", "-")
         assert done.returncode == 1
         assert b"Traceback" not in done.stderr

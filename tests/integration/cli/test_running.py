@@ -17,7 +17,7 @@ from .commands import CALCULATOR, COMMAND, TRAPPED, Run
 
 
 class TestTop:
-    def test_version(self, run: Run) -> None:
+    def test_the_version_names_the_system_too(self, run: Run) -> None:
         import wasmtime
 
         done = run("--version")
@@ -25,7 +25,7 @@ class TestTop:
         assert done.stdout.decode().startswith(f"wasmtime {wasmtime.__version__} (")
         assert sys.platform in done.stdout.decode()
 
-    def test_help(self, run: Run) -> None:
+    def test_help_names_the_commands(self, run: Run) -> None:
         done = run("--help")
         assert done.returncode == 0
         assert b"run " in done.stdout
@@ -60,7 +60,7 @@ class TestTop:
             ["compile", "-o"],
         ],
     )
-    def test_usage_errors(self, run: Run, arguments: list[str]) -> None:
+    def test_wrong_usage_is_status_2(self, run: Run, arguments: list[str]) -> None:
         done = run(*arguments)
         assert done.returncode == 2
         assert b"usage: python -m wasmtime" in done.stderr
@@ -68,13 +68,13 @@ class TestTop:
 
 
 class TestRun:
-    def test_streams(self, run: Run, module: Any) -> None:
+    def test_streams_are_those_of_the_process(self, run: Run, module: Any) -> None:
         done = run("run", module(programs.CAT), input=b"in\0put\xff")
         assert (done.returncode, done.stdout, done.stderr) == (0, b"in\0put\xff", b"")
         done = run("run", module(programs.HELLO))
         assert (done.stdout, done.stderr) == (b"to stdout\n" * 2, b"to stderr\n" * 2)
 
-    def test_arguments(self, run: Run, module: Any) -> None:
+    def test_arguments_after_the_program_are_its_own(self, run: Run, module: Any) -> None:
         done = run("run", module(programs.ARGUMENTS), "a", "--dir", "--", "-x", "--help", "")
         assert done.stdout.split(b"\0")[:-1] == [
             b"program.wasm",
@@ -88,7 +88,7 @@ class TestRun:
         done = run("run", "--argv0", "other", "--", module(programs.ARGUMENTS), "a")
         assert done.stdout.split(b"\0")[:-1] == [b"other", b"a"]
 
-    def test_environment(self, run: Run, module: Any) -> None:
+    def test_the_environment_holds_what_was_named(self, run: Run, module: Any) -> None:
         program = module(programs.ENVIRONMENT)
         assert run("run", program).stdout == b""
         done = run(
@@ -101,17 +101,17 @@ class TestRun:
         assert done.stdout.split(b"\0")[:-1] == [b"A=2", b"B=x=y", b"WASI_TEST_C=inherited"]
 
     @pytest.mark.parametrize("code", [0, 1, 125])
-    def test_exit_status(self, run: Run, module: Any, code: int) -> None:
+    def test_the_exit_status_is_the_programs(self, run: Run, module: Any, code: int) -> None:
         done = run("run", module(programs.exits(code)))
         assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
 
-    def test_trap(self, run: Run, module: Any) -> None:
+    def test_a_trap_is_told_without_a_traceback(self, run: Run, module: Any) -> None:
         done = run("run", module(programs.TRAP))
         assert done.returncode == TRAPPED
         assert b"unreachable" in done.stderr
         assert b"Traceback" not in done.stderr
 
-    def test_text_format(self, run: Run, module: Any) -> None:
+    def test_text_is_run_as_well(self, run: Run, module: Any) -> None:
         assert run("run", module(programs.exits(9), "program.wat")).returncode == 9
 
     @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ class TestRun:
             (".", 0, 0),
         ],
     )
-    def test_directories(
+    def test_directories_are_open_as_the_option_says(
         self, run: Run, module: Any, tmp_path: Path, option: str, read: int, write: int
     ) -> None:
         cwd = tmp_path / "cwd"
@@ -135,13 +135,13 @@ class TestRun:
             assert run("run", "--dir", option, program).returncode == status
         assert run("run", program).returncode == programs.ERRNO_BADF
 
-    def test_missing_directory(self, run: Run, module: Any) -> None:
+    def test_a_missing_directory_is_named(self, run: Run, module: Any) -> None:
         done = run("run", "--dir", "nowhere", module(programs.HELLO))
         assert done.returncode == 1
         assert b"nowhere" in done.stderr
         assert b"Traceback" not in done.stderr
 
-    def test_reactor(self, run: Run, module: Any) -> None:
+    def test_a_reactor_is_initialized_first(self, run: Run, module: Any) -> None:
         program = module(
             """
             (module
@@ -156,12 +156,12 @@ class TestRun:
         assert b"--invoke" in done.stderr
         assert b"answer" in done.stderr
 
-    def test_start_section_alone(self, run: Run, module: Any) -> None:
+    def test_a_start_section_is_enough(self, run: Run, module: Any) -> None:
         text = programs.HELLO.replace('(func (export "_start")', "(start $main) (func $main")
         done = run("run", module(text))
         assert (done.returncode, done.stdout) == (0, b"to stdout\n" * 2)
 
-    def test_preload(self, run: Run, module: Any) -> None:
+    def test_preloaded_modules_serve_imports(self, run: Run, module: Any) -> None:
         library = module(
             '(module (func (export "answer") (result i32) (i32.const 42)))', "library.wasm"
         )
@@ -177,7 +177,7 @@ class TestRun:
         assert done.returncode == 1
         assert b"answer" in done.stderr
 
-    def test_unknown_imports(self, run: Run, module: Any) -> None:
+    def test_unknown_imports_are_told_or_trap(self, run: Run, module: Any) -> None:
         program = module(
             '(module (import "host" "missing" (func $f)) (func (export "_start"))'
             ' (func (export "use") (call $f)))'
@@ -197,13 +197,15 @@ class TestRun:
         assert not (tmp_path / "cache").exists()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="the cache lies elsewhere")
-    def test_cache(self, run: Run, module: Any, tmp_path: Path) -> None:
+    def test_the_cache_is_used_twice(self, run: Run, module: Any, tmp_path: Path) -> None:
         for _ in range(2):
             assert run("run", module(programs.exits(4))).returncode == 4
         assert list((tmp_path / "cache").rglob("*"))
 
     @pytest.mark.skipif(sys.platform != "linux", reason="the cache lies elsewhere")
-    def test_cache_that_cannot_be_written(self, run: Run, module: Any, tmp_path: Path) -> None:
+    def test_a_cache_that_cannot_be_written_does_no_harm(
+        self, run: Run, module: Any, tmp_path: Path
+    ) -> None:
         (tmp_path / "cache").write_text("in the way")
         assert run("run", module(programs.exits(4))).returncode == 4
 
@@ -227,11 +229,13 @@ class TestInvoke:
             (["null"], b"<null externref>\n"),
         ],
     )
-    def test_results(self, run: Run, module: Any, arguments: list[str], output: bytes) -> None:
+    def test_results_are_printed_one_a_line(
+        self, run: Run, module: Any, arguments: list[str], output: bytes
+    ) -> None:
         done = run("run", "--invoke", arguments[0], module(CALCULATOR), *arguments[1:])
         assert (done.returncode, done.stdout, done.stderr) == (0, output, b"")
 
-    def test_exit_status(self, run: Run, module: Any) -> None:
+    def test_exits_and_traps_have_their_status(self, run: Run, module: Any) -> None:
         assert run("run", "--invoke", "leave", module(CALCULATOR), "7").returncode == 7
         assert run("run", "--invoke", "divide", module(CALCULATOR), "1", "0").returncode == TRAPPED
 
@@ -250,7 +254,7 @@ class TestInvoke:
             (["takes-ref", "x"], 2, b"externref"),
         ],
     )
-    def test_refused(
+    def test_wrong_names_and_arguments_are_told(
         self, run: Run, module: Any, arguments: list[str], status: int, words: bytes
     ) -> None:
         done = run("run", "--invoke", arguments[0], module(CALCULATOR), *arguments[1:])
@@ -260,13 +264,13 @@ class TestInvoke:
 
 
 class TestLimits:
-    def test_fuel(self, run: Run, module: Any) -> None:
+    def test_fuel_ends_a_loop(self, run: Run, module: Any) -> None:
         done = run("run", "--fuel", "100000", module(programs.SPIN))
         assert done.returncode == TRAPPED
         assert b"all fuel consumed" in done.stderr
         assert run("run", "--fuel", "100000", module(programs.exits(3))).returncode == 3
 
-    def test_timeout(self, run: Run, module: Any) -> None:
+    def test_a_timeout_ends_a_loop(self, run: Run, module: Any) -> None:
         begun = time.monotonic()
         done = run("run", "--timeout", "300ms", module(programs.SPIN))
         assert done.returncode == TRAPPED
@@ -295,7 +299,7 @@ class TestLimits:
         assert done.returncode == TRAPPED
         assert b"--timeout" in done.stderr
 
-    def test_memory(self, run: Run, module: Any) -> None:
+    def test_memory_grows_no_further(self, run: Run, module: Any) -> None:
         program = module(
             """
             (module (memory 1)

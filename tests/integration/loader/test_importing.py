@@ -211,7 +211,7 @@ def test_components_are_packages(run: Run) -> None:
     assert output == "3 7\n11 False\nTrue True\nb'\\x00asm'\n"
 
 
-def test_zip_archives(run: Run, tmp_path: Path) -> None:
+def test_files_in_zip_archives_are_imported(run: Run, tmp_path: Path) -> None:
     with zipfile.ZipFile(str(tmp_path / "library.zip"), "w") as archive:
         archive.writestr("top.wat", ADD)
         archive.writestr("pkg/__init__.py", "")

@@ -4,7 +4,8 @@ Programs run with a configuration of WASI.
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+import functools
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -12,12 +13,12 @@ from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
 
 
 @pytest.fixture
-def run(engine: Engine) -> Callable[..., int]:
+def start_of(engine: Engine) -> Callable[..., Any]:
     """
-    Run a program with a configuration; the result is its exit status.
+    Instantiate a program with a configuration; its start function, to be called without arguments.
     """
 
-    def run(text: str, wasi: WasiConfig, store: Optional[Store] = None) -> int:
+    def start_of(text: str, wasi: WasiConfig, store: Optional[Store] = None) -> Any:
         store = store or Store(engine)
         linker = Linker(engine)
         linker.define_wasi()
@@ -25,8 +26,21 @@ def run(engine: Engine) -> Callable[..., int]:
         instance = linker.instantiate(store, Module(engine, text))
         start = instance.exports(store)["_start"]
         assert isinstance(start, Func)
+        return functools.partial(start, store)
+
+    return start_of
+
+
+@pytest.fixture
+def run(start_of: Callable[..., Any]) -> Callable[..., int]:
+    """
+    Run a program with a configuration; the result is its exit status.
+    """
+
+    def run(text: str, wasi: WasiConfig, store: Optional[Store] = None) -> int:
+        start = start_of(text, wasi, store)
         try:
-            start(store)
+            start()
         except ExitTrap as trap:
             return trap.code
         return 0

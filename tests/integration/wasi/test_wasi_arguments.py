@@ -39,7 +39,7 @@ class TestNothing:
         assert run(programs.HELLO, WasiConfig()) == 0
         assert capfd.readouterr() == ("", "")
 
-    def test_no_directory(self, run: Any) -> None:
+    def test_no_directory_is_open(self, run: Any) -> None:
         text = programs.opens("f", 0, programs.RIGHT_READ)
         assert run(text, WasiConfig()) == programs.ERRNO_BADF
 
@@ -67,7 +67,7 @@ class TestNothing:
 
 
 class TestArgv:
-    def test_assigned(self, output_of: Any) -> None:
+    def test_a_list_is_assigned(self, output_of: Any) -> None:
         wasi = WasiConfig()
         wasi.argv = ["prog", "", "ä", "two words"]
         assert split(output_of(programs.ARGUMENTS, wasi)) == [
@@ -77,7 +77,7 @@ class TestArgv:
             b"two words",
         ]
 
-    def test_called(self, output_of: Any) -> None:
+    def test_the_setting_can_be_called(self, output_of: Any) -> None:
         wasi = WasiConfig()
         wasi.argv(["prog", "x"])
         assert split(output_of(programs.ARGUMENTS, wasi)) == [b"prog", b"x"]
@@ -115,7 +115,9 @@ class TestArgv:
             (3, TypeError, None),
         ],
     )
-    def test_refused(self, argv: Any, error: Any, words: Optional[str]) -> None:
+    def test_what_is_no_list_of_strings_is_refused(
+        self, argv: Any, error: Any, words: Optional[str]
+    ) -> None:
         wasi = WasiConfig()
         wasi.argv = ["kept"]
         with pytest.raises(error, match=words):
@@ -154,7 +156,7 @@ class TestArgv:
 
 
 class TestEnv:
-    def test_both_forms(self, output_of: Any) -> None:
+    def test_pairs_are_assigned_or_given_in_a_call(self, output_of: Any) -> None:
         wasi = WasiConfig()
         wasi.env = [["A", "1"], ("B", "")]
         assert split(output_of(programs.ENVIRONMENT, wasi)) == [b"A=1", b"B="]
@@ -219,7 +221,9 @@ class TestEnv:
             (7, TypeError, None),
         ],
     )
-    def test_refused(self, env: Any, error: Any, words: Optional[str]) -> None:
+    def test_what_are_no_pairs_of_strings_is_refused(
+        self, env: Any, error: Any, words: Optional[str]
+    ) -> None:
         wasi = WasiConfig()
         with pytest.raises(error, match=words):
             wasi.env = env

@@ -21,7 +21,7 @@ from wasmtime import Engine, FuncType, Linker, Module, Store, Trap, WasiConfig, 
 
 
 class TestCapture:
-    def test_separately(self, run: Any) -> None:
+    def test_both_streams_are_captured_separately(self, run: Any) -> None:
         wasi = WasiConfig()
         out, err = wasi.capture_stdout(), wasi.capture_stderr()
         assert run(programs.HELLO, wasi) == 0
@@ -36,7 +36,7 @@ class TestCapture:
         assert not out.truncated
         assert "20 bytes" in repr(out)
 
-    def test_together_in_order(self, run: Any) -> None:
+    def test_both_streams_are_captured_together_in_order(self, run: Any) -> None:
         wasi = WasiConfig()
         output = wasi.capture_output()
         assert run(programs.HELLO, wasi) == 0
@@ -49,7 +49,7 @@ class TestCapture:
         assert run(programs.HELLO, wasi) == 0
         assert output.getvalue() == b"to stderr\n" * 2
 
-    def test_undecodable(self, run: Any) -> None:
+    def test_output_that_is_not_utf8_is_decoded_on_demand(self, run: Any) -> None:
         wasi = WasiConfig()
         output = wasi.capture_stdout()
         wasi.stdin_bytes = b"\xff"
@@ -59,7 +59,7 @@ class TestCapture:
         assert output.text(errors="replace") == "\ufffd"
         assert output.text("latin-1") == "ÿ"
 
-    def test_outlives_everything(self, engine: Engine, run: Any) -> None:
+    def test_the_output_outlives_everything(self, engine: Engine, run: Any) -> None:
         wasi = WasiConfig()
         output = wasi.capture_stdout()
         store = Store(engine)
@@ -86,15 +86,12 @@ class TestCapture:
         instance.exports(store)["_start"](store)
         assert seen == [b"to stdout\n"] * 2
 
-    def test_read_from_another_thread_while_it_runs(self, engine: Engine) -> None:
+    def test_read_from_another_thread_while_it_runs(self, engine: Engine, start_of: Any) -> None:
         wasi = WasiConfig()
         output = wasi.capture_stdout()
         store = Store(engine)
         store.set_epoch_deadline(1)
-        store.set_wasi(wasi)
-        linker = Linker(engine)
-        linker.define_wasi()
-        instance = linker.instantiate(store, Module(engine, programs.CHATTER))
+        start = start_of(programs.CHATTER, wasi, store)
         seen: list[bytes] = []
 
         def reader() -> None:
@@ -106,14 +103,14 @@ class TestCapture:
         thread = threading.Thread(target=reader)
         thread.start()
         with pytest.raises(Trap):
-            instance.exports(store)["_start"](store)
+            start()
         thread.join()
         everything = b"".join(seen) + output.read()
         assert len(everything) == output.total
         assert everything == b"to stdout\n" * (len(everything) // 10)
 
     @pytest.mark.parametrize("limit", [0, 5, 19])
-    def test_limit(self, run: Any, limit: int) -> None:
+    def test_a_limit_stops_the_program(self, run: Any, limit: int) -> None:
         wasi = WasiConfig()
         output = wasi.capture_stdout(limit=limit)
         assert output.limit == limit
@@ -121,7 +118,7 @@ class TestCapture:
         assert len(output.getvalue()) <= limit
         assert output.truncated
 
-    def test_limit_that_is_enough(self, run: Any) -> None:
+    def test_a_limit_that_is_enough_changes_nothing(self, run: Any) -> None:
         wasi = WasiConfig()
         output = wasi.capture_stdout(limit=30)
         assert run(programs.write_status(10, 3), wasi) == 0
@@ -132,12 +129,12 @@ class TestCapture:
         ("limit", "error"),
         [(-1, ValueError), ("1", TypeError), (1.0, TypeError), (True, TypeError)],
     )
-    def test_limit_refused(self, limit: Any, error: Any) -> None:
+    def test_what_is_no_limit_is_refused(self, limit: Any, error: Any) -> None:
         for method in ("capture_stdout", "capture_stderr", "capture_output"):
             with pytest.raises(error, match="limit"):
                 getattr(WasiConfig(), method)(limit)
 
-    def test_belongs_to_one_store(self, run: Any) -> None:
+    def test_an_output_belongs_to_one_store(self, run: Any) -> None:
         wasi = WasiConfig()
         first = wasi.capture_stdout()
         run(programs.HELLO, wasi)
@@ -147,13 +144,13 @@ class TestCapture:
         run(programs.HELLO, wasi)
         assert first.getvalue() == second.getvalue() == b"to stdout\n" * 2
 
-    def test_cannot_be_copied(self) -> None:
+    def test_an_output_cannot_be_copied(self) -> None:
         output = WasiConfig().capture_stdout()
         for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match="Output"):
                 attempt(output)
 
-    def test_a_large_output(self, run: Any) -> None:
+    def test_a_large_output_is_captured(self, run: Any) -> None:
         data = os.urandom(4 << 20)
         wasi = WasiConfig()
         wasi.stdin_bytes = data
@@ -163,7 +160,7 @@ class TestCapture:
 
 
 class TestCallables:
-    def test_both_forms(self, run: Any) -> None:
+    def test_a_callable_is_assigned_or_given_in_a_call(self, run: Any) -> None:
         out: list[bytes] = []
         err = io.BytesIO()
         wasi = WasiConfig()
@@ -184,7 +181,7 @@ class TestCallables:
         assert wasi.stdout_custom.callback is None
 
     @pytest.mark.parametrize("value", [None, 3, "print"])
-    def test_refused(self, value: Any) -> None:
+    def test_what_cannot_be_called_is_refused(self, value: Any) -> None:
         with pytest.raises(TypeError, match="stdout_custom"):
             WasiConfig().stdout_custom = value
         with pytest.raises(TypeError, match="stderr_custom"):
@@ -238,7 +235,7 @@ class TestCallables:
         exports = linker.instantiate(store, module).exports(store)
         exports["run"](store)
 
-    def test_a_part_taken(self, run: Any) -> None:
+    def test_a_callable_may_take_a_part(self, run: Any) -> None:
         seen: list[bytes] = []
 
         def three(data: bytes) -> int:
@@ -266,7 +263,7 @@ class TestCallables:
         with pytest.raises(error):
             run(programs.HELLO, wasi)
 
-    def test_a_program_that_never_ends_is_heard(self, engine: Engine) -> None:
+    def test_a_program_that_never_ends_is_heard(self, start_of: Any) -> None:
         class Enough(Exception):
             pass
 
@@ -280,13 +277,9 @@ class TestCallables:
 
         wasi = WasiConfig()
         wasi.stdout_custom = callback
-        store = Store(engine)
-        store.set_wasi(wasi)
-        linker = Linker(engine)
-        linker.define_wasi()
-        instance = linker.instantiate(store, Module(engine, programs.CHATTER))
+        start = start_of(programs.CHATTER, wasi)
         with pytest.raises(Enough):
-            instance.exports(store)["_start"](store)
+            start()
 
     def test_output_before_a_trap_and_before_an_exit(self, run: Any) -> None:
         body = """

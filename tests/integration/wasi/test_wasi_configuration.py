@@ -27,17 +27,13 @@ from wasmtime import (
 
 class TestExit:
     @pytest.mark.parametrize("code", [0, 1, 42, 125])
-    def test_status(self, run: Any, code: int) -> None:
+    def test_an_exit_has_a_status(self, run: Any, code: int) -> None:
         assert run(programs.exits(code), WasiConfig()) == code
 
-    def test_exception(self, engine: Engine) -> None:
-        linker = Linker(engine)
-        linker.define_wasi()
-        store = Store(engine)
-        store.set_wasi(WasiConfig())
-        instance = linker.instantiate(store, Module(engine, programs.exits(7)))
+    def test_an_exit_is_an_exception_in_python(self, start_of: Any) -> None:
+        start = start_of(programs.exits(7), WasiConfig())
         with pytest.raises(ExitTrap, match="exit status 7") as caught:
-            instance.exports(store)["_start"](store)
+            start()
         assert caught.value.code == 7
 
     # The library's own exit refuses these, and does not say what they were.
@@ -45,14 +41,10 @@ class TestExit:
     def test_no_status_is_lost(self, run: Any, code: int) -> None:
         assert run(programs.exits(code), WasiConfig()) == code
 
-    def test_where_the_program_was(self, engine: Engine) -> None:
-        linker = Linker(engine)
-        linker.define_wasi()
-        store = Store(engine)
-        store.set_wasi(WasiConfig())
-        instance = linker.instantiate(store, Module(engine, programs.exits(200)))
+    def test_an_exit_tells_where_the_program_was(self, start_of: Any) -> None:
+        start = start_of(programs.exits(200), WasiConfig())
         with pytest.raises(ExitTrap, match="exit status 200") as caught:
-            instance.exports(store)["_start"](store)
+            start()
         assert caught.value.frames
         again = pickle.loads(pickle.dumps(caught.value))
         assert (again.code, again.frames) == (200, caught.value.frames)
@@ -92,7 +84,7 @@ class TestConfiguration:
         assert output.getvalue() == b"before\0"
         assert output_of(programs.ARGUMENTS, wasi) == b"after\0"
 
-    def test_copied(self, output_of: Any) -> None:
+    def test_copies_are_independent(self, output_of: Any) -> None:
         wasi = WasiConfig()
         wasi.argv = ["a"]
         for copied in (copy.copy(wasi), copy.deepcopy(wasi), pickle.loads(pickle.dumps(wasi))):
@@ -100,7 +92,7 @@ class TestConfiguration:
             assert wasi.argv == ["a"]
             assert output_of(programs.ARGUMENTS, copied) == b"b\0"
 
-    def test_closed(self) -> None:
+    def test_a_closed_configuration_says_so(self) -> None:
         with WasiConfig() as wasi:
             wasi.argv = ["a"]
         wasi.close()
@@ -137,7 +129,7 @@ class TestConfiguration:
         instance.exports(store)["_start"](store)
         assert output.getvalue() == b"to stdout\n" * 2
 
-    def test_network(self, run: Any) -> None:
+    def test_the_network_can_be_allowed(self, run: Any) -> None:
         wasi = WasiConfig()
         wasi.inherit_network()
         wasi.allow_ip_name_lookup()
@@ -146,7 +138,7 @@ class TestConfiguration:
             wasi.allow_ip_name_lookup(1)  # type: ignore[arg-type]
         assert run(programs.exits(3), wasi) == 3
 
-    def test_repr(self) -> None:
+    def test_the_repr_counts_what_is_set(self) -> None:
         wasi = WasiConfig()
         wasi.argv = ["a", "b"]
         wasi.stdin_bytes = b"x"

@@ -40,12 +40,12 @@ _CHANGES = {
 
 class TestDirectories:
     @pytest.mark.parametrize("form", [str, os.fsencode, Path])
-    def test_forms_of_the_path(self, run: Any, tree: Path, form: Any) -> None:
+    def test_a_path_has_any_form(self, run: Any, tree: Path, form: Any) -> None:
         wasi = WasiConfig()
         wasi.preopen_dir(form(str(tree)), "/")
         assert run(_READ, wasi) == 0
 
-    def test_keywords(self, run: Any, tree: Path) -> None:
+    def test_parameters_have_the_published_names(self, run: Any, tree: Path) -> None:
         wasi = WasiConfig()
         wasi.preopen_dir(path=str(tree), guest_path="/", perms=DirPerms.READ_ONLY)
         assert run(_READ, wasi) == 0
@@ -63,7 +63,9 @@ class TestDirectories:
             ((), {"perms": DirPerms.READ_WRITE}),
         ],
     )
-    def test_read_write(self, run: Any, tree: Path, change: str, args: Any, kwargs: Any) -> None:
+    def test_a_writable_directory_can_be_changed(
+        self, run: Any, tree: Path, change: str, args: Any, kwargs: Any
+    ) -> None:
         wasi = WasiConfig()
         wasi.preopen_dir(tree, "/", *args, **kwargs)
         assert run(_READ, wasi) == 0
@@ -81,7 +83,9 @@ class TestDirectories:
             ((), {"perms": DirPerms.READ_ONLY, "file_perms": FilePerms.READ_ONLY}),
         ],
     )
-    def test_read_only(self, run: Any, tree: Path, change: str, args: Any, kwargs: Any) -> None:
+    def test_a_read_only_directory_stays_as_it_is(
+        self, run: Any, tree: Path, change: str, args: Any, kwargs: Any
+    ) -> None:
         wasi = WasiConfig()
         wasi.preopen_dir(tree, "/", *args, **kwargs)
         assert run(_READ, wasi) == 0
@@ -130,7 +134,7 @@ class TestDirectories:
         with pytest.raises(TypeError):
             WasiConfig().preopen_dir(tree, "/", *args, **kwargs)
 
-    def test_paths_refused(self, tree: Path) -> None:
+    def test_paths_that_cannot_be_opened_are_refused(self, tree: Path) -> None:
         wasi = WasiConfig()
         with pytest.raises(WasmtimeError, match="nowhere"):
             wasi.preopen_dir(tree / "nowhere", "/")
@@ -146,7 +150,7 @@ class TestDirectories:
             wasi.preopen_dir(tree, 3)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("path", ["../secret", "/etc/hosts", "link/secret"])
-    def test_no_way_out(self, run: Any, tree: Path, path: str) -> None:
+    def test_no_path_leads_out_of_the_directory(self, run: Any, tree: Path, path: str) -> None:
         if path.startswith("link"):
             try:
                 (tree / "link").symlink_to("..")
@@ -157,7 +161,7 @@ class TestDirectories:
         status = run(programs.opens(path, 0, programs.RIGHT_READ), wasi)
         assert status in (programs.ERRNO_PERM, programs.ERRNO_NOTCAPABLE, programs.ERRNO_NOENT)
 
-    def test_several(self, run: Any, tree: Path) -> None:
+    def test_several_directories_have_rights_of_their_own(self, run: Any, tree: Path) -> None:
         (tree / "inner").mkdir()
         (tree / "inner" / "deep").touch()
         wasi = WasiConfig()

@@ -18,7 +18,7 @@ from wasmtime import WasiConfig, WasmtimeError
 
 class TestStdin:
     @pytest.mark.parametrize("form", [str, os.fsencode, Path])
-    def test_file(self, output_of: Any, tmp_path: Path, form: Any) -> None:
+    def test_a_file_is_read(self, output_of: Any, tmp_path: Path, form: Any) -> None:
         path = tmp_path / "in put ä"
         path.write_bytes(b"x" * 10_000)
         wasi = WasiConfig()
@@ -29,7 +29,7 @@ class TestStdin:
         assert wasi.stdin_file.path == str(path)
 
     @pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
-    def test_bytes(self, output_of: Any, form: Any) -> None:
+    def test_bytes_are_read(self, output_of: Any, form: Any) -> None:
         data = bytes(range(256)) * 100
         wasi = WasiConfig()
         wasi.stdin_bytes = form(data)
@@ -54,11 +54,11 @@ class TestStdin:
         assert output_of(programs.CAT, wasi) == b"file"
 
     @pytest.mark.parametrize("data", ["text", 3, None])
-    def test_bytes_refused(self, data: Any) -> None:
+    def test_what_are_no_bytes_is_refused(self, data: Any) -> None:
         with pytest.raises(TypeError, match="stdin_bytes"):
             WasiConfig().stdin_bytes = data
 
-    def test_file_refused(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_opened_is_refused(self, tmp_path: Path) -> None:
         wasi = WasiConfig()
         with pytest.raises(WasmtimeError, match=r"failed to set stdin file: .*nowhere"):
             wasi.stdin_file = tmp_path / "nowhere"
@@ -70,7 +70,7 @@ class TestStdin:
             wasi.stdin_file = 3  # type: ignore[assignment]
         assert not wasi.stdin_file
 
-    def test_file_gone_before_the_store_takes_it(self, run: Any, tmp_path: Path) -> None:
+    def test_a_file_may_be_gone_before_the_store_takes_it(self, run: Any, tmp_path: Path) -> None:
         path = tmp_path / "f"
         path.touch()
         wasi = WasiConfig()
@@ -104,7 +104,7 @@ class TestStdin:
 
 class TestOutputFiles:
     @pytest.mark.parametrize("form", [str, os.fsencode, Path])
-    def test_both(self, run: Any, tmp_path: Path, form: Any) -> None:
+    def test_both_streams_are_written_to_files(self, run: Any, tmp_path: Path, form: Any) -> None:
         out, err = tmp_path / "out", tmp_path / "err"
         out.write_bytes(b"old contents that go away")
         wasi = WasiConfig()
@@ -116,7 +116,7 @@ class TestOutputFiles:
         assert out.read_bytes() == b"to stdout\n" * 2
         assert err.read_bytes() == b"to stderr\n" * 2
 
-    def test_refused(self, tmp_path: Path) -> None:
+    def test_files_that_cannot_be_made_are_refused(self, tmp_path: Path) -> None:
         wasi = WasiConfig()
         for setting in ("stdout_file", "stderr_file"):
             with pytest.raises(WasmtimeError, match=f"failed to set {setting[:6]} file"):
@@ -128,7 +128,7 @@ class TestOutputFiles:
 
 
 class TestInherited:
-    def test_all_three_streams(self) -> None:
+    def test_all_three_streams_are_the_processs(self) -> None:
         ended = run_in_subprocess(
             """
             import sys

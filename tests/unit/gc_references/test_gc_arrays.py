@@ -24,7 +24,7 @@ from wasmtime import (
 from .guest import mutable
 
 
-def test_an_array_from_a_call(store: Store, exports: Any) -> None:
+def test_an_array_from_a_call_is_a_sequence(store: Store, exports: Any) -> None:
     data = exports["bytes"](store, 255, 5)
     assert type(data) is ArrayRef
     assert len(data) == 5
@@ -42,7 +42,7 @@ def test_an_array_from_a_call(store: Store, exports: Any) -> None:
         data[5]
 
 
-def test_an_array_made_in_python(store: Store) -> None:
+def test_an_array_made_in_python_is_a_sequence(store: Store) -> None:
     ty = ArrayType(store.engine, mutable(ValType.I64))
     numbers = [0, -1, 2**63 - 1]
     assert list(ArrayRef(store, ty, numbers)) == numbers
@@ -55,7 +55,7 @@ def test_an_array_made_in_python(store: Store) -> None:
     assert "".join(map(chr, ArrayRef(store, text, map(ord, "größe")))) == "größe"
 
 
-def test_immutable_arrays(store: Store, exports: Any) -> None:
+def test_immutable_arrays_stay(store: Store, exports: Any) -> None:
     assert list(exports["frozen"](store)) == [1, 2, 3]
     with pytest.raises(WasmtimeError, match="not mutable"):
         exports["frozen"](store)[0] = 5

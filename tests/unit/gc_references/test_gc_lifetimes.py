@@ -10,7 +10,7 @@ import weakref
 from typing import Any, Callable
 
 import pytest
-from support import run_in_subprocess
+from support import objects_left_by, run_in_subprocess
 
 from wasmtime import (
     AnyRef,
@@ -74,7 +74,7 @@ def test_types_of_other_engines_are_refused(store: Store) -> None:
         ArrayRef(store, ArrayType(elsewhere, ValType.I32), [])
 
 
-def test_a_closed_store(engine: Engine) -> None:
+def test_references_of_a_closed_store_say_so(engine: Engine) -> None:
     store = Store(engine)
     point = StructRef(store, StructType(engine, [mutable(ValType.I32)]), [1])
     store.close()
@@ -96,7 +96,7 @@ def test_a_closed_store(engine: Engine) -> None:
             attempt()
 
 
-def test_a_store_that_is_gone(engine: Engine) -> None:
+def test_references_of_a_store_that_is_gone_say_so(engine: Engine) -> None:
     point = StructRef(store := Store(engine), StructType(engine, [ValType.I32]), [1])
     del store
     gc.collect()
@@ -167,16 +167,10 @@ def test_no_python_object_leaks(store: Store, exports: Any) -> None:
                 with pytest.raises((IndexError, TypeError)):
                     bad()
 
-    work()
-    gc.collect()
-    store.gc()
-    before = len(gc.get_objects())
-    work()
-    gc.collect()
-    assert len(gc.get_objects()) - before < 100
+    assert objects_left_by(work, store) < 100
 
 
-def test_conversions_that_run_python_code(engine: Engine) -> None:
+def test_conversions_may_run_python_code(engine: Engine) -> None:
     """
     A number's ``__index__`` may do anything, closing the store included.
     """
@@ -209,7 +203,7 @@ class Nasty2:
         return 0
 
 
-def test_a_store_without_a_collector() -> None:
+def test_without_a_collector_i31s_alone_remain() -> None:
     config = Config()
     config.gc_support = False
     try:

@@ -70,7 +70,7 @@ def test_a_struct_made_in_python_goes_where_the_type_is_the_same(
     assert exports["point"](store, 1, 1.0, None).type(store) == ty
 
 
-def test_recursive_structs(store: Store, exports: Any) -> None:
+def test_structs_hold_structs_of_their_own_type(store: Store, exports: Any) -> None:
     head = None
     for number in range(100):
         head = exports["cons"](store, number, head)

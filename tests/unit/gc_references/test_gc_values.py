@@ -64,7 +64,7 @@ def test_the_range_of_small_integers(store: Store, exports: Any) -> None:
         exports["same"](store, 1.5)
 
 
-def test_identity(store: Store, exports: Any) -> None:
+def test_eq_tells_whether_two_are_the_same_object(store: Store, exports: Any) -> None:
     point = exports["point"](store, 1, 1.0, None)
     again = exports["same"](store, point)
     assert again is not point
@@ -78,7 +78,7 @@ def test_identity(store: Store, exports: Any) -> None:
     assert len({point, again}) == 2
 
 
-def test_queries(store: Store, exports: Any) -> None:
+def test_a_reference_tells_what_it_is(store: Store, exports: Any) -> None:
     point = exports["point"](store, 1, 1.0, None)
     assert point.is_struct(store)
     assert point.is_eqref(store)
