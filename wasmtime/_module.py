@@ -23,8 +23,9 @@ _TABLES64 = b"\0tables64"
 
 
 class Module(Compiled):
-    """A compiled module: code, without state. It can be instantiated any number of times, in any
-    store of its engine, from any thread.
+    """A compiled module: code, without state.
+
+    It can be instantiated any number of times, in any store of its engine, from any thread.
 
     Args:
         engine: The engine to compile with.
