@@ -149,7 +149,7 @@ class TestCache:
         def no_compiling(*args: object) -> None:
             raise AssertionError("it was compiled again")
 
-        monkeypatch.setattr(Module, "__init__", no_compiling)
+        monkeypatch.setattr(Module, "_compile", no_compiling)
         assert triple(Module.from_file(engine, program, cache=str(directory)), 2) == 6
 
     def test_configuration_and_contents_make_entries_of_their_own(

@@ -1,4 +1,4 @@
-"""What modules and components have in common: compiled code that can leave the process and return."""
+"""Compiled code, which can leave the process and return: what modules and components share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ._engine import Engine
 from ._error import ArgumentTypeError, WasmtimeError
 from ._managed import Managed
 from ._native import check, core, decode_path, encode_path, ffi, take_bytes
+from ._wat2wasm import Source, source_bytes, to_wasm
 
 if TYPE_CHECKING:
     from ._cache import CacheOption
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 else:
     _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
-Source = Union[str, bytes, bytearray, memoryview]
 Binary = Union[bytes, bytearray, memoryview]
 StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
@@ -68,7 +68,33 @@ class Compiled(Managed):
 
     if TYPE_CHECKING:
 
-        def __init__(self, engine: Engine, wasm: Source) -> None: ...
+        def __init__(self, engine: Engine, wasm: Source, *, cache: CacheOption = False) -> None: ...
+
+    def _make(self, engine: Engine, wasm: Source, cache: CacheOption) -> None:
+        """Compile a source, or load what it was compiled to before from a cache.
+
+        Raises:
+            TypeError: An argument is of a wrong type.
+            OSError: The cache directory that was named cannot be made or opened.
+            WasmtimeError: The source is not valid, or others could exchange what is in the cache
+                directory that was named.
+            ValueError: The engine is closed.
+        """
+        engine_handle(engine)
+        if cache is False or cache is None:
+            self._compile(engine, to_wasm(wasm))
+            return
+        from ._cache import open_cache
+
+        source = source_bytes(wasm)
+        open_cache(cache).load(
+            engine,
+            self._functions.kind,
+            source,
+            lambda artifact: self._deserialize(engine, artifact),
+            lambda: self._compile(engine, to_wasm(source)),
+            lambda _: self.serialize(),
+        )
 
     def _compile(self, engine: Engine, binary: bytes) -> None:
         """Compile a binary with an engine.
@@ -90,6 +116,17 @@ class Compiled(Managed):
         vec = ffi.new("wasm_byte_vec_t *")
         check(functions.serialize(made.pointer, vec))
         self._adopt(functions.type, self._restored(engine, take_bytes(vec)), engine)
+
+    def _deserialize(self, engine: Engine, artifact: bytes) -> None:
+        """Become what `serialize` was called on.
+
+        Raises:
+            WasmtimeError: As `deserialize`.
+        """
+        from ._artifact import check_artifact
+
+        check_artifact(artifact, "encoded")
+        self._adopt(self._functions.type, self._restored(engine, artifact), engine)
 
     @classmethod
     def _restored(cls, engine: Engine, artifact: bytes) -> Any:
@@ -137,7 +174,7 @@ class Compiled(Managed):
                 to this user alone, below ones in which others cannot exchange it. Where True
                 finds no such place, there is a RuntimeWarning, and no cache. Entries depend on
                 the contents of the file and on the engine's configuration; damaged ones are
-                compiled again, old ones removed beyond 2 GiB.
+                compiled again, old ones removed beyond 2 GiB. False or None keeps nothing.
 
         Raises:
             OSError: The file cannot be read, or the cache directory that was named not be made.
@@ -147,18 +184,9 @@ class Compiled(Managed):
         engine_handle(engine)
         with open(path, "rb") as file:
             contents = file.read()
-        if cache is False:
+        if cache is False:  # a subclass need not have the parameter
             return cls(engine, contents)
-        from ._cache import open_cache
-
-        return open_cache(cache).load(
-            engine,
-            cls._functions.kind,
-            contents,
-            lambda artifact: cls.deserialize(engine, artifact),
-            lambda: cls(engine, contents),
-            cls.serialize,
-        )
+        return cls(engine, contents, cache=cache)
 
     def serialize(self) -> bytearray:
         """The compiled code as bytes, for `deserialize`.
@@ -200,14 +228,12 @@ class Compiled(Managed):
 
         C API: ``wasmtime_module_deserialize`` and ``wasmtime_component_deserialize``.
         """
-        from ._artifact import check_artifact
-
         if not isinstance(encoded, (bytes, bytearray, memoryview)):
             raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
         engine_handle(engine)
-        data = bytes(encoded)
-        check_artifact(data, "encoded")
-        return cls._wrap(engine, cls._restored(engine, data))
+        loaded = cls.__new__(cls)
+        loaded._deserialize(engine, bytes(encoded))
+        return loaded
 
     @classmethod
     def deserialize_file(cls: type[_Self], engine: Engine, path: StrPath) -> _Self:
@@ -238,7 +264,10 @@ class Compiled(Managed):
         return cls._wrap(engine, cls._loaded(load, handle.pointer, native_path))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the compiled code, with the engine: in another process, use the result's ``engine``."""
+        """Pickle the compiled code, with the engine.
+
+        In another process, use the result's ``engine``.
+        """
         return _restore, (type(self), self.engine, bytes(self.serialize()))
 
 

@@ -31,6 +31,7 @@ _METHODS = {
     "Table": "get_table",
     "Global": "get_global",
     "Tag": "get_tag",
+    "Exports": "get_instance",  # of a component
 }
 
 
@@ -49,7 +50,8 @@ def checked(item: object, kind: type, *names: str) -> Any:
         return item
     found = type(item).__name__
     way_out = f": {_METHODS[found]}() returns it" if found in _METHODS else ""
-    raise TypeError(f"{' '.join(map(repr, names))} is a {found}, not a {kind.__name__}{way_out}")
+    name = " ".join(map(repr, names))
+    raise TypeError(f"{name} is of the type {found}, not {kind.__name__}{way_out}")
 
 
 class LookupByName:
@@ -88,7 +90,7 @@ class LookupByName:
             >>> exports.get_func("memory")
             Traceback (most recent call last):
             ...
-            TypeError: 'memory' is a Memory, not a Func: get_memory() returns it
+            TypeError: 'memory' is of the type Memory, not Func: get_memory() returns it
 
         C API: ``wasmtime_instance_export_get`` and ``wasmtime_caller_export_get``.
         """

@@ -212,14 +212,14 @@ def test_a_directory_exchanged_after_it_was_opened_is_not_used(
     engine: Engine, program: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = directory.parent / "moved"
-    compile = Module.__init__
+    compile = Module._compile
 
     def exchange(self: Module, *arguments: Any) -> None:
         directory.rename(moved)
         directory.mkdir()
         compile(self, *arguments)
 
-    monkeypatch.setattr(Module, "__init__", exchange)
+    monkeypatch.setattr(Module, "_compile", exchange)
     load(engine, program, directory)
     assert entry_of(moved)
     assert list(directory.iterdir()) == []
