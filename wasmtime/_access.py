@@ -48,7 +48,11 @@ def read_cstr(
     start = _unsigned(memory, where, "pointer", pointer)
     _check_range(memory, where, start, 1)
     size = memory.data_len(*where)
-    stop = size if limit is None else min(size, start + _integer("limit", limit) + 1)
+    stop = size
+    if limit is not None:
+        if _integer("limit", limit) < 0:
+            raise ValueError(f"limit must be 0 or more, not {limit}")
+        stop = min(size, start + limit + 1)
     text = bytearray()
     piece, largest = _PIECES
     while start + len(text) < stop:

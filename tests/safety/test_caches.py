@@ -354,6 +354,20 @@ def test_a_home_that_cannot_be_written_is_a_warning(
         load(engine, program, True)
 
 
+def test_a_warning_names_the_line_that_asked_for_the_cache(
+    engine: Engine, program: Path, home: Path
+) -> None:
+    home.rmdir()
+    home.write_text("no directory")
+    for ask in (
+        lambda: Module(engine, "(module)", cache=True),
+        lambda: Module.from_file(engine, program, cache=True),
+    ):
+        with pytest.warns(RuntimeWarning, match="compiled without the cache") as told:
+            ask()
+        assert told[0].filename == __file__
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="there are no such variables here")
 def test_a_relative_directory_in_the_environment_is_ignored(
     engine: Engine, program: Path, home: Path, monkeypatch: pytest.MonkeyPatch
