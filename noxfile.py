@@ -181,14 +181,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """The type checkers, and the stub of the C core against the built one."""
-    install(session, "test,types")
+    """The type checkers, also over documents, and the stub of the C core against the built one."""
+    install(session, "test,types,benchmarks")
     with session.chdir(temporary(session, "empty")):
         session.run("python", "-m", "mypy.stubtest", "wasmtime._core")
     session.chdir(ROOT)
     python = str(Path(session.bin) / "python")
     session.run("mypy")
     session.run("pyright", "--pythonpath", python)
+    pytest(session, tests=("tests/typing",))
 
 
 @nox.session

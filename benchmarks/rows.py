@@ -49,6 +49,7 @@ class Work:
     """
 
     def __init__(self, statement: str, *, inner: int = 1, **names: Any) -> None:
+        """Keep what `loop` makes a program of."""
         self.statement = statement
         self.inner = inner
         self.names = names

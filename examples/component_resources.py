@@ -1,5 +1,6 @@
-"""A Python class as a resource of WIT: a component makes objects of it, calls their methods and drops
-them.
+"""A Python class as a resource of WIT.
+
+A component makes objects of it, calls their methods and drops them.
 """
 
 from wasmtime import Engine, Store
@@ -38,6 +39,7 @@ class Counter:
     """The resource."""
 
     def __init__(self, start: int) -> None:
+        """Its constructor in WIT."""
         self.value = start
         print(f"a counter from {start}")
 

@@ -1,5 +1,7 @@
-"""A component with an interface of records: its exports as a mapping, named values, and what a value
-that does not fit is told.
+"""A component with an interface of records.
+
+Its exports are a mapping, values have names, and a value that does not fit is refused with the
+place where it does not.
 """
 
 from dataclasses import dataclass

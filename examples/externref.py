@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from wasmtime import Engine, Func, FuncType, Instance, Module, Store, Table, ValType
+from wasmtime import Engine, Func, FuncType, Instance, Module, Store, ValType
 
 MODULE = """
 (module
@@ -25,9 +25,11 @@ class Account:
     """Any class of the host's own."""
 
     def __init__(self, owner: str) -> None:
+        """Open the account of somebody."""
         self.owner = owner
 
     def __repr__(self) -> str:
+        """Tell whose it is."""
         return f"the account of {self.owner}"
 
 
@@ -40,18 +42,17 @@ def main() -> None:
     exports = Instance(store, Module(engine, MODULE), [describe]).exports(store)
 
     account = Account("Ada")
-    exports["keep"](store, 0, account)
-    exports["keep"](store, 1, ["any", "object"])
-    exports["describe_all"](store)
-    print(f"the same object: {exports['kept_at'](store, 0) is account}")
+    keep, kept_at = exports.get_func("keep"), exports.get_func("kept_at")
+    keep(store, 0, account)
+    keep(store, 1, ["any", "object"])
+    exports.get_func("describe_all")(store)
+    print(f"the same object: {kept_at(store, 0) is account}")
 
     # WebAssembly's reference keeps the object alive, and only as long as it is there.
     remembered = weakref.ref(account)
     del account
     print(f"alive: {remembered() is not None}")
-    table = exports["kept"]
-    assert isinstance(table, Table)
-    table.set(store, 0, None)
+    exports.get_table("kept").set(store, 0, None)
     store.gc()
     gc.collect()
     print(f"alive after it was dropped: {remembered() is not None}")

@@ -1,5 +1,7 @@
-"""Objects of the guest's own heap, and its exceptions: read a linked list that WebAssembly built, give
-it one that Python built, and throw from Python into WebAssembly and back.
+"""Objects of the guest's own heap, and its exceptions.
+
+Python reads a linked list that WebAssembly built and gives it one of its own. Exceptions go from
+Python into WebAssembly and back.
 """
 
 from wasmtime import (
@@ -59,9 +61,9 @@ def main() -> None:
 
     linker.define_func("host", "price", FuncType([ValType.I32], [ValType.I32]), price)
     exports = linker.instantiate(store, Module(engine, MODULE)).exports(store)
-    unknown = exports["unknown"]
+    unknown = exports.get_tag("unknown")
 
-    node = exports["count_down"](store, 3)
+    node = exports.get_func("count_down")(store, 3)
     values = []
     while node is not None:
         value, following = node
@@ -70,19 +72,21 @@ def main() -> None:
     print("built by WebAssembly:", values)
 
     ty = StructType(engine, [FieldType(ValType.I32, mutable=True), ValType.structref()])
-    chain = None
-    for value in (10, 20, 30):
+    chain = StructRef(store, ty, [10, None])
+    for value in (20, 30):
         chain = StructRef(store, ty, [value, chain])
-    print("built by Python, summed by WebAssembly:", exports["sum"](store, chain))
+    add_up = exports.get_func("sum")
+    print("built by Python, summed by WebAssembly:", add_up(store, chain))
     chain[0] = 0
-    print("after a change:", exports["sum"](store, chain))
+    print("after a change:", add_up(store, chain))
 
-    print("known:", exports["price_or_minus"](store, 2))
-    print("caught by WebAssembly:", exports["price_or_minus"](store, 77))
+    price_or_minus = exports.get_func("price_or_minus")
+    print("known:", price_or_minus(store, 2))
+    print("caught by WebAssembly:", price_or_minus(store, 77))
     try:
-        exports["price"](store, 77)
+        exports.get_func("price")(store, 77)
     except WasmException as exception:
-        known = exception.tag.eq(store, unknown)
+        known = exception.tag == unknown
         print("caught by Python:", exception.values, "of the tag unknown:", known)
 
 

@@ -22,8 +22,9 @@ def main() -> None:
     linker.func("env", "hello")(hello)  # the annotations say the type; `int` is an i32
 
     store = Store(engine)
-    exports = linker.instantiate(store, Module(engine, MODULE)).exports(store)
-    exports["run"](store, 3)
+    instance = linker.instantiate(store, Module(engine, MODULE))
+    run = instance.exports(store).get_func("run")
+    run(store, 3)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Strings between WebAssembly and Python, through linear memory.
 
 WebAssembly has numbers only: a string is an address and a length. A host function that asks for
-its caller finds the caller's memory, and its allocator.
+its caller finds the caller's memory, and its allocator. Addresses come as signed numbers; what
+reads and writes text takes them as they are.
 """
 
-from wasmtime import Caller, Engine, Func, Linker, Memory, Module, Store, i32
+from wasmtime import Caller, Engine, Linker, Module, Store, i32
 
 MODULE = """
 (module
@@ -25,17 +26,6 @@ MODULE = """
 """
 
 
-def read_text(caller: Caller, address: int, length: int) -> str:
-    memory = caller["memory"]
-    assert isinstance(memory, Memory)
-    start, stop = address & 0xFFFFFFFF, (address + length) & 0xFFFFFFFF
-    data = bytes(memory.read(caller, start, stop))
-    if len(data) != length:
-        # A slice is cut at the end of the memory, as that of a list is.
-        raise IndexError(f"{length} bytes at {start:#x} are not all inside the memory")
-    return data.decode("utf-8")
-
-
 def main() -> None:
     engine = Engine()
     linker = Linker(engine)
@@ -43,23 +33,24 @@ def main() -> None:
     # An annotation `Caller` asks for the caller; the others are the function's type.
     @linker.func("host", "log")
     def log(caller: Caller, address: i32, length: i32) -> None:
-        print(f"log: {read_text(caller, address, length)}")
+        text = caller.get_memory("memory").read_str(caller, address, length)
+        print(f"log: {text}")
 
     @linker.func("host", "upper")
     def upper(caller: Caller, address: i32, length: i32) -> i32:
-        text = read_text(caller, address, length).upper().encode("utf-8")
-        memory, allocate = caller["memory"], caller["allocate"]
-        assert isinstance(memory, Memory)
-        assert isinstance(allocate, Func)
-        result: int = allocate(caller, 4 + len(text))
-        memory.write(caller, len(text).to_bytes(4, "little") + text, result)
+        memory = caller.get_memory("memory")
+        text = memory.read_str(caller, address, length).upper()
+        size = len(text.encode())
+        result: int = caller.get_func("allocate")(caller, 4 + size)
+        memory.write(caller, size.to_bytes(4, "little"), result)
+        memory.write_str(caller, text, result + 4)
         return result
 
     store = Store(engine)
     exports = linker.instantiate(store, Module(engine, MODULE)).exports(store)
-    exports["run"](store)
+    exports.get_func("run")(store)
     try:
-        exports["fail"](store)
+        exports.get_func("fail")(store)
     except IndexError as error:
         # What a host function raises comes through WebAssembly as the same object.
         frames = getattr(error, "wasm_backtrace", [])

@@ -1,6 +1,6 @@
 """Two modules that work together: one exports a memory and functions, the other imports them."""
 
-from wasmtime import Engine, Linker, Memory, Module, Store
+from wasmtime import Engine, Linker, Module, Store
 
 LIBRARY = """
 (module
@@ -34,10 +34,9 @@ def main() -> None:
     linker.define_instance(store, "list", library)
     program = linker.instantiate(store, Module(engine, PROGRAM)).exports(store)
 
-    program["squares"](store, 6)
-    count = program["count"](store)
-    memory = library.exports(store)["memory"]
-    assert isinstance(memory, Memory)
+    program.get_func("squares")(store, 6)
+    count = program.get_func("count")(store)
+    memory = library.exports(store).get_memory("memory")
     # The numbers themselves, not a copy of them, as an array of u32.
     with memory.view(store, 4, 4 + 4 * count, "u32") as numbers:
         print(f"{count} squares: {list(numbers)}")

@@ -7,7 +7,7 @@ where it is installed.
 import struct
 from array import array
 
-from wasmtime import Engine, Instance, Memory, Module, Store
+from wasmtime import Engine, Instance, Module, Store
 
 MODULE = """
 (module
@@ -25,8 +25,7 @@ def main() -> None:
     engine = Engine()
     store = Store(engine)
     exports = Instance(store, Module(engine, MODULE), []).exports(store)
-    memory, scale = exports["memory"], exports["scale"]
-    assert isinstance(memory, Memory)
+    memory, scale = exports.get_memory("memory"), exports.get_func("scale")
 
     with memory.view(store, 64, 64 + 8 * 4, "f64") as numbers:
         numbers[:] = array("d", [0.5, 1.5, 2.5, 3.5])
@@ -40,7 +39,7 @@ def main() -> None:
     # A record at a fixed offset: a 16-bit number and two 32-bit floats.
     with memory.view(store, 1024, 1024 + 10) as record:
         struct.pack_into("<Hff", record, 0, 7, 0.25, 0.5)
-        print(f"record: {struct.unpack('<Hff', memory.read(store, 1024, 1034))}")
+        print(f"record: {struct.unpack('<Hff', memory.read_exact(store, 1024, 10))}")
     store.close()
     print("closed")
 

@@ -1,6 +1,7 @@
-"""A host of plug-ins that it does not trust, on as many threads as it likes: each call gets a store
-with limits, and one that computes for ever, allocates without end, talks without end or runs wild
-costs its host a failed call and nothing else.
+"""A host of plug-ins that it does not trust, on as many threads as it likes.
+
+Each call gets a store with limits. A plug-in that computes for ever, allocates without end, talks
+without end or runs wild costs its host a failed call and nothing else.
 
 What this does not bound is the time that compiling takes: compile plug-ins when they are installed.
 """
@@ -47,6 +48,7 @@ class PluginHost:
     """
 
     def __init__(self) -> None:
+        """Start the clock."""
         config = Config()
         config.consume_fuel = True
         config.epoch_interruption = True  # a store without a deadline is not run at all
@@ -60,6 +62,7 @@ class PluginHost:
             self.engine.increment_epoch()
 
     def __enter__(self) -> PluginHost:
+        """Stop the clock at the end of a ``with`` block."""
         return self
 
     def __exit__(
@@ -68,6 +71,7 @@ class PluginHost:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop the clock."""
         self._closed.set()
         self._clock.join()
 

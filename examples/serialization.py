@@ -10,7 +10,7 @@ MODULE = '(module (func (export "answer") (result i32) (i32.const 42)))'
 
 def answer(module: Module) -> int:
     store = Store(module.engine)
-    result: int = Instance(store, module, []).exports(store)["answer"](store)
+    result: int = Instance(store, module, []).exports(store).get_func("answer")(store)
     return result
 
 

@@ -36,7 +36,8 @@ local = threading.local()
 def count(module: Module, start: int, stop: int) -> int:
     if not hasattr(local, "primes"):
         store = Store(module.engine)
-        local.primes = Instance(store, module, []).exports(store)["primes"].bind(store)
+        exports = Instance(store, module, []).exports(store)
+        local.primes = exports.get_func("primes").bind(store)
     primes: int = local.primes(start, stop)
     return primes
 

@@ -1,5 +1,7 @@
-"""Stopping WebAssembly that does not stop by itself: after a time, by a decision of the host at each
-tick of a clock, and by a signal such as Ctrl-C.
+"""Interrupting runaway code.
+
+It is stopped after a time, by a decision of the host at each tick of a clock, or by a signal such
+as Ctrl-C.
 """
 
 import signal
@@ -37,7 +39,7 @@ def clock(engine: Engine, seconds: float) -> Iterator[None]:
 
 def after_a_time(engine: Engine, module: Module) -> None:
     store = Store(engine)
-    spin = Instance(store, module, []).exports(store)["spin"]
+    spin = Instance(store, module, []).exports(store).get_func("spin")
     store.set_epoch_deadline(5)
     started = time.monotonic()
     try:
@@ -49,7 +51,7 @@ def after_a_time(engine: Engine, module: Module) -> None:
 
 def by_a_decision(engine: Engine, module: Module) -> None:
     store = Store(engine)
-    spin = Instance(store, module, []).exports(store)["spin"]
+    spin = Instance(store, module, []).exports(store).get_func("spin")
     asked = []
 
     def decide() -> int:
@@ -78,7 +80,7 @@ def by_a_signal(module: Module, engine: Engine) -> None:
         raise Alarm
 
     store = Store(engine)
-    spin = Instance(store, module, []).exports(store)["spin"]
+    spin = Instance(store, module, []).exports(store).get_func("spin")
     previous = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:

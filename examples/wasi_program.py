@@ -60,7 +60,7 @@ def run(linker: Linker, module: Module, directory: Path, name: str) -> None:
 
     store = Store(linker.engine)
     store.set_wasi(wasi)
-    start = linker.instantiate(store, module).exports(store)["_start"]
+    start = linker.instantiate(store, module).exports(store).get_func("_start")
     try:
         start(store)
         status = 0

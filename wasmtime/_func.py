@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._error import ArgumentTypeError
+from ._lookup import LookupByName
 from ._native import address_of, core, ffi, lib
 from ._store import BorrowedStore, Store, Storelike, door
 from ._types import FuncType
@@ -114,8 +115,10 @@ class Func(core.Func):
 
     @property
     def _func(self) -> Any:
-        """The two fields of the native struct, ``store_id`` and ``__private``, which some programs
-        written for the published package tell functions apart by. ``==`` and `hash` do the same.
+        """The two fields of the native struct, ``store_id`` and ``__private``.
+
+        Some programs written for the published package tell functions apart by them. ``==`` and
+        `hash` do the same.
         """
         store_id, private = self._identity
         return SimpleNamespace(**{"store_id": store_id, "__private": private})
@@ -183,12 +186,13 @@ class Func(core.Func):
 core.inherit_vectorcall(Func)
 
 
-class Caller(BorrowedStore):
+class Caller(BorrowedStore, LookupByName):
     """The instance that called a host function, and its store.
 
     A host function made with ``access_caller=True`` gets one as its first argument. It stands
     wherever a store is asked for, and looks exports up in the calling instance; it expires when
-    the host function returns, and says so when it is used afterwards.
+    the host function returns, and says so when it is used afterwards. `get_func`, `get_memory` and
+    the like look up an export of that kind.
 
     C API: ``wasmtime_caller_t``.
     """

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Optional
 
 from ._exportable import AsExtern
+from ._lookup import LookupByName
 from ._module import Module
 from ._native import core, encode_name
 from ._store import Storelike
@@ -61,9 +62,12 @@ class Instance(core.Instance):
         return item
 
 
-class InstanceExports(core.Exports, Mapping[str, AsExtern]):
-    """The exports of an instance: a mapping from name to Func, Memory, Table, Global, SharedMemory
-    or Tag. `by_index` is the tuple of them in the module's order.
+class InstanceExports(core.Exports, LookupByName, Mapping[str, AsExtern]):
+    """The exports of an instance, by name.
+
+    They are a mapping from name to Func, Memory, Table, Global, SharedMemory or Tag. `by_index` is
+    the tuple of them in the module's order. `get_func`, `get_memory` and the like look up an export
+    of that kind.
 
     An export is looked up in the instance when it is first asked for. That needs the store: it
     raises as `Instance.get_export` does when the store is closed, gone or in use by another

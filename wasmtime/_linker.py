@@ -12,6 +12,7 @@ from ._exportable import AsExtern
 from ._func import Func
 from ._instance import Instance
 from ._instance_pre import InstancePre
+from ._lookup import LookupInStore
 from ._managed import Managed
 from ._module import Module
 from ._native import address_of, check, core, encode_name, ffi, lib
@@ -84,7 +85,7 @@ class LinkerBase(core.Linker, Managed):
             self._end(False)
 
 
-class Linker(LinkerBase):
+class Linker(LinkerBase, LookupInStore):
     """Names for what modules import, and the instantiation of modules with them.
 
     What is defined with a store (`define`, `define_instance`, `define_module`) ties the linker to
@@ -482,7 +483,7 @@ class Linker(LinkerBase):
         return func
 
     def get(self, store: Storelike, module: str, name: str) -> AsExtern:
-        """What is defined by a name.
+        """What is defined by a name. `get_func` and the like look up an item of one kind.
 
         Args:
             store: The store to use it in.

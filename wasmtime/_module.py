@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 from functools import cached_property
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from ._artifacts.compiled import Binary, Compiled, LibraryFunctions, Source, StrPath
+from ._artifacts.compiled import Compiled, LibraryFunctions, StrPath
 from ._engine import Engine, engine_handle
 from ._native import core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wasi_names import PREVIEW1
-from ._wat2wasm import to_wasm
+from ._wat2wasm import Source, to_wasm
+
+if TYPE_CHECKING:
+    from ._artifacts.cache import CacheOption
 
 __all__ = ["Module"]
 
@@ -21,19 +24,23 @@ _TABLES64 = b"\0tables64"
 
 
 class Module(Compiled):
-    """A compiled module: code, without state. It can be instantiated any number of times, in any
-    store of its engine, from any thread.
+    """A compiled module: code, without state.
+
+    It can be instantiated any number of times, in any store of its engine, from any thread.
 
     Args:
         engine: The engine to compile with.
         wasm: The module, binary or text: text as `str`, or bytes that do not begin with NUL.
         validate: Kept for programs of older versions. A module is always validated: code that is
             not valid cannot be compiled safely.
+        cache: Where to keep the compiled code, so that the next process starts in milliseconds.
+            True is a directory of this user's own, a path names one; see `from_file`.
 
     Raises:
-        TypeError: `engine` or `wasm` is of a wrong type.
+        TypeError: An argument is of a wrong type.
         WasmtimeError: `wasm` is not valid, or uses a proposal that the engine's configuration
-            leaves off.
+            leaves off; or others could exchange what is in the cache directory that was named.
+        OSError: The cache directory that was named cannot be made or opened.
         ValueError: The engine is closed.
 
     Example:
@@ -55,14 +62,17 @@ class Module(Compiled):
     #: Positions of the imports and names of the exports that are tables with 64-bit indices.
     _tables64: tuple[list[int], list[str]] = ([], [])
 
-    def __init__(self, engine: Engine, wasm: Source, validate: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, wasm: Source, validate: bool = True, *, cache: CacheOption = False
+    ) -> None:
+        self._make(engine, wasm, cache)
+
+    def _compile(self, engine: Engine, binary: bytes) -> None:
         from ._wasm.module import check_tables, tables_of_64_bits
 
-        engine_handle(engine)
-        binary = to_wasm(wasm)
         check_tables(binary)
         self._tables64 = tables_of_64_bits(binary)
-        self._compile(engine, binary)
+        super()._compile(engine, binary)
 
     def serialize(self) -> bytearray:
         artifact = super().serialize()
@@ -76,11 +86,9 @@ class Module(Compiled):
         told = dumps(self._tables64).encode()
         return bytearray(seal(bytes(artifact) + told + len(told).to_bytes(4, "big") + _TABLES64))
 
-    @classmethod
-    def deserialize(cls, engine: Engine, encoded: Binary) -> Module:
-        module = super().deserialize(engine, encoded)
-        module._tables64 = _read_tables64(io.BytesIO(encoded))
-        return module
+    def _deserialize(self, engine: Engine, artifact: bytes) -> None:
+        super()._deserialize(engine, artifact)
+        self._tables64 = _read_tables64(io.BytesIO(artifact))
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: StrPath) -> Module:

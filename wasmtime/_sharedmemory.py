@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
+from . import _access
 from ._engine import Engine, engine_handle
 from ._error import ArgumentTypeError, WasmtimeError
 from ._func import _engine_of
@@ -13,14 +14,18 @@ from ._memory import Memory
 from ._native import check, core, ffi, lib, unsigned
 from ._store import Storelike, door
 from ._types import MemoryType
-from ._view import cast_view, numpy_array
+from ._view import cast_view, numpy_array, takes_dtype_first
+
+if TYPE_CHECKING:
+    from ._view import Array, Element
 
 __all__ = ["SharedMemory"]
 
 
 class SharedMemory(Managed):
-    """A memory of the threads proposal: it lives in no store and can be imported by instances in any
-    store of its engine, on any thread.
+    """A memory of the threads proposal, which lives in no store.
+
+    Instances in any store of its engine can import it, on any thread.
 
     Args:
         engine: The engine, configured with `Config.shared_memory` and `Config.wasm_threads`.
@@ -91,8 +96,10 @@ class SharedMemory(Managed):
         return int(lib.wasmtime_sharedmemory_size(handle.pointer))
 
     def data_ptr(self) -> Any:
-        """The address of the first byte, as `Memory.data_ptr`. It stays the same for as long as the
-        memory lives, which is no shorter than the pointer does.
+        """The address of the first byte, as `Memory.data_ptr`.
+
+        It stays the same for as long as the memory lives, which is no shorter than the pointer
+        does.
 
         Raises:
             ValueError: The memory is closed.
@@ -114,7 +121,7 @@ class SharedMemory(Managed):
         self,
         start: int = 0,
         stop: Optional[int] = None,
-        dtype: str = "u8",
+        dtype: Element = "u8",
         readonly: bool = False,
     ) -> memoryview:
         """The bytes themselves, without a copy, as `Memory.view`.
@@ -122,22 +129,38 @@ class SharedMemory(Managed):
         The view keeps the native memory alive, also when this object is closed. Other threads
         may change the bytes at any time.
 
+        Args:
+            start: First byte, 0 or more.
+            stop: Byte to stop before, or None for the end of the memory.
+            dtype: What the elements are, as for `Memory.view`.
+            readonly: Refuse writing through the view.
+
         Raises:
             IndexError: The range is not inside the memory.
-            ValueError: The range is no whole number of elements, `dtype` is unknown, or the memory
-                is closed.
+            ValueError: The range is no whole number of elements; `dtype` is none of these, or
+                big-endian; or the memory is closed.
         """
         view = core.shared_memory_view(self._use(), start, stop, readonly)
         return cast_view(view, dtype)
 
+    @takes_dtype_first(0)
     def array(
         self,
-        dtype: str = "u8",
         start: int = 0,
         stop: Optional[int] = None,
+        dtype: Element = "u8",
         readonly: bool = False,
-    ) -> Any:
-        """As `view`, but a one-dimensional NumPy array, without a copy.
+    ) -> Array:
+        """The bytes themselves, as a one-dimensional NumPy array.
+
+        Everything else is as with `view`. The array keeps the native memory alive.
+
+        Args:
+            start: First byte, 0 or more.
+            stop: Byte to stop before, or None for the end of the memory.
+            dtype: What the elements are, as for `Memory.view`. It may also be given by its name
+                alone in the place of `start`, where it was once; that is deprecated.
+            readonly: Refuse writing to the array.
 
         Raises:
             ImportError: NumPy is not installed; `view` does without it.
@@ -180,9 +203,89 @@ class SharedMemory(Managed):
             view[first : first + len(data)] = data
         return len(data)
 
+    def read_exact(self, pointer: int, length: int) -> bytearray:
+        """Copy exactly so many bytes out of the memory, as `Memory.read_exact`.
+
+        Args:
+            pointer: Address of the first byte, as WebAssembly passes it.
+            length: How many bytes.
+
+        Raises:
+            IndexError: They are not all inside the memory.
+            TypeError: A number is not an int.
+            ValueError: The memory is closed.
+        """
+        return _access.read_exact(self, (), pointer, length)
+
+    def read_str(
+        self, pointer: int, length: int, encoding: str = "utf-8", errors: str = "strict"
+    ) -> str:
+        """Read text of a known length, as `Memory.read_str`.
+
+        Args:
+            pointer: Address of the first byte, as WebAssembly passes it.
+            length: How many bytes, not characters.
+            encoding: The encoding of the text.
+            errors: What to do about bytes that are no text, as for `bytes.decode`.
+
+        Raises:
+            UnicodeDecodeError: The bytes are no text in this encoding.
+            LookupError: `encoding` is unknown.
+            Exception: As `read_exact`.
+        """
+        return _access.read_str(self, (), pointer, length, encoding, errors)
+
+    def read_cstr(
+        self,
+        pointer: int,
+        limit: Optional[int] = None,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+    ) -> str:
+        """Read text that ends before the first byte that is zero, as `Memory.read_cstr`.
+
+        Args:
+            pointer: Address of the first byte, as WebAssembly passes it.
+            limit: How many bytes the text may have at most; None for as many as there are.
+            encoding: The encoding of the text, one without zeros inside of characters.
+            errors: What to do about bytes that are no text, as for `bytes.decode`.
+
+        Raises:
+            IndexError: The text does not end inside the memory.
+            ValueError: It is longer than `limit`, or the memory is closed.
+            UnicodeDecodeError: The bytes are no text in this encoding.
+            LookupError: `encoding` is unknown.
+            TypeError: A number is not an int.
+        """
+        return _access.read_cstr(self, (), pointer, limit, encoding, errors)
+
+    def write_str(
+        self, text: str, pointer: int, encoding: str = "utf-8", errors: str = "strict"
+    ) -> int:
+        """Write text, as `Memory.write_str`.
+
+        Args:
+            text: The text.
+            pointer: Address of the first byte, as WebAssembly passes it.
+            encoding: The encoding to write it in.
+            errors: What to do about characters that it does not have, as for `str.encode`.
+
+        Returns:
+            The number of bytes written.
+
+        Raises:
+            IndexError: They are not all inside the memory; nothing was written.
+            UnicodeEncodeError: The encoding does not have a character.
+            LookupError: `encoding` is unknown.
+            TypeError: `text` is not a str, or `pointer` not an int.
+            ValueError: The memory is closed.
+        """
+        return _access.write_str(self, (), text, pointer, encoding, errors)
+
     def as_memory(self, store: Storelike) -> Memory:
-        """This memory in the form of a `Memory`, whose methods take a store, for code that expects
-        one.
+        """This memory in the form of a `Memory`, for code that expects one.
+
+        Its methods take a store.
 
         Args:
             store: The store that it is going to be used with.

@@ -67,7 +67,10 @@ class Table(core.Table):
         return ty._with_64(self._has_64_bit_indices(store, ty.element))
 
     def _has_64_bit_indices(self, store: Storelike, element: ValType) -> bool:
-        """Ask whether a module that imports such a table would get this one: the C API does not tell."""
+        """Ask whether a module that imports such a table would get this one.
+
+        The C API does not tell whether indices have 64 bits.
+        """
         engine = _engine_of(store)
         module = _probe(engine, element)
         if module is None:
@@ -88,9 +91,10 @@ class Table(core.Table):
 
 
 def _probe(engine: Any, element: ValType) -> Optional[core.Handle]:
-    """The native module that imports any table of such elements with 64-bit indices. None where it
-    cannot be made: no module of the engine can have such tables, the elements are of a type that
-    has no name, or the engine is closed.
+    """The native module that imports any table of such elements with 64-bit indices.
+
+    None where it cannot be made: no module of the engine can have such tables, the elements are of
+    a type that has no name, or the engine is closed.
     """
     probes: dict[ValType, core.Handle] = engine._table_probes
     if element not in probes:

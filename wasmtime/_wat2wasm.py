@@ -14,7 +14,7 @@ from typing import Union
 from ._error import WasmtimeError
 from ._native import core, encode_name
 
-__all__ = ["Source", "to_wasm", "wat2wasm"]
+__all__ = ["Source", "source_bytes", "to_wasm", "wat2wasm"]
 
 #: What a module or component can be given as: text, or the bytes of text or of a binary.
 Source = Union[str, bytes, bytearray, memoryview]
@@ -71,6 +71,18 @@ def to_wasm(source: Source, what: str = "wasm") -> bytes:
     if not data or (data.startswith(b"\0") and not isinstance(source, str)):
         return data
     return _translate(data)
+
+
+def source_bytes(source: Source) -> bytes:
+    """Return the bytes of a module or component, of which text is not parsed yet.
+
+    Raises:
+        TypeError: `source` is neither text nor bytes.
+        ValueError: `source` is a `str` with lone surrogates.
+        WasmtimeError: `source` is a `str` that begins with NUL, as only a binary does.
+    """
+    data = _read("wasm", source)
+    return _translate(data) if isinstance(source, str) and data.startswith(b"\0") else data
 
 
 def _read(what: str, source: object) -> bytes:

@@ -1,12 +1,11 @@
-"""A host for plug-ins that are components: typed end to end by a package that was generated from the
-plug-ins' world.
+"""A host for plug-ins that are components, typed end to end.
 
     python host.py PLUGIN.wasm ...
 
-``plugin_api`` is what ``python -m wasmtime.bindgen`` writes for the world in ``wit/plugin.wit``.
-It serves every component of this world, whatever language that was written in: `build.py` makes
-two, of Python and of JavaScript. Type checkers follow the values from here to the plug-ins: try
-``level.WARNIG``, or forget a case of `Problem`.
+The types are those of ``plugin_api``, which ``python -m wasmtime.bindgen`` writes for the world in
+``wit/plugin.wit``. It serves every component of this world, whatever language that was written in:
+`build.py` makes two, of Python and of JavaScript. Type checkers follow the values from here to the
+plug-ins: try ``level.WARNIG``, or forget a case of `Problem`.
 
 Plug-ins that are not trusted need limits and a deadline too: ``plugin_host.py`` has them.
 """
@@ -28,6 +27,7 @@ class Console(imports.HostConsole):
     """What plug-ins say goes to the terminal."""
 
     def __init__(self, plugin: str) -> None:
+        """Say what is printed in front of each message."""
         self.plugin = plugin
 
     def log(self, level: Level, text: str) -> None:

@@ -56,8 +56,8 @@ EXPECTED = {
     "host_functions.py": [
         "log: naïve café",
         "log: NAÏVE CAFÉ",
-        "caught: 5 bytes at 0x10000 are not all inside the memory; "
-        "WebAssembly frames in between: 1",
+        "caught: index out of range: 5 bytes at 0x10000 are not all inside the memory of 65536 "
+        "bytes; WebAssembly frames in between: 1",
     ],
     "linking.py": ["6 squares: [0, 1, 4, 9, 16, 25]"],
     "memory_arrays.py": [

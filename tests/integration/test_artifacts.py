@@ -14,11 +14,21 @@ import sys
 import textwrap
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any, Optional
 
 import pytest
 
-from wasmtime import Config, Engine, Instance, Module, Store, WasmtimeError
-from wasmtime.component import Component
+from wasmtime import (
+    Config,
+    Engine,
+    Instance,
+    Module,
+    Store,
+    TableType,
+    WasmtimeError,
+    wat2wasm,
+)
+from wasmtime.component import Component, Linker
 
 TEXT = '(func (export "triple") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))'
 
@@ -149,7 +159,7 @@ class TestCache:
         def no_compiling(*args: object) -> None:
             raise AssertionError("it was compiled again")
 
-        monkeypatch.setattr(Module, "__init__", no_compiling)
+        monkeypatch.setattr(Module, "_compile", no_compiling)
         assert triple(Module.from_file(engine, program, cache=str(directory)), 2) == 6
 
     def test_configuration_and_contents_make_entries_of_their_own(
@@ -210,6 +220,124 @@ class TestCache:
     def test_a_wrong_argument(self, engine: Engine, program: Path) -> None:
         with pytest.raises(TypeError, match="cache must be"):
             Module.from_file(engine, program, cache=3)  # type: ignore[arg-type]
+
+    def test_none_asks_for_no_cache(self, engine: Engine, program: Path) -> None:
+        assert triple(Module.from_file(engine, program, cache=None), 1) == 3
+
+
+class TestCacheWithoutFiles:
+    """
+    `Module` and `Component` take what has no file, with the same argument as `from_file`.
+    """
+
+    COMPONENT = """
+        (component
+          (core module $m (func (export "six") (result i32) (i32.const 6)))
+          (core instance $i (instantiate $m))
+          (func (export "six") (result u32) (canon lift (core func $i "six"))))
+    """
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> Path:
+        return tmp_path / "cache"
+
+    @pytest.fixture
+    def compiled(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """
+        What has been compiled, by the kinds.
+        """
+        kinds: list[str] = []
+        for cls in (Module, Component):
+
+            def note(self: Any, *arguments: Any, compile: Any = cls._compile) -> None:
+                kinds.append(self._functions.kind)
+                compile(self, *arguments)
+
+            monkeypatch.setattr(cls, "_compile", note)
+        return kinds
+
+    @pytest.mark.parametrize("source", [TEXT, TEXT.encode(), wat2wasm(TEXT)])
+    def test_a_module_is_compiled_once(
+        self, engine: Engine, directory: Path, compiled: list[str], source: Any
+    ) -> None:
+        for cache in (directory, str(directory)):
+            assert triple(Module(engine, source, cache=cache), 2) == 6
+        assert triple(Module(engine, wasm=source, validate=False, cache=directory), 2) == 6
+        assert compiled == ["module"]
+
+    def test_a_component_is_compiled_once(
+        self, engine: Engine, directory: Path, compiled: list[str]
+    ) -> None:
+        for _ in range(2):
+            component = Component(engine, self.COMPONENT, cache=directory)
+            store = Store(engine)
+            exports = Linker(engine).instantiate(store, component).exports(store)
+            assert exports.get_func("six")(store) == 6
+        assert compiled == ["component"]
+
+    def test_a_file_and_what_is_in_it_share_an_entry(
+        self, engine: Engine, tmp_path: Path, directory: Path, compiled: list[str]
+    ) -> None:
+        program = tmp_path / "program.wat"
+        program.write_text(TEXT)
+        Module.from_file(engine, program, cache=directory)
+        assert triple(Module(engine, TEXT, cache=directory), 2) == 6
+        assert compiled == ["module"]
+
+    def test_what_an_artifact_tells_beside_the_code_survives(
+        self, engine: Engine, directory: Path
+    ) -> None:
+        text = '(table (export "t") i64 1 funcref)'
+        for _ in range(2):
+            (table,) = Module(engine, text, cache=directory).exports
+            assert isinstance(table.type, TableType)
+            assert table.type.is_64
+
+    def test_what_does_not_compile_leaves_no_entry(self, engine: Engine, directory: Path) -> None:
+        for source in ("(module (func (export)))", b"\0asm\1\0\0\0\xff", "\0asm\1\0\0\0"):
+            for _ in range(2):
+                with pytest.raises(WasmtimeError):
+                    Module(engine, source, cache=directory)
+        assert list(directory.glob("*.cwasm")) == []
+
+    def test_a_string_never_finds_the_entry_of_a_binary(
+        self, engine: Engine, directory: Path
+    ) -> None:
+        Module(engine, b"\0asm\1\0\0\0", cache=directory)
+        with pytest.raises(WasmtimeError):
+            Module(engine, "\0asm\1\0\0\0", cache=directory)
+
+    @pytest.mark.parametrize("option", [False, None])
+    def test_none_asks_for_no_cache(
+        self, engine: Engine, compiled: list[str], option: Optional[bool]
+    ) -> None:
+        for _ in range(2):
+            assert triple(Module(engine, TEXT, cache=option), 2) == 6
+        assert compiled == ["module", "module"]
+
+    def test_wrong_arguments(self, engine: Engine, directory: Path) -> None:
+        with pytest.raises(TypeError, match="cache must be"):
+            Module(engine, TEXT, cache=3)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="wasm must be"):
+            Module(engine, 3, cache=directory)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="engine must be"):
+            Module(None, TEXT, cache=directory)  # type: ignore[arg-type]
+        closed = Engine()
+        closed.close()
+        with pytest.raises(ValueError, match="closed"):
+            Module(closed, TEXT, cache=directory)
+        assert not directory.exists()
+
+    def test_a_subclass_without_the_argument_can_be_read_from_files(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        class Named(Module):
+            def __init__(self, engine: Engine, wasm: bytes) -> None:
+                super().__init__(engine, wasm)
+
+        program = tmp_path / "program.wat"
+        program.write_text(TEXT)
+        assert triple(Named.from_file(engine, program), 2) == 6
 
 
 class TestPickle:

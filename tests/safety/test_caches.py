@@ -213,14 +213,14 @@ def test_a_directory_exchanged_after_it_was_opened_is_not_used(
     engine: Engine, program: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = directory.parent / "moved"
-    compile = Module.__init__
+    compile = Module._compile
 
     def exchange(self: Module, *arguments: Any) -> None:
         directory.rename(moved)
         directory.mkdir()
         compile(self, *arguments)
 
-    monkeypatch.setattr(Module, "__init__", exchange)
+    monkeypatch.setattr(Module, "_compile", exchange)
     load(engine, program, directory)
     assert entry_of(moved)
     assert list(directory.iterdir()) == []
@@ -353,6 +353,20 @@ def test_a_home_that_cannot_be_written_is_a_warning(
     home.write_text("no directory")
     with pytest.warns(RuntimeWarning, match="compiled without the cache"):
         load(engine, program, True)
+
+
+def test_a_warning_names_the_line_that_asked_for_the_cache(
+    engine: Engine, program: Path, home: Path
+) -> None:
+    home.rmdir()
+    home.write_text("no directory")
+    for ask in (
+        lambda: Module(engine, "(module)", cache=True),
+        lambda: Module.from_file(engine, program, cache=True),
+    ):
+        with pytest.warns(RuntimeWarning, match="compiled without the cache") as told:
+            ask()
+        assert told[0].filename == __file__
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there are no such variables here")

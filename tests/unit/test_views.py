@@ -261,12 +261,88 @@ class TestNumPy:
     numpy = pytest.importorskip("numpy", reason="NumPy is not installed")
 
     def test_an_array_over_the_bytes(self, store: Store, memory: Memory) -> None:
-        array = memory.array(store, "f64", 64, 64 + 80)
+        array = memory.array(store, 64, 64 + 80, "f64")
         assert array.dtype == self.numpy.float64
         assert array.shape == (10,)
         array[:] = self.numpy.arange(10)
         assert memory.read(store, 72, 80) == struct.pack("<d", 1.0)
         del array
+
+    @pytest.mark.parametrize("name", [*RANGES, "f32", "f64"])
+    def test_a_type_of_numpy_is_as_good_as_a_name(
+        self, store: Store, memory: Memory, name: str
+    ) -> None:
+        kind, size = name[0], int(name[1:]) // 8
+        dtype = self.numpy.dtype(f"<{kind}{size}")
+        for element in (name, dtype, dtype.type):
+            with memory.view(store, 0, 64, element) as view:
+                assert view.format == memory.view(store, 0, 64, name).format
+            array = memory.array(store, 0, 64, element)
+            assert array.dtype == dtype
+            assert array.shape == (64 // size,)
+            del array
+
+    @pytest.mark.parametrize("dtype", [">f4", ">u2", "O", "S4", "V8", "f2", "c8", "M8[s]", "?"])
+    def test_types_that_webassembly_does_not_have_are_refused(
+        self, store: Store, memory: Memory, dtype: str
+    ) -> None:
+        for method in (memory.view, memory.array):
+            with pytest.raises(ValueError, match="in little-endian order, not dtype"):
+                method(store, dtype=self.numpy.dtype(dtype))
+        store.close()  # neither left a view behind
+
+    @pytest.mark.parametrize("wrong", [float, "float32", "<f4", None, 4, [], numpy.floating])
+    def test_nothing_else_is_a_type_of_elements(
+        self, store: Store, memory: Memory, wrong: Any
+    ) -> None:
+        """
+        NumPy's names in particular: its ``i8`` has 64 bits.
+        """
+        for method in (memory.view, memory.array):
+            with pytest.raises(ValueError, match="dtype must be one of u8, i8"):
+                method(store, dtype=wrong)
+        store.close()
+
+    def test_a_structured_type_is_no_element(self, store: Store, memory: Memory) -> None:
+        with pytest.raises(ValueError, match="dtype must be one of"):
+            memory.array(store, dtype=self.numpy.dtype([("x", "<f4"), ("y", "<f4")]))
+
+    def test_the_order_is_that_of_view(self, store: Store, memory: Memory) -> None:
+        memory.write(store, bytes(range(16)), 32)
+        for arguments in ((32, 48, "u16"), (32, 48, self.numpy.uint16, True)):
+            with memory.view(store, *arguments) as view:
+                array = memory.array(store, *arguments)
+                assert array.tolist() == view.tolist()
+                assert array.flags.writeable is not view.readonly
+                del array
+        keywords = {"start": 32, "stop": 48, "dtype": "u16", "readonly": True}
+        assert not memory.array(store, **keywords).flags.writeable
+
+    def test_the_order_of_old_is_understood_with_a_warning(
+        self, store: Store, memory: Memory
+    ) -> None:
+        memory.write(store, bytes(range(16)), 32)
+        expected = memory.array(store, 32, 48, "u16").tolist()
+
+        def old(*arguments: Any, **keywords: Any) -> Any:
+            with pytest.warns(DeprecationWarning, match="range before dtype") as told:
+                array = memory.array(store, *arguments, **keywords)
+            assert told[0].filename == __file__
+            return array
+
+        assert old("u16", 32, 48).tolist() == expected
+        assert old("u16", 32, stop=48).tolist() == expected
+        assert old("u16", start=32, stop=48).tolist() == expected
+        assert not old("u16", 32, 48, True).flags.writeable
+        assert old("f64").size == PAGE // 8
+        with pytest.raises(TypeError, match="start"):
+            old("u16", 32, start=32)
+
+    def test_no_elements_are_an_empty_array(self, store: Store, memory: Memory) -> None:
+        assert memory.array(store, 8, 8, "f64").size == 0
+        with pytest.raises(ValueError, match="no whole number of f64"):
+            memory.array(store, 0, 12, "f64")
+        store.close()
 
     def test_frombuffer_takes_a_view(self, store: Store, memory: Memory) -> None:
         array = self.numpy.frombuffer(memory.view(store), dtype="<u4")
@@ -293,6 +369,14 @@ class TestSharedMemory:
         with shared.view(0, 16, "u32") as view:
             view[1] = 99
         assert shared.read(4, 8) == b"\x63\0\0\0"
+
+    def test_an_array_has_the_order_of_view(self, shared: SharedMemory) -> None:
+        numpy = pytest.importorskip("numpy", reason="NumPy is not installed")
+        shared.write(bytes(range(16)), 32)
+        array = shared.array(32, 48, numpy.uint16)
+        assert array.tolist() == shared.view(32, 48, "u16").tolist()
+        with pytest.warns(DeprecationWarning, match="range before dtype"):
+            assert shared.array("u16", 32, 48).tolist() == array.tolist()
 
     def test_a_view_outlives_closing(self, shared: SharedMemory) -> None:
         view = shared.view()

@@ -34,7 +34,7 @@ __all__ = ["Cache", "CacheOption", "open_cache"]
 _T = TypeVar("_T")
 
 #: What functions with a `cache` parameter take.
-CacheOption = Union[bool, str, os.PathLike[str]]
+CacheOption = Union[bool, str, os.PathLike[str], None]
 
 #: When the entries exceed this many bytes, those unused for longest go.
 _CAPACITY = 2 << 30
@@ -167,9 +167,12 @@ def _trim(directory: PrivateDirectory, newest: str) -> None:
 
 
 def _warn(message: str) -> None:
-    # The stack above: load, Compiled._cached, what was called with the `cache` argument, and who
-    # called that.
-    warnings.warn(message, RuntimeWarning, stacklevel=5)
+    """Warn whoever gave the `cache` argument: the first caller outside of this package."""
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, RuntimeWarning, stacklevel=level)
 
 
 def open_cache(option: CacheOption) -> Cache:
@@ -177,6 +180,8 @@ def open_cache(option: CacheOption) -> Cache:
 
     Args:
         option: True for this user's own directory, or the path of a directory.
+
+    The other values, False and None, ask for none and do not come here.
 
     Raises:
         TypeError: It is neither.

@@ -12,6 +12,7 @@ from .._engine import Engine, engine_handle
 from .._error import WasmtimeError
 from .._managed import Managed
 from .._native import check, core, decode_path, encode_path, ffi, take_bytes
+from .._wat2wasm import Source, source_bytes, to_wasm
 
 if TYPE_CHECKING:
     from .cache import CacheOption
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 else:
     _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
-Source = Union[str, bytes, bytearray, memoryview]
 Binary = Union[bytes, bytearray, memoryview]
 StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
@@ -64,7 +64,33 @@ class Compiled(Managed):
 
     if TYPE_CHECKING:
 
-        def __init__(self, engine: Engine, wasm: Source) -> None: ...
+        def __init__(self, engine: Engine, wasm: Source, *, cache: CacheOption = False) -> None: ...
+
+    def _make(self, engine: Engine, wasm: Source, cache: CacheOption) -> None:
+        """Compile a source, or load what it was compiled to before from a cache.
+
+        Raises:
+            TypeError: An argument is of a wrong type.
+            OSError: The cache directory that was named cannot be made or opened.
+            WasmtimeError: The source is not valid, or others could exchange what is in the cache
+                directory that was named.
+            ValueError: The engine is closed.
+        """
+        engine_handle(engine)
+        if cache is False or cache is None:
+            self._compile(engine, to_wasm(wasm))
+            return
+        from .cache import open_cache
+
+        source = source_bytes(wasm)
+        open_cache(cache).load(
+            engine,
+            self._functions.kind,
+            source,
+            lambda artifact: self._deserialize(engine, artifact),
+            lambda: self._compile(engine, to_wasm(source)),
+            lambda _: self.serialize(),
+        )
 
     def _compile(self, engine: Engine, binary: bytes) -> None:
         """Compile a binary with an engine.
@@ -86,6 +112,17 @@ class Compiled(Managed):
         vec = ffi.new("wasm_byte_vec_t *")
         check(functions.serialize(made.pointer, vec))
         self._adopt(functions.type, self._restored(engine, take_bytes(vec)), engine)
+
+    def _deserialize(self, engine: Engine, artifact: bytes) -> None:
+        """Become what `serialize` was called on.
+
+        Raises:
+            WasmtimeError: As `deserialize`.
+        """
+        from .seal import check_artifact
+
+        check_artifact(artifact, "encoded")
+        self._adopt(self._functions.type, self._restored(engine, artifact), engine)
 
     @classmethod
     def _restored(cls, engine: Engine, artifact: bytes) -> Any:
@@ -133,7 +170,7 @@ class Compiled(Managed):
                 to this user alone, below ones in which others cannot exchange it. Where True
                 finds no such place, there is a RuntimeWarning, and no cache. Entries depend on
                 the contents of the file and on the engine's configuration; damaged ones are
-                compiled again, old ones removed beyond 2 GiB.
+                compiled again, old ones removed beyond 2 GiB. False or None keeps nothing.
 
         Raises:
             OSError: The file cannot be read, or the cache directory that was named not be made.
@@ -143,31 +180,9 @@ class Compiled(Managed):
         engine_handle(engine)
         with open(path, "rb") as file:
             contents = file.read()
-        return cls._cached(engine, contents, cache)
-
-    @classmethod
-    def _cached(cls: type[_Self], engine: Engine, wasm: bytes, cache: CacheOption) -> _Self:
-        """Compile a source, or load it from the cache that a `cache` argument asks for, if any.
-
-        A warning that the cache cannot be used names the line that called the caller of this.
-
-        Raises:
-            TypeError: `cache` is neither a bool nor a path.
-            OSError: As `Cache.load`.
-            WasmtimeError: As `Cache.load`, and as the class.
-        """
-        if cache is False:
-            return cls(engine, wasm)
-        from .cache import open_cache
-
-        return open_cache(cache).load(
-            engine,
-            cls._functions.kind,
-            wasm,
-            lambda artifact: cls.deserialize(engine, artifact),
-            lambda: cls(engine, wasm),
-            cls.serialize,
-        )
+        if cache is False:  # a subclass need not have the parameter
+            return cls(engine, contents)
+        return cls(engine, contents, cache=cache)
 
     def serialize(self) -> bytearray:
         """Return the compiled code as bytes, for `deserialize`.
@@ -209,14 +224,12 @@ class Compiled(Managed):
 
         C API: ``wasmtime_module_deserialize`` and ``wasmtime_component_deserialize``.
         """
-        from .seal import check_artifact
-
         if not isinstance(encoded, (bytes, bytearray, memoryview)):
             raise TypeError(f"encoded must be bytes-like, not {type(encoded).__name__}")
         engine_handle(engine)
-        data = bytes(encoded)
-        check_artifact(data, "encoded")
-        return cls._wrap(engine, cls._restored(engine, data))
+        loaded = cls.__new__(cls)
+        loaded._deserialize(engine, bytes(encoded))
+        return loaded
 
     @classmethod
     def deserialize_file(cls: type[_Self], engine: Engine, path: StrPath) -> _Self:

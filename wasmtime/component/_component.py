@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from .._artifacts.compiled import Binary, Compiled, LibraryFunctions, StrPath
+from .._artifacts.compiled import Compiled, LibraryFunctions, StrPath
 from .._artifacts.seal import SEAL_SIZE, seal
-from .._engine import Engine, engine_handle
+from .._engine import Engine
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
 from .._wasi_names import HTTP
-from .._wat2wasm import Source, to_wasm
+from .._wat2wasm import Source
 from ._types import ComponentExtern, ComponentType
+
+if TYPE_CHECKING:
+    from .._artifacts.cache import CacheOption
 
 __all__ = ["Component", "ExportIndex"]
 
@@ -74,16 +77,21 @@ def index_pointer(index: object, what: str = "instance") -> Any:
 
 
 class Component(Compiled):
-    """A compiled component: code without state. It can be instantiated any number of times, in any
-    store of its engine, from any thread.
+    """A compiled component: code without state.
+
+    It can be instantiated any number of times, in any store of its engine, from any thread.
 
     Args:
         engine: The engine to compile with.
         wasm: The component, binary or text: text as `str`, or bytes that do not begin with NUL.
+        cache: Where to keep the compiled code, so that the next process starts in milliseconds.
+            True is a directory of this user's own, a path names one; see `from_file`.
 
     Raises:
-        TypeError: `engine` or `wasm` is of a wrong type.
-        WasmtimeError: `wasm` is not a valid component (a core module is none).
+        TypeError: An argument is of a wrong type.
+        WasmtimeError: `wasm` is not a valid component (a core module is none), or others could
+            exchange what is in the cache directory that was named.
+        OSError: The cache directory that was named cannot be made or opened.
         ValueError: The engine is closed.
 
     Example:
@@ -108,13 +116,14 @@ class Component(Compiled):
         lib.wasmtime_component_deserialize_file,
     )
 
-    def __init__(self, engine: Engine, wasm: Source) -> None:
+    def __init__(self, engine: Engine, wasm: Source, *, cache: CacheOption = False) -> None:
+        self._make(engine, wasm, cache)
+
+    def _compile(self, engine: Engine, binary: bytes) -> None:
         from .._wasm.component import check_modules, uses_async
 
-        engine_handle(engine)
-        binary = to_wasm(wasm)
         check_modules(binary)
-        self._compile(engine, binary)
+        super()._compile(engine, binary)
         self._waits = uses_async(binary)
 
     def serialize(self) -> bytearray:
@@ -133,15 +142,9 @@ class Component(Compiled):
         # Behind what the library reads, and under a seal again.
         return bytearray(seal(bytes(artifact) + _WAITS)) if self._waits else artifact
 
-    @classmethod
-    def deserialize(cls, engine: Engine, encoded: Binary) -> Component:
-        """As `wasmtime.Module.deserialize`, for a component.
-
-        C API: ``wasmtime_component_deserialize``.
-        """
-        component = super().deserialize(engine, encoded)
-        component._waits = bytes(encoded[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE]) == _WAITS
-        return component
+    def _deserialize(self, engine: Engine, artifact: bytes) -> None:
+        super()._deserialize(engine, artifact)
+        self._waits = artifact[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE] == _WAITS
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: StrPath) -> Component:
@@ -182,8 +185,9 @@ class Component(Compiled):
 
     @property
     def type(self) -> ComponentType:
-        """The type of the component: what it imports and exports. ``str(component.type)`` is WIT
-        text.
+        """The type of the component: what it imports and exports.
+
+        ``str(component.type)`` is WIT text.
 
         Raises:
             ValueError: The component is closed.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from .._lookup import checked
 from .._store import Storelike
 from ._component import Component, ExportIndex
+from ._func import Func
 from ._types import ComponentExtern, ComponentInstanceType, FuncType, _plain
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def short_names(name: str) -> list[str]:
 
 #: Methods of mappings that are not special ones.
 _METHODS = ("get", "items", "keys", "values")
+#: Methods that came later than the exports that are attributes of these names.
+_LOOKUPS = ("get_func", "get_instance")
 
 
 class Exports(Mapping[str, Any]):
@@ -43,8 +47,8 @@ class Exports(Mapping[str, Any]):
     The keys are the full names. Items are found by short names as well, where that is not
     ambiguous: an interface without its version and package, everything in snake_case, and all of
     it as attributes: ``exports["example:math/ops@1.0.0"]["mul-add"]`` is
-    ``exports.ops.mul_add``. An export that has the name of a method of mappings (``get``, ``keys``,
-    ``items``, ``values``) takes its place.
+    ``exports.ops.mul_add``. An export that has the name of a method (``get``, ``keys``, ``items``,
+    ``values``, ``get-func``, ``get-instance``) takes its place.
 
     Core modules, components and types that are exported have their type as value.
     """
@@ -76,6 +80,9 @@ class Exports(Mapping[str, Any]):
             for alias in short_names(name)[1:]:
                 # An alias of two items is one of none.
                 self._aliases[alias] = None if alias in self._aliases else name
+        for method in _LOOKUPS:
+            if self._aliases.get(method):
+                self.__dict__[method] = self[method]
 
     def __getitem__(self, name: str) -> Any:
         if name in self._items:
@@ -87,6 +94,26 @@ class Exports(Mapping[str, Any]):
                 f"{', '.join(map(repr, self._items)) or 'none at all'}"
             )
         return self._items[full]
+
+    def get_func(self, name: str) -> Func:
+        """Return the function of a name, which may be a short one.
+
+        It is the same object as ``[name]`` returns, of a class that type checkers know.
+
+        Args:
+            name: Name of the export.
+
+        Raises:
+            KeyError: There is no such export.
+            TypeError: It is something else than a function. The message says what.
+        """
+        func: Func = checked(self[name], Func, name)
+        return func
+
+    def get_instance(self, name: str) -> Exports:
+        """Return what an interface exports, as `get_func` does for functions."""
+        exports: Exports = checked(self[name], Exports, name)
+        return exports
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -91,7 +91,7 @@ class CoreModuleLoader(importlib.abc.Loader):
     def _instantiate(self, module: ModuleType, spec: ModuleSpec) -> None:
         settings = current()
         store, turn = settings.store, lock_of(settings.store)
-        compiled = Module._cached(store.engine, self.binary, settings.cache)
+        compiled = Module(store.engine, self.binary, cache=settings.cache)
         with turn.hold(_PATIENCE):
             imports: list[Any] = [
                 settings.linker._lookup(store, entry.module.encode(), (entry.name or "").encode())

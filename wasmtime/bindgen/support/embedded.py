@@ -49,7 +49,7 @@ class _Embedded(Generic[_Code]):
         """The compiled code for an engine."""
         compiled = self._compiled.get(engine)
         if compiled is None:
-            compiled = self._class._cached(engine, self._read(), self.cache)
+            compiled = self._class(engine, self._read(), cache=self.cache)
             self._compiled[engine] = compiled
         return compiled
 
