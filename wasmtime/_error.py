@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 if TYPE_CHECKING:
     from ._trap import Frame
 
-__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError"]
+__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError", "expect"]
 
 _Self = TypeVar("_Self")
+_Wanted = TypeVar("_Wanted")
 
 
 class ArgumentTypeError(TypeError, AttributeError):
@@ -22,6 +23,25 @@ class ArgumentTypeError(TypeError, AttributeError):
     It is a TypeError. It is an AttributeError too, because programs written for older versions of
     this interface expect that where they check.
     """
+
+
+def expect(value: object, cls: type[_Wanted], name: str) -> _Wanted:
+    """`value`, if it is an object of a class.
+
+    Args:
+        value: What a program gave.
+        cls: The class that is wanted.
+        name: Name of the argument, for the error.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if not isinstance(value, cls):
+        article = "an" if cls.__name__[0] in "AEIOU" else "a"
+        raise ArgumentTypeError(
+            f"{name} must be {article} {cls.__name__}, not {type(value).__name__}"
+        )
+    return value
 
 
 class NativeException(Exception):

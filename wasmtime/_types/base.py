@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-__all__ = ["TypeValue"]
+__all__ = ["NothingToClose", "TypeValue"]
 
 if TYPE_CHECKING:
-    _Self = TypeVar("_Self", bound="TypeValue")
+    _Self = TypeVar("_Self", bound="NothingToClose")
 else:
     _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
@@ -15,12 +15,26 @@ else:
 _set = object.__setattr__
 
 
-class TypeValue:
-    """What all types share: they are immutable, and closing them does nothing.
+class NothingToClose:
+    """What can be closed, and used in a ``with`` block, and stays usable afterwards.
 
-    `close` and `with` are here because the published package has them on its types, where they
-    free the native object; a value has nothing to free and stays usable.
+    The published package has `close` and ``with`` on its types, where they free the native object.
     """
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """Do nothing: kept for programs that close their types."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+class TypeValue(NothingToClose):
+    """What all types share: they are immutable, and closing them does nothing."""
 
     __slots__ = ("__weakref__",)
 
@@ -36,15 +50,6 @@ class TypeValue:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} objects do not change: cannot delete {name!r}")
-
-    def close(self) -> None:
-        """Does nothing: a type holds no resource (kept for code that closes its types)."""
-
-    def __enter__(self: _Self) -> _Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def __copy__(self: _Self) -> _Self:
         return self

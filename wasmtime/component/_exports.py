@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .._store import Storelike
 from ._component import Component, ExportIndex
-from ._types import ComponentExtern, ComponentInstanceType, FuncType, _plain
+from ._types import ComponentExtern, ComponentInstanceType, FuncType, plain
 
 if TYPE_CHECKING:
     from ._instance import Instance
@@ -61,7 +61,7 @@ class Exports(Mapping[str, Any]):
         self._items: dict[str, Any] = {}
         self._aliases: dict[str, Optional[str]] = {}
         for name, extern in externs.items():
-            item = _plain(extern)
+            item = plain(extern)
             if isinstance(item, (FuncType, ComponentInstanceType)):
                 place = component.get_export_index(name, index)
                 if isinstance(item, FuncType):

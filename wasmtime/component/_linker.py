@@ -27,7 +27,7 @@ from ._types import (
     FuncType,
     ModuleType,
     ValType,
-    _plain,
+    plain,
     unsupported_part,
 )
 
@@ -314,11 +314,11 @@ class Linker(LinkerBase):
                 found.append((path, item))
             elif isinstance(item, ComponentInstanceType):
                 for name, extern in item.exports(component.engine).items():
-                    walk((*path, _track(name)), _plain(extern))
+                    walk((*path, _track(name)), plain(extern))
 
         for name, extern in component.imports.items():
             if _track(name) in first:
-                walk((_track(name),), _plain(extern))
+                walk((_track(name),), plain(extern))
         return found
 
     def missing(self, component: Component) -> dict[str, Any]:
@@ -337,7 +337,7 @@ class Linker(LinkerBase):
         self._component_handle(component)
         missing: dict[str, Any] = {}
         for name, extern in component.imports.items():
-            item, tracked = _plain(extern), _track(name)
+            item, tracked = plain(extern), _track(name)
             if (
                 tracked in self._traps
                 or (self._wasi and name.startswith(_WASIP2))
@@ -347,7 +347,7 @@ class Linker(LinkerBase):
                 continue
             if isinstance(item, ComponentInstanceType):
                 for inner, inner_extern in item.exports(component.engine).items():
-                    part = _plain(inner_extern)
+                    part = plain(inner_extern)
                     if isinstance(part, ValType):
                         continue
                     if (tracked, _track(inner)) not in self._defined:
@@ -437,7 +437,7 @@ class Linker(LinkerBase):
                     f"{key!r}: the component has no such import, only "
                     f"{', '.join(map(repr, wanted)) or 'none at all'}"
                 )
-            item = _plain(wanted[name])
+            item = plain(wanted[name])
             if isinstance(item, ComponentInstanceType):
                 externs = item.exports(component.engine)
                 plan = _plan_items(externs, implementation, f"{name}#", lacking)
@@ -488,7 +488,7 @@ def _plan_items(
     """How to define the items of an interface: functions that take the LinkerInstance and the name."""
     plan: dict[str, Any] = {}
     for name, extern in externs.items():
-        item = _plain(extern)
+        item = plain(extern)
         if isinstance(item, ValType):
             continue
         if name.startswith("["):
@@ -744,7 +744,7 @@ class LinkerInstance:
                 pointer,
                 encoded,
                 len(encoded),
-                _plain(ty)._native,
+                plain(ty)._native,
                 ffi.cast("wasmtime_component_resource_destructor_t", host.destructor),
                 ffi.cast("void *", host.env),
                 ffi.NULL,

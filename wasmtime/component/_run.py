@@ -108,18 +108,18 @@ def run_command(
 
 def _functions(component: Component) -> str:
     """The names of all functions that a component exports, for a message."""
-    from ._types import ComponentInstanceType, _plain
+    from ._types import ComponentInstanceType, plain
 
     names = []
     for name, extern in component.exports.items():
-        item = _plain(extern)
+        item = plain(extern)
         if isinstance(item, FuncType):
             names.append(name)
         elif isinstance(item, ComponentInstanceType):
             names.extend(
                 f"{name}#{inner}"
                 for inner, part in item.exports(component.engine).items()
-                if isinstance(_plain(part), FuncType)
+                if isinstance(plain(part), FuncType)
             )
     return ", ".join(printable(name, layout="") for name in names)
 
