@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, TypeVar, Union
 
 from ._engine import Engine
-from ._error import ArgumentTypeError, WasmtimeError
+from ._error import WasmtimeError, expect
 from ._managed import Managed
 from ._native import check, core, decode_path, encode_path, ffi, take_bytes
 
@@ -52,9 +52,7 @@ class LibraryFunctions:
 
 def engine_handle(engine: object) -> Any:
     """The Handle of an Engine argument, to be kept while native code uses it."""
-    if not isinstance(engine, Engine):
-        raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
-    return engine._use()
+    return expect(engine, Engine, "engine")._use()
 
 
 class Compiled(Managed):

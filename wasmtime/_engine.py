@@ -8,7 +8,7 @@ from _thread import RLock
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._error import ArgumentTypeError, WasmtimeError
+from ._error import WasmtimeError, expect
 from ._faults import fault_handlers, watch_faults
 from ._managed import Managed
 from ._native import address_of, core, ffi, lib
@@ -68,8 +68,7 @@ class Engine(core.Engine, Managed):
 
         if config is None:
             config = Config()
-        elif not isinstance(config, Config):
-            raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
+        expect(config, Config, "config")
         native = config._build()
         self._uses_pool = config.parallel_compilation and not _pool_is_lost()
         lib.wasmtime_config_parallel_compilation_set(native, self._uses_pool)

@@ -37,7 +37,7 @@ def expect(value: object, cls: type[_Wanted], name: str) -> _Wanted:
         ArgumentTypeError: It is none.
     """
     if not isinstance(value, cls):
-        article = "an" if cls.__name__[0] in "AEIOU" else "a"
+        article = "an" if cls.__name__[0] in "AEIOUi" else "a"
         raise ArgumentTypeError(
             f"{name} must be {article} {cls.__name__}, not {type(value).__name__}"
         )
@@ -56,9 +56,7 @@ class NativeException(Exception):
     _frames: Optional[tuple[Frame, ...]] = None
 
     def __init__(self, message: str) -> None:
-        if not isinstance(message, str):
-            raise ArgumentTypeError(f"message must be a str, not {type(message).__name__}")
-        super().__init__(message)
+        super().__init__(expect(message, str, "message"))
         self._message = message
 
     @property
@@ -72,8 +70,9 @@ class NativeException(Exception):
 
     @property
     def frames(self) -> list[Frame]:
-        """The WebAssembly frames that were on the stack, the innermost first; empty if there were
-        none.
+        """The WebAssembly frames that were on the stack, the innermost first.
+
+        There are none if nothing ran.
         """
         if self._frames is None:
             if self._handle is None:  # raised by a host function, perhaps

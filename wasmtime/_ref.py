@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ._error import ArgumentTypeError
-from ._func import _engine_of
+from ._error import expect
 from ._native import address_of, check, core, ffi, lib
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 
 if TYPE_CHECKING:
     from ._gctypes import ArrayType, ExnType, StructType
@@ -65,8 +64,7 @@ class AnyRef(core.Reference):
 
         C API: ``wasmtime_anyref_from_i31``.
         """
-        if not isinstance(value, int):
-            raise ArgumentTypeError(f"value must be an int, not {type(value).__name__}")
+        expect(value, int, "value")
         if not _I31_MIN <= value <= _I31_MAX:
             raise OverflowError(f"value: {value} does not fit i31 (-2**30 ... 2**31-1)")
         native = ffi.new("wasmtime_anyref_t *")
@@ -145,7 +143,7 @@ class AnyRef(core.Reference):
                 return "i31"
             if heap.kind == lib.WASMTIME_HEAPTYPE_KIND_ANY:
                 return "any"
-            ty: Any = concrete_from_native(heap.kind, heap.of, _engine_of(store))
+            ty: Any = concrete_from_native(heap.kind, heap.of, engine_of(store))
             return ty  # type: ignore[no-any-return]
         finally:
             lib.wasmtime_heaptype_delete(heap)
@@ -222,8 +220,7 @@ class StructRef(core.Aggregate, EqRef):
     def __init__(self, store: Storelike, ty: StructType, fields: Iterable[Any] = ()) -> None:
         from ._gctypes import StructType
 
-        if not isinstance(ty, StructType):
-            raise ArgumentTypeError(f"ty must be a StructType, not {type(ty).__name__}")
+        expect(ty, StructType, "ty")
         _check_engine(store, ty)
         self._init_struct(store, address_of(ty._native), list(fields))
 
@@ -241,7 +238,7 @@ class StructRef(core.Aggregate, EqRef):
         with door(store, self) as context:
             pointer = ffi.cast("wasmtime_structref_t *", self._struct_address)
             native = lib.wasmtime_structref_type(context, pointer)
-        return StructType._own(native, _engine_of(store))
+        return StructType._own(native, engine_of(store))
 
 
 class ArrayRef(core.Aggregate, EqRef):
@@ -297,8 +294,7 @@ class ArrayRef(core.Aggregate, EqRef):
             As the class does, and TypeError if `length` is not an int, OverflowError if it is out
             of range.
         """
-        if not isinstance(length, int):
-            raise ArgumentTypeError(f"length must be an int, not {type(length).__name__}")
+        expect(length, int, "length")
         if not 0 <= length < 2**32:
             raise OverflowError(f"length: {length} is not in the range 0 ... 2**32-1")
         self = cls.__new__(cls)
@@ -308,8 +304,7 @@ class ArrayRef(core.Aggregate, EqRef):
     def _make_array(self, store: Storelike, ty: ArrayType, values: list[Any], times: int) -> None:
         from ._gctypes import ArrayType
 
-        if not isinstance(ty, ArrayType):
-            raise ArgumentTypeError(f"ty must be an ArrayType, not {type(ty).__name__}")
+        expect(ty, ArrayType, "ty")
         _check_engine(store, ty)
         self._init_array(store, address_of(ty._native), ty.element.mutable, values, times)
 
@@ -327,7 +322,7 @@ class ArrayRef(core.Aggregate, EqRef):
         with door(store, self) as context:
             pointer = ffi.cast("wasmtime_arrayref_t *", self._array_address)
             native = lib.wasmtime_arrayref_type(context, pointer)
-        return ArrayType._own(native, _engine_of(store))
+        return ArrayType._own(native, engine_of(store))
 
 
 class ExnRef(core.Aggregate):
@@ -355,8 +350,7 @@ class ExnRef(core.Aggregate):
     __slots__ = ("__weakref__",)
 
     def __init__(self, store: Storelike, tag: Tag, values: Iterable[Any] = ()) -> None:
-        if not isinstance(tag, core.Tag):
-            raise ArgumentTypeError(f"tag must be a Tag, not {type(tag).__name__}")
+        expect(tag, core.Tag, "tag")
         self._init_exn(store, tag, list(values))
 
     def tag(self, store: Storelike) -> Tag:
@@ -386,7 +380,7 @@ class ExnRef(core.Aggregate):
         with door(store, self) as context:
             pointer = ffi.cast("wasmtime_exnref_t *", self._exn_address)
             native = lib.wasmtime_exnref_type(context, pointer)
-        return ExnType._own(native, _engine_of(store))
+        return ExnType._own(native, engine_of(store))
 
     def __repr__(self) -> str:
         return f"<wasmtime.ExnRef at {id(self):#x}>"
@@ -424,10 +418,5 @@ class ExternRef(core.Reference):
 
 def _check_engine(store: Storelike, ty: Union[StructType, ArrayType]) -> None:
     """Refuse a type of another engine, for which the library would end the process."""
-    home: Any = store if isinstance(store, core.Store) else getattr(store, "_store", None)
-    if home is None:
-        raise ArgumentTypeError(
-            f"store must be a Store, Caller or StoreContext, not {type(store).__name__}"
-        )
-    if ty._engine is not home._engine:
+    if ty._engine is not engine_of(store):
         raise ValueError(f"the type {ty} belongs to another engine than the store")
