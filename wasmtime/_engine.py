@@ -25,8 +25,9 @@ _pool_process = 0
 
 
 def _pool_is_lost() -> bool:
-    """Whether the pool was started before this process was forked. Its threads do not exist here, and
-    the library would wait for them for ever.
+    """Whether the pool was started before this process was forked.
+
+    Its threads do not exist here, and the library would wait for them for ever.
     """
     return _pool_process not in (0, os.getpid())
 
@@ -93,8 +94,10 @@ class Engine(core.Engine, Managed):
         config.close()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the configuration and an identity: all that is pickled of one engine meets in one
-        engine again where it is unpickled, which is this one if that is in this process.
+        """Pickle the configuration and an identity.
+
+        All that is pickled of one engine meets in one engine again where it is unpickled, which is
+        this one if that is in this process.
         """
         self._use()
         with _making_engines:
@@ -108,8 +111,10 @@ class Engine(core.Engine, Managed):
     _substitute: Optional[Engine] = None
 
     def _compiler(self) -> Engine:
-        """The engine that compiles for this one: itself, or in a forked child that lacks the pool of
-        compiler threads another of the same settings, which needs none. Its artifacts fit here.
+        """The engine that compiles for this one.
+
+        That is this one itself. In a forked child that lacks the pool of compiler threads, it is
+        another of the same settings, which needs none. Its artifacts fit here.
         """
         global _pool_process
         if not self._uses_pool:

@@ -1,4 +1,4 @@
-"""Errors of the library, and what all its exceptions share.
+"""Errors of the library, what all its exceptions share, and the checks of arguments.
 
 An exception that comes from native code keeps the native error until its details are asked for:
 making a message costs more than raising. An exception made in Python has its message only.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 if TYPE_CHECKING:
     from ._trap import Frame
 
-__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError", "expect"]
+__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError", "expect", "integer", "unsigned"]
 
 _Self = TypeVar("_Self")
 _Wanted = TypeVar("_Wanted")
@@ -42,6 +42,40 @@ def expect(value: object, cls: type[_Wanted], name: str) -> _Wanted:
             f"{name} must be {article} {cls.__name__}, not {type(value).__name__}"
         )
     return value
+
+
+def integer(name: str, value: Any) -> int:
+    """`value` as an int, if it is an integer.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: What a program gave.
+
+    Raises:
+        TypeError: It is none.
+    """
+    try:
+        return int(value.__index__())
+    except AttributeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+
+
+def unsigned(name: str, value: Any, bits: int) -> int:
+    """`value` as an int that fits into so many bits without a sign.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: What a program gave.
+        bits: How many bits there are.
+
+    Raises:
+        TypeError: It is not an integer.
+        OverflowError: It is negative or too large.
+    """
+    number = integer(name, value)
+    if not 0 <= number < 1 << bits:
+        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**{bits}-1")
+    return number
 
 
 class NativeException(Exception):

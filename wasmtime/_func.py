@@ -111,8 +111,10 @@ class Func(core.Func):
 
     @property
     def _func(self) -> Any:
-        """The two fields of the native struct, ``store_id`` and ``__private``, which some programs
-        written for the published package tell functions apart by. ``==`` and `hash` do the same.
+        """The two fields of the native struct, ``store_id`` and ``__private``.
+
+        Some programs written for the published package tell functions apart by them. ``==`` and
+        `hash` do the same.
         """
         store_id, private = self._identity
         return SimpleNamespace(**{"store_id": store_id, "__private": private})

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ._error import expect
+from ._error import expect, unsigned
 from ._native import address_of, check, core, ffi, lib
 from ._store import Storelike, door, engine_of
 
@@ -125,8 +125,9 @@ class AnyRef(core.Reference):
         return int(number[0]) if known else None
 
     def type(self, store: Storelike) -> Union[str, StructType, ArrayType]:
-        """The most specific type, as `ValType.heap_type` has them: a `StructType`, an `ArrayType`,
-        "i31", or "any".
+        """The most specific type: a `StructType`, an `ArrayType`, "i31", or "any".
+
+        It is one of those that `ValType.heap_type` has.
 
         Raises:
             As `is_i31`.
@@ -173,8 +174,9 @@ class AnyRef(core.Reference):
 
 
 class EqRef(AnyRef):
-    """A reference that ``ref.eq`` compares: a `StructRef`, an `ArrayRef`, or an i31 made by
-    `AnyRef.from_i31`.
+    """A reference that ``ref.eq`` compares.
+
+    It is a `StructRef`, an `ArrayRef`, or an i31 made by `AnyRef.from_i31`.
     """
 
     __slots__ = ()
@@ -294,9 +296,7 @@ class ArrayRef(core.Aggregate, EqRef):
             As the class does, and TypeError if `length` is not an int, OverflowError if it is out
             of range.
         """
-        expect(length, int, "length")
-        if not 0 <= length < 2**32:
-            raise OverflowError(f"length: {length} is not in the range 0 ... 2**32-1")
+        unsigned("length", expect(length, int, "length"), 32)
         self = cls.__new__(cls)
         self._make_array(store, ty, [value], length)
         return self
@@ -387,10 +387,10 @@ class ExnRef(core.Aggregate):
 
 
 class ExternRef(core.Reference):
-    """An externref that no Python object stands behind: the guest made it from an anyref with
-    ``extern.convert_any``.
+    """An externref that no Python object stands behind.
 
-    An externref that Python made arrives as the Python object itself.
+    The guest made it from an anyref with ``extern.convert_any``. An externref that Python made
+    arrives as the Python object itself.
     """
 
     __slots__ = ("__weakref__",)
@@ -401,8 +401,9 @@ class ExternRef(core.Reference):
         )
 
     def to_any(self, store: Storelike) -> Any:
-        """The same reference as an anyref, as ``any.convert_extern`` makes it: a `StructRef`, an
-        `ArrayRef`, or an int for an i31.
+        """The same reference as an anyref, as ``any.convert_extern`` makes it.
+
+        It is a `StructRef`, an `ArrayRef`, or an int for an i31.
 
         Raises:
             ValueError: The store is closed.

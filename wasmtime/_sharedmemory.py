@@ -7,11 +7,11 @@ from typing import Any, Optional, Union
 
 from ._compiled import engine_handle
 from ._engine import Engine
-from ._error import WasmtimeError, expect
+from ._error import WasmtimeError, expect, unsigned
 from ._managed import Managed
 from ._memory import Memory
 from ._native import check, core, ffi, lib
-from ._store import Storelike, _unsigned, door, engine_of
+from ._store import Storelike, door, engine_of
 from ._types import MemoryType
 from ._view import cast_view, numpy_array
 
@@ -74,7 +74,7 @@ class SharedMemory(Managed):
         """
         if isinstance(delta, int) and delta < 0:
             raise WasmtimeError(f"cannot grow by negative amount: delta is {delta}")
-        delta = _unsigned("delta", delta)
+        delta = unsigned("delta", delta, 64)
         handle = self._use()
         previous = ffi.new("uint64_t *")
         check(lib.wasmtime_sharedmemory_grow(handle.pointer, delta, previous))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._engine import Engine
-from ._error import ArgumentTypeError, WasmtimeError, expect
+from ._error import ArgumentTypeError, WasmtimeError, expect, integer, unsigned
 from ._managed import Managed
 from ._native import check, core, ffi, lib
 from ._wasi_fork import note_store, prepare_files
@@ -64,7 +64,8 @@ class Store(core.Store, Managed):
     def gc(self) -> None:
         """Collect what WebAssembly no longer references.
 
-        These are objects behind externrefs, and GC structs and arrays. This happens by itself from time to time; it need not be called.
+        These are objects behind externrefs, and GC structs and arrays. This happens by itself from
+        time to time; it need not be called.
 
         Raises:
             ValueError: The store is closed.
@@ -86,7 +87,7 @@ class Store(core.Store, Managed):
             OverflowError: `fuel` is out of range.
             ValueError: The store is closed.
         """
-        fuel = _unsigned("fuel", fuel)
+        fuel = unsigned("fuel", fuel, 64)
         with door(self) as context:
             check(lib.wasmtime_context_set_fuel(context, fuel))
 
@@ -113,7 +114,7 @@ class Store(core.Store, Managed):
             OverflowError: `fuel` or the sum is out of range.
             ValueError: The store is closed.
         """
-        fuel = _unsigned("fuel", fuel)
+        fuel = unsigned("fuel", fuel, 64)
         total = self.get_fuel() + fuel
         if total > _MAX_U64:
             raise OverflowError(f"fuel: {fuel} more than what is left exceeds 2**64-1")
@@ -142,7 +143,7 @@ class Store(core.Store, Managed):
             WasmtimeError: The engine was not configured with `Config.consume_fuel`.
             ValueError: `interval` is 0, or the store is closed.
         """
-        value = 0 if interval is None else _unsigned("interval", interval)
+        value = 0 if interval is None else unsigned("interval", interval, 64)
         if interval is not None and value == 0:
             raise ValueError("interval must be at least 1, or None")
         with door(self) as context:
@@ -232,7 +233,7 @@ class Store(core.Store, Managed):
             raise TypeError("set_epoch_deadline() takes one number of ticks")
         if ticks_after_current is None:
             ticks_after_current = ticks
-        self._set_epoch_deadline(_unsigned("ticks_after_current", ticks_after_current))
+        self._set_epoch_deadline(unsigned("ticks_after_current", ticks_after_current, 64))
 
     def set_epoch_deadline_callback(self, callback: Optional[Callable[[], int]]) -> None:
         """Ask `callback` at the epoch deadline instead of trapping.
@@ -281,7 +282,7 @@ class Store(core.Store, Managed):
         C API: ``wasmtime_store_limiter``.
         """
         limits = [
-            _signed(name, value)
+            _limit(name, value)
             for name, value in (
                 ("memory_size", memory_size),
                 ("table_elements", table_elements),
@@ -393,8 +394,8 @@ def engine_of(store: Storelike) -> Any:
 def door(store: Storelike, *items: Any) -> Any:
     """The way into a store for calls through cffi.
 
-    It is a context manager that gives the ``wasmtime_context_t *``. Inside, the store belongs to this thread; at the end, an exception that a host function below
-    raised is raised again.
+    It is a context manager that gives the ``wasmtime_context_t *``. Inside, the store belongs to
+    this thread; at the end, an exception that a host function below raised is raised again.
 
     Args:
         store: A Store, Caller or StoreContext.
@@ -414,22 +415,9 @@ def door(store: Storelike, *items: Any) -> Any:
     return entrance
 
 
-def _integer(name: str, value: Any) -> int:
-    try:
-        return int(value.__index__())
-    except AttributeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-
-
-def _unsigned(name: str, value: Any) -> int:
-    number = _integer(name, value)
-    if not 0 <= number <= _MAX_U64:
-        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**64-1")
-    return number
-
-
-def _signed(name: str, value: Any) -> int:
-    number = _integer(name, value)
+def _limit(name: str, value: Any) -> int:
+    """A limit as the library takes it: -1 for every negative number, which is none."""
+    number = integer(name, value)
     if number > _MAX_I64:
         raise OverflowError(f"{name}: {number} exceeds 2**63-1")
     return max(number, -1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, Optional, SupportsIndex
 
-from .._error import WasmtimeError
+from .._error import WasmtimeError, unsigned
 from .._native import check, ffi, lib
 from .base import TypeValue
 from .values import FuncType, ValType, signature, val_type
@@ -75,17 +74,11 @@ class GlobalType(TypeValue):
         return (type(self), (self._content, self._mutable))
 
 
-def _unsigned(name: str, value: SupportsIndex, bits: int) -> int:
-    """Returns `value` as an int that fits into `bits` bits without a sign."""
+def _size(name: str, value: SupportsIndex, bits: int) -> int:
+    """Returns `value` as an int that fits into so many bits without a sign; it cannot be a bool."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be an int, not bool")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-    if not 0 <= number < 1 << bits:
-        raise OverflowError(f"{name} must be between 0 and 2**{bits} - 1, not {number}")
-    return number
+    return unsigned(name, value, bits)
 
 
 class Limits(TypeValue):
@@ -107,8 +100,8 @@ class Limits(TypeValue):
 
     def __init__(self, min: SupportsIndex, max: Optional[SupportsIndex] = None) -> None:
         self._fill(
-            _min=_unsigned("min", min, 64),
-            _max=None if max is None else _unsigned("max", max, 64),
+            _min=_size("min", min, 64),
+            _max=None if max is None else _size("max", max, 64),
         )
 
     @property
@@ -180,9 +173,9 @@ class TableType(TypeValue):
                 f"failed to allocate TableType: {valtype} is not a reference type, "
                 "and tables hold references"
             )
-        _unsigned("limits.min", limits.min, 32)
+        _size("limits.min", limits.min, 32)
         if limits.max is not None:
-            _unsigned("limits.max", limits.max, 32)
+            _size("limits.max", limits.max, 32)
             if limits.max < limits.min:
                 raise WasmtimeError(
                     f"the maximum size of a table ({limits.max}) cannot be smaller than "
@@ -299,7 +292,7 @@ class MemoryType(TypeValue):
         page_size_log2: SupportsIndex = 16,
     ) -> None:
         limits = _limits(limits)
-        page_size_log2 = _unsigned("page_size_log2", page_size_log2, 8)
+        page_size_log2 = _size("page_size_log2", page_size_log2, 8)
         if not is_64:
             if limits.min > 0xFFFFFFFF:
                 raise WasmtimeError(

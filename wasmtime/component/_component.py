@@ -75,8 +75,9 @@ def index_pointer(index: object, what: str = "instance") -> Any:
 
 
 class Component(Compiled):
-    """A compiled component: code without state. It can be instantiated any number of times, in any
-    store of its engine, from any thread.
+    """A compiled component: code without state.
+
+    It can be instantiated any number of times, in any store of its engine, from any thread.
 
     Args:
         engine: The engine to compile with.
@@ -181,8 +182,9 @@ class Component(Compiled):
 
     @property
     def type(self) -> ComponentType:
-        """The type of the component: what it imports and exports. ``str(component.type)`` is WIT
-        text.
+        """The type of the component: what it imports and exports.
+
+        ``str(component.type)`` is WIT text.
 
         Raises:
             ValueError: The component is closed.

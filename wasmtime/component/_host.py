@@ -27,7 +27,8 @@ _numbering = allocate_lock()
 def needs_store(function: _Function) -> _Function:
     """Mark a function or method so that it is given the store.
 
-    The store is its first argument (after ``self``). It is a `StoreContext`: usable like the store until the function returns.
+    The store is its first argument (after ``self``). It is a `StoreContext`: usable like the store
+    until the function returns.
 
     Args:
         function: What `Linker.define_imports` will define.

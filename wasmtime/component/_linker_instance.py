@@ -24,8 +24,9 @@ __all__ = ["LinkerInstance"]
 class LinkerInstance:
     """Where items are defined in a linker.
 
-    It is the root of the linker, or an instance in it, which stands for an interface. It ends when it is closed (or left as a context manager), with everything that was opened in it;
-    then it says so.
+    It is the root of the linker, or an instance in it, which stands for an interface. It ends when
+    it is closed (or left as a context manager), with everything that was opened in it; using it
+    afterwards raises ValueError.
     """
 
     _pointer: Any = None

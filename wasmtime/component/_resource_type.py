@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._error import WasmtimeError
+from .._error import WasmtimeError, unsigned
 from .._native import ffi, lib
 from .._types.base import NothingToClose
 
 __all__ = ["ResourceType"]
-
-_MAX_U32 = 2**32 - 1
-
-
-def _u32(name: str, value: object) -> int:
-    """An argument that the library takes as 32 bits without sign."""
-    try:
-        number = value.__index__()  # type: ignore[attr-defined]
-    except AttributeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-    if not 0 <= number <= _MAX_U32:
-        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**32-1")
-    return int(number)
 
 
 class ResourceType(NothingToClose):
@@ -58,7 +45,7 @@ class ResourceType(NothingToClose):
 
         C API: ``wasmtime_component_resource_type_new_host``.
         """
-        return cls._take(lib.wasmtime_component_resource_type_new_host(_u32("val", val)))
+        return cls._take(lib.wasmtime_component_resource_type_new_host(unsigned("val", val, 32)))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not ResourceType:  # a ComponentExtern compares its own type

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._error import WasmtimeError
+from .._error import WasmtimeError, unsigned
 from .._native import core, ffi
 from .._store import Storelike
-from ._resource_type import ResourceType, _u32
+from ._resource_type import ResourceType
 
 __all__ = ["ResourceAny", "ResourceHost"]
 
@@ -84,8 +84,9 @@ class ResourceAny(core.ResourceAny):
 
 
 class ResourceHost(core.ResourceHost):
-    """A resource that the host defines: a number that stands for whatever the host means by it, and
-    the number of its type.
+    """A resource that the host defines.
+
+    It is a number that stands for whatever the host means by it, and the number of its type.
     """
 
     def __init__(self) -> None:
@@ -105,13 +106,13 @@ class ResourceHost(core.ResourceHost):
 
         C API: ``wasmtime_component_resource_host_new``.
         """
-        host: ResourceHost = cls._make(True, _u32("rep", rep), _u32("ty", ty))
+        host: ResourceHost = cls._make(True, unsigned("rep", rep, 32), unsigned("ty", ty, 32))
         return host
 
     @classmethod
     def borrow(cls, rep: int, ty: int) -> ResourceHost:
         """A resource to be lent for a call. As `own` otherwise."""
-        host: ResourceHost = cls._make(False, _u32("rep", rep), _u32("ty", ty))
+        host: ResourceHost = cls._make(False, unsigned("rep", rep, 32), unsigned("ty", ty, 32))
         return host
 
     @property

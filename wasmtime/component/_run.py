@@ -18,6 +18,7 @@ from ._types import (
     F64,
     Bool,
     Char,
+    ComponentInstanceType,
     EnumType,
     FuncType,
     ListType,
@@ -28,6 +29,7 @@ from ._types import (
     TupleType,
     ValType,
     VariantType,
+    plain,
 )
 from ._values import Err, Record, Variant
 
@@ -47,8 +49,10 @@ def run_command(
     http: bool = False,
     unknown_imports_trap: bool = False,
 ) -> tuple[int, Optional[str]]:
-    """Run a component as a program: a command of WASI preview 2 (it exports ``wasi:cli/run``), or one
-    of its functions.
+    """Run a component as a program.
+
+    It is a command of WASI preview 2 (it exports ``wasi:cli/run``), or one of its functions is
+    called.
 
     Args:
         store: A store that has been given its WASI configuration.
@@ -108,8 +112,6 @@ def run_command(
 
 def _functions(component: Component) -> str:
     """The names of all functions that a component exports, for a message."""
-    from ._types import ComponentInstanceType, plain
-
     names = []
     for name, extern in component.exports.items():
         item = plain(extern)
@@ -125,8 +127,10 @@ def _functions(component: Component) -> str:
 
 
 def parse_argument(text: str, ty: ValType, what: str) -> Any:
-    """A value from a command line: a string as it is, a number, ``true`` or ``false``, the name of
-    an enum's case; everything else as JSON (a variant as an object with its case as the only key).
+    """A value from a command line.
+
+    A string is taken as it is, and so are a number, ``true`` or ``false``, and the name of an
+    enum's case. Everything else is JSON; a variant is an object with its case as the only key.
 
     Args:
         text: The argument.
