@@ -74,7 +74,7 @@ def unsigned(name: str, value: Any, bits: int) -> int:
     """
     number = integer(name, value)
     if not 0 <= number < 1 << bits:
-        raise OverflowError(f"{name}: {number} is not in the range 0 ... 2**{bits}-1")
+        raise OverflowError(f"{name} must be between 0 and 2**{bits} - 1, not {number}")
     return number
 
 

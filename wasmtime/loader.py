@@ -52,7 +52,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from ._cache import CacheOption
 from ._engine import Engine
-from ._error import ExitTrap, WasmtimeError, expect
+from ._error import ExitTrap, WasmtimeError
 from ._func import BoundFunc, Func
 from ._instance import Instance
 from ._linker import Linker
@@ -138,8 +138,8 @@ def configure(
         WasmtimeError: Something that `wasi` names cannot be opened any more.
     """
     global _cache, _python_modules
-    if store is not None:
-        expect(store, Store, "store")
+    if store is not None and not isinstance(store, Store):
+        raise TypeError(f"store must be a Store, not {type(store).__name__}")
     if engine is not None and store is not None and store.engine is not engine:
         raise ValueError("store belongs to another engine than `engine`: leave one of them out")
     if python_modules is not None:
