@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ._store import _integer
+from ._native import integer
 
 __all__ = ["read_cstr", "read_exact", "read_str", "write_str"]
 
@@ -50,7 +50,7 @@ def read_cstr(
     size = memory.data_len(*where)
     stop = size
     if limit is not None:
-        if _integer("limit", limit) < 0:
+        if integer("limit", limit) < 0:
             raise ValueError(f"limit must be 0 or more, not {limit}")
         stop = min(size, start + limit + 1)
     text = bytearray()
@@ -89,7 +89,7 @@ def _unsigned(memory: Any, where: tuple[Any, ...], name: str, value: Any) -> int
         TypeError: It is not an int.
         IndexError: It is less than the least signed number of the memory's addresses.
     """
-    number = value if type(value) is int else _integer(name, value)
+    number = value if type(value) is int else integer(name, value)
     if number >= 0:
         return number
     bits = 64 if memory.type(*where).is_64 else 32

@@ -8,7 +8,7 @@ from _thread import RLock
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from ._error import ArgumentTypeError, WasmtimeError
+from ._error import WasmtimeError, expect
 from ._managed import Managed
 from ._native import address_of, core, ffi, lib
 from ._native.faults import fault_handlers, watch_faults
@@ -69,8 +69,7 @@ class Engine(core.Engine, Managed):
 
         if config is None:
             config = Config()
-        elif not isinstance(config, Config):
-            raise ArgumentTypeError(f"config must be a Config, not {type(config).__name__}")
+        expect(config, Config, "config")
         native = config._build()
         self._uses_pool = config.parallel_compilation and not _pool_is_lost()
         lib.wasmtime_config_parallel_compilation_set(native, self._uses_pool)
@@ -171,6 +170,4 @@ def engine_handle(engine: object) -> Any:
         TypeError: It is no Engine.
         ValueError: The engine is closed.
     """
-    if not isinstance(engine, Engine):
-        raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
-    return engine._use()
+    return expect(engine, Engine, "engine")._use()

@@ -1,4 +1,4 @@
-"""Errors of the library, and what all its exceptions share.
+"""Errors of the library, what all its exceptions share, and the checks of arguments.
 
 An exception that comes from native code keeps the native error until its details are asked for:
 making a message costs more than raising. An exception made in Python has its message only.
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 if TYPE_CHECKING:
     from ._trap import Frame
 
-__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError"]
+__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError", "expect"]
 
 _Self = TypeVar("_Self")
+_Wanted = TypeVar("_Wanted")
 
 
 class ArgumentTypeError(TypeError, AttributeError):
@@ -22,6 +23,25 @@ class ArgumentTypeError(TypeError, AttributeError):
     It is a TypeError. It is an AttributeError too, because programs written for older versions of
     this interface expect that where they check.
     """
+
+
+def expect(value: object, cls: type[_Wanted], name: str) -> _Wanted:
+    """`value`, if it is an object of a class.
+
+    Args:
+        value: What a program gave.
+        cls: The class that is wanted.
+        name: Name of the argument, for the error.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if not isinstance(value, cls):
+        article = "an" if cls.__name__[0] in "AEIOUi" else "a"
+        raise ArgumentTypeError(
+            f"{name} must be {article} {cls.__name__}, not {type(value).__name__}"
+        )
+    return value
 
 
 class NativeException(Exception):
@@ -36,9 +56,7 @@ class NativeException(Exception):
     _frames: Optional[tuple[Frame, ...]] = None
 
     def __init__(self, message: str) -> None:
-        if not isinstance(message, str):
-            raise ArgumentTypeError(f"message must be a str, not {type(message).__name__}")
-        super().__init__(message)
+        super().__init__(expect(message, str, "message"))
         self._message = message
 
     @property
@@ -52,8 +70,9 @@ class NativeException(Exception):
 
     @property
     def frames(self) -> list[Frame]:
-        """The WebAssembly frames that were on the stack, the innermost first; empty if there were
-        none.
+        """The WebAssembly frames that were on the stack, the innermost first.
+
+        There are none if nothing ran.
         """
         if self._frames is None:
             if self._handle is None:  # raised by a host function, perhaps

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from ._error import ArgumentTypeError
+from ._error import expect
 from ._lookup import LookupByName
 from ._native import address_of, core, ffi, lib
-from ._store import BorrowedStore, Store, Storelike, door
+from ._store import BorrowedStore, Store, Storelike, door, engine_of
 from ._types import FuncType
 
 if TYPE_CHECKING:
@@ -103,12 +103,9 @@ class Func(core.Func):
 
             func = ty
             ty, access_caller = host_signature(func, access_caller)
-        if not isinstance(ty, FuncType):
-            raise ArgumentTypeError(f"ty must be a FuncType, not {type(ty).__name__}")
-        with_engine = store if isinstance(store, core.Store) else getattr(store, "_store", None)
-        if with_engine is not None:
-            ty._check_engine(with_engine._engine)
-        native = ty._to_native()
+        checked = expect(ty, FuncType, "ty")
+        checked._check_engine(engine_of(store))
+        native = checked._to_native()
         self._init(store, address_of(native), func, bool(access_caller))
 
     __signature__ = CallSignature()
@@ -139,7 +136,7 @@ class Func(core.Func):
                 lib.wasmtime_func_type(context, self._pointer()),
                 lib.wasm_functype_delete,
             )
-        return FuncType._from_native(native, _engine_of(store))
+        return FuncType._from_native(native, engine_of(store))
 
     def param_arity(self) -> int:
         """How many parameters the function takes.
@@ -216,9 +213,3 @@ class Caller(BorrowedStore, LookupByName):
 
     #: The same as `get`.
     get_export = get
-
-
-def _engine_of(store: Storelike) -> Any:
-    """The engine of a store argument that has been checked."""
-    home: Any = store if isinstance(store, core.Store) else store._store
-    return home._engine

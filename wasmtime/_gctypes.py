@@ -1,5 +1,7 @@
-"""Types of the GC and exception-handling proposals that live in an engine: structs, arrays,
-exceptions.
+"""The types of structs, arrays and exceptions, which live in an engine.
+
+They are of the GC and exception-handling proposals. Each owns its native type, which is freed with
+the Python object.
 
 Two types of the same shape are one type in an engine, however often they are made, and they are
 compared so. Types of different engines never mix; where they are used together it is refused here,
@@ -13,15 +15,8 @@ from typing import Any, ClassVar, NoReturn, Optional, TypeVar, Union
 
 from ._error import WasmtimeError
 from ._native import check, ffi, lib
-from ._types import (
-    TagType,
-    TypeValue,
-    ValType,
-    _engine_pointer,
-    _read_valtype_vec,
-    _val_types,
-    new_valtype_vec,
-)
+from ._types import TagType, TypeValue, ValType
+from ._types.values import engine_pointer, new_valtype_vec, read_valtype_vec, val_types
 
 __all__ = ["ArrayType", "ExnType", "FieldType", "StorageType", "StructType"]
 
@@ -35,7 +30,7 @@ class StorageType(TypeValue):
     """How a field is kept in memory: as a value, or packed into 8 or 16 bits.
 
     Args:
-        valtype: the type of the value. The packed ones are `StorageType.I8` and
+        valtype: The type of the value. The packed ones are `StorageType.I8` and
             `StorageType.I16`; code reads and writes them as `i32`.
 
     Raises:
@@ -108,8 +103,8 @@ class FieldType(TypeValue):
     """The type of a field of a struct, or of the elements of an array.
 
     Args:
-        storage: how the field is kept; a `ValType` stands for its `StorageType`.
-        mutable: whether the field can be set after the object was made.
+        storage: How the field is kept; a `ValType` stands for its `StorageType`.
+        mutable: Whether the field can be set after the object was made.
 
     Raises:
         TypeError: `storage` is neither.
@@ -237,7 +232,7 @@ class ConcreteType(TypeValue):
 
 def _gc_engine(engine: object) -> tuple[Any, Any]:
     """Returns an engine's handle and pointer, if the engine has a garbage collector at all."""
-    handle, pointer = _engine_pointer(engine)
+    handle, pointer = engine_pointer(engine)
     # The functions that make structs and arrays abort without one; this one reports it.
     empty = ffi.new("wasm_valtype_vec_t *")
     made = ffi.new("wasmtime_exn_type_t **")
@@ -256,14 +251,14 @@ class StructType(ConcreteType):
     """The type of a struct (GC proposal).
 
     Args:
-        engine: the `Engine` that the type is to belong to.
-        fields: the types of the fields, in order. A `ValType` or `StorageType` stands for an
+        engine: The `Engine` that the type is to belong to.
+        fields: The types of the fields, in order. A `ValType` or `StorageType` stands for an
             immutable field.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the type of a field belongs to another engine.
-        WasmtimeError: the engine has no garbage collector, or there are too many fields.
+        TypeError: An argument is of the wrong type.
+        ValueError: The type of a field belongs to another engine.
+        WasmtimeError: The engine has no garbage collector, or there are too many fields.
 
     C API: ``wasmtime_struct_type_new``.
     """
@@ -312,14 +307,14 @@ class ArrayType(ConcreteType):
     """The type of an array (GC proposal).
 
     Args:
-        engine: the `Engine` that the type is to belong to.
-        element: the type of the elements. A `ValType` or `StorageType` stands for immutable
+        engine: The `Engine` that the type is to belong to.
+        element: The type of the elements. A `ValType` or `StorageType` stands for immutable
             ones.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: the type of the elements belongs to another engine.
-        WasmtimeError: the engine has no garbage collector.
+        TypeError: An argument is of the wrong type.
+        ValueError: The type of the elements belongs to another engine.
+        WasmtimeError: The engine has no garbage collector.
 
     C API: ``wasmtime_array_type_new``.
     """
@@ -360,13 +355,13 @@ class ExnType(ConcreteType):
     """The type of an exception (exception-handling proposal).
 
     Args:
-        engine: the `Engine` that the type is to belong to.
-        params: the types of the payload.
+        engine: The `Engine` that the type is to belong to.
+        params: The types of the payload.
 
     Raises:
-        TypeError: an argument is of the wrong type.
-        ValueError: a type of the payload belongs to another engine.
-        WasmtimeError: the engine has no garbage collector, or the library refuses the type.
+        TypeError: An argument is of the wrong type.
+        ValueError: A type of the payload belongs to another engine.
+        WasmtimeError: The engine has no garbage collector, or the library refuses the type.
 
     C API: ``wasmtime_exn_type_new``.
     """
@@ -379,7 +374,7 @@ class ExnType(ConcreteType):
     _delete = lib.wasmtime_exn_type_delete
 
     def __init__(self, engine: object, params: Iterable[ValType]) -> None:
-        checked = _val_types("params", params)
+        checked = val_types("params", params)
         handle, pointer = _gc_engine(engine)
         for ty in checked:
             ty._check_engine(engine)
@@ -410,7 +405,7 @@ class ExnType(ConcreteType):
             lib.wasm_tagtype_delete,
         )
         functype = lib.wasm_tagtype_functype(native)
-        return list(_read_valtype_vec(lib.wasm_functype_params(functype), self._engine))
+        return list(read_valtype_vec(lib.wasm_functype_params(functype), self._engine))
 
     def __str__(self) -> str:
         params = self.params

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._error import ArgumentTypeError
-from ._func import _engine_of
+from ._error import expect
 from ._native import address_of, check, core, ffi, lib
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 from ._types import GlobalType
+from ._value import lowered
 
 __all__ = ["Global"]
 
@@ -31,18 +31,14 @@ class Global(core.Global):
     """
 
     def __init__(self, store: Storelike, ty: GlobalType, val: Any) -> None:
-        if not isinstance(ty, GlobalType):
-            raise ArgumentTypeError(f"ty must be a GlobalType, not {type(ty).__name__}")
+        expect(ty, GlobalType, "ty")
         native = ty._to_native()
         content = lib.wasm_globaltype_content(native)
         result = ffi.new("wasmtime_global_t *")
-        raw = ffi.new("wasmtime_val_t *")
         with door(store) as context:
-            ty._check_engine(_engine_of(store))
-            core.lower(store, val, address_of(content), address_of(raw), "val")
-            error = lib.wasmtime_global_new(context, native, raw, result)
-            lib.wasmtime_val_unroot(raw)
-            check(error)
+            ty._check_engine(engine_of(store))
+            with lowered(store, val, content, "val") as raw:
+                check(lib.wasmtime_global_new(context, native, raw, result))
         self._set_native(store, address_of(result))
 
     def _pointer(self) -> Any:
@@ -61,4 +57,4 @@ class Global(core.Global):
                 lib.wasmtime_global_type(context, self._pointer()),
                 lib.wasm_globaltype_delete,
             )
-        return GlobalType._from_native(native, _engine_of(store))
+        return GlobalType._from_native(native, engine_of(store))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
+from ._artifacts.compiled import Compiled
 from ._engine import Engine, engine_handle
-from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
+from ._error import ExitTrap, WasmtimeError, expect
 from ._exportable import AsExtern
 from ._func import Func
 from ._instance import Instance
@@ -16,7 +17,7 @@ from ._lookup import LookupInStore
 from ._managed import Managed
 from ._module import Module
 from ._native import address_of, check, core, encode_name, ffi, lib
-from ._store import Store, Storelike, door
+from ._store import Storelike, door, engine_of, store_of
 from ._types import FuncType, ImportType, ValType
 from ._wasi_names import PREVIEW1
 
@@ -65,24 +66,54 @@ class LinkerBase(core.Linker, Managed):
         return engine
 
     @contextmanager
-    def _changing(self) -> Iterator[Any]:
-        """The native linker, while nothing else uses it."""
-        handle = self._begin(True)
+    def _turn(self, changing: bool) -> Iterator[Any]:
+        """The native linker, while nothing changes it, or nothing else uses it at all."""
+        handle = self._begin(changing)
         try:
             yield handle.pointer
         finally:
-            self._end(True)
+            self._end(changing)
+
+    def _changing(self) -> AbstractContextManager[Any]:
+        """The native linker, while nothing else uses it."""
+        return self._turn(changing=True)
+
+    def _reading(self) -> AbstractContextManager[Any]:
+        """The native linker, while nothing changes it.
+
+        What is looked up for a use of it, beside it, is looked up inside: before or after it might
+        not be the same.
+        """
+        return self._turn(changing=False)
 
     @contextmanager
-    def _reading(self) -> Iterator[Any]:
-        """The native linker, while nothing changes it. What is looked up for a use of it, beside it,
-        is looked up inside: before or after it might not be the same.
+    def _keeping(self, host: Any) -> Iterator[None]:
+        """Keep what native code reaches through a definition that is made in this block.
+
+        It is kept before the native linker can reach it; a definition that fails leaves it unused.
         """
-        handle = self._begin(False)
+        definitions = self._definitions
+        definitions.append(host)
         try:
-            yield handle.pointer
-        finally:
-            self._end(False)
+            yield
+        except BaseException:
+            definitions.remove(host)
+            raise
+
+    def _handle_of(self, item: Any, cls: type[Compiled], name: str) -> Any:
+        """The handle of a module or component, which must be of this linker's engine.
+
+        Args:
+            item: The argument.
+            cls: Its class.
+            name: Its name, for errors.
+        """
+        handle = expect(item, cls, name)._use()
+        if item._engine is not self._engine:
+            raise WasmtimeError(
+                f"{name} belongs to another engine than the linker: make both with the same Engine"
+            )
+        return handle
 
 
 class Linker(LinkerBase, LookupInStore):
@@ -206,9 +237,7 @@ class Linker(LinkerBase, LookupInStore):
         C API: ``wasmtime_linker_define_func_unchecked``.
         """
         module_name, field = encode_name(module, "module"), encode_name(name, "name")
-        if not isinstance(ty, FuncType):
-            raise ArgumentTypeError(f"ty must be a FuncType, not {type(ty).__name__}")
-        ty._check_engine(self._engine)
+        expect(ty, FuncType, "ty")._check_engine(self._engine)
         native = ty._to_native()
         host = core.HostFunc(func, address_of(native), bool(access_caller))
         with self._changing() as linker:
@@ -224,10 +253,7 @@ class Linker(LinkerBase, LookupInStore):
             else (lib.wasmtime_linker_define_func, "wasmtime_func_callback_t")
         )
         key = (module_name, field)
-        definitions = self._definitions
-        # Before the native linker can reach it; a definition that fails leaves it unused.
-        definitions.append(host)
-        try:
+        with self._keeping(host):
             check(
                 define(
                     linker,
@@ -241,12 +267,9 @@ class Linker(LinkerBase, LookupInStore):
                     ffi.NULL,
                 )
             )
-        except BaseException:
-            definitions.remove(host)
-            raise
         shadowed = self._host_functions.get(key)
         self._host_functions[key] = host
-        if shadowed is not None and len(definitions) >= 2 * len(self._host_functions):
+        if shadowed is not None and len(self._definitions) >= 2 * len(self._host_functions):
             # The native linker has dropped what was replaced. Stores that may call it keep the
             # list as it was; this linker goes on with one without. (Not each time: making many
             # such lists takes long.)
@@ -317,8 +340,7 @@ class Linker(LinkerBase, LookupInStore):
 
         C API: ``wasmtime_linker_define_instance``.
         """
-        if not isinstance(instance, Instance):
-            raise TypeError(f"instance must be an Instance, not {type(instance).__name__}")
+        expect(instance, Instance, "instance")
         field = encode_name(name, "name")
         with door(store, instance) as context:
             self._check_engine(store)
@@ -370,12 +392,9 @@ class Linker(LinkerBase, LookupInStore):
 
         home: Any = None
         if store is not None:
-            home = store if isinstance(store, Store) else getattr(store, "_store", None)
-            if not isinstance(home, Store):
-                raise ArgumentTypeError(f"store must be a Store, not {type(store).__name__}")
+            home = store_of(store)
             self._check_engine(home)
-            if not isinstance(config, WasiConfig):
-                raise ArgumentTypeError(f"config must be a WasiConfig, not {type(config).__name__}")
+            expect(config, WasiConfig, "config")
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
             self._wasi_defined = True
@@ -413,7 +432,7 @@ class Linker(LinkerBase, LookupInStore):
 
         C API: ``wasmtime_linker_module``.
         """
-        handle = self._module_handle(module)
+        handle = self._handle_of(module, Module, "module")
         field = encode_name(name, "name")
         with door(store) as context:
             self._check_engine(store)
@@ -441,7 +460,7 @@ class Linker(LinkerBase, LookupInStore):
 
         C API: ``wasmtime_linker_instantiate_pre``.
         """
-        handle = self._module_handle(module)
+        handle = self._handle_of(module, Module, "module")
         result = ffi.new("wasmtime_instance_pre_t **")
         pre = InstancePre.__new__(InstancePre)
         with self._reading() as linker:
@@ -451,8 +470,9 @@ class Linker(LinkerBase, LookupInStore):
         return pre
 
     def get_default(self, store: Storelike, name: str) -> Func:
-        """The function that a module defined with `define_module` runs when it is used as a program:
-        the export ``""`` or ``_start``; one that does nothing if there is no such module.
+        """The function that a module defined with `define_module` runs as a program.
+
+        It is the export ``""`` or ``_start``; one that does nothing if there is no such module.
 
         Args:
             store: The store.
@@ -529,13 +549,15 @@ class Linker(LinkerBase, LookupInStore):
 
         C API: ``wasmtime_linker_define_unknown_imports_as_traps``.
         """
-        handle = self._module_handle(module)
+        handle = self._handle_of(module, Module, "module")
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_unknown_imports_as_traps(linker, handle.pointer))
 
     def define_unknown_imports_as_default_values(self, store: Storelike, module: Module) -> None:
-        """Define each item that a module imports and that is not defined yet with a default: functions
-        that return zeros and nulls, globals of zero, memories and tables of their minimal size.
+        """Define each item that a module imports and that is not defined yet with a default.
+
+        Functions return zeros and nulls, globals are zero, memories and tables are of their minimal
+        size.
 
         Args:
             store: The store to make them in.
@@ -548,7 +570,7 @@ class Linker(LinkerBase, LookupInStore):
 
         C API: ``wasmtime_linker_define_unknown_imports_as_default_values``.
         """
-        handle = self._module_handle(module)
+        handle = self._handle_of(module, Module, "module")
         with door(store) as context:
             self._check_engine(store)
             unknown = [names for names in _import_names(module) if self._is_unknown(store, *names)]
@@ -560,35 +582,22 @@ class Linker(LinkerBase, LookupInStore):
                 )
                 self._tie(store, unknown)
 
-    def _module_handle(self, module: Module) -> Any:
-        if not isinstance(module, Module):
-            raise ArgumentTypeError(f"module must be a Module, not {type(module).__name__}")
-        handle = module._use()
-        if module._engine is not self._engine:
-            raise WasmtimeError(
-                "module belongs to another engine than the linker: make both with the same Engine"
-            )
-        return handle
-
-    def _check_engine(self, store: Any) -> None:
-        home = store if isinstance(store, core.Store) else store._store
-        if home._engine is not self._engine:
+    def _check_engine(self, store: Storelike) -> None:
+        if engine_of(store) is not self._engine:
             raise WasmtimeError(
                 "store belongs to another engine than the linker: make both with the same Engine"
             )
 
     def _check_wasi(self, store: Any, needed: bool) -> None:
         """Refuse WASI's functions to a store that has not been given any: they would abort."""
-        home = store if isinstance(store, core.Store) else store._store
-        if needed and self._wasi_defined and not home._has_wasi:
+        if needed and self._wasi_defined and not store_of(store)._has_wasi:
             raise WasmtimeError(
                 "WASI is not configured in this store: call store.set_wasi(WasiConfig()) first"
             )
 
     def _tie(self, store: Any, names: Iterable[tuple[bytes, bytes]]) -> None:
         """Note that what has these names from now on lives in the store."""
-        home = store if isinstance(store, core.Store) else store._store
-        identity = home._home
+        identity = store_of(store)._home
         alone = not self._bound_items or self._bound_to is identity
         self._bound_items.update((key, identity) for key in names)
         if not alone:
@@ -598,8 +607,7 @@ class Linker(LinkerBase, LookupInStore):
     def _check_tie(self, store: Any, module_name: bytes, field: bytes) -> None:
         """Refuse what lives in another store: the library does not look."""
         tie = self._bound_items.get((module_name, field))
-        home = store if isinstance(store, core.Store) else store._store
-        if tie is not None and tie is not home._home:
+        if tie is not None and tie is not store_of(store)._home:
             raise WasmtimeError(
                 f"{module_name.decode()!r} {field.decode()!r} belongs to another store: what was "
                 "defined with a store can only be used with that store"
@@ -617,8 +625,7 @@ class Linker(LinkerBase, LookupInStore):
 
     def _lend_definitions(self, store: Any) -> None:
         """Let the store keep the host functions defined here, which it can reach from now on."""
-        home = store if isinstance(store, core.Store) else store._store
-        home._keep(self._definitions)
+        store_of(store)._keep(self._definitions)
 
 
 def _exit(status: int) -> None:
@@ -632,8 +639,9 @@ def _import_names(module: Module) -> list[tuple[bytes, bytes]]:
 def explain_link_error(
     linker: Linker, store: Storelike, module: Module, error: WasmtimeError
 ) -> WasmtimeError:
-    """The error to raise when a module could not be instantiated: one that lists all imports that
-    are missing, if that is why.
+    """The error to raise when a module could not be instantiated.
+
+    It lists all imports that are missing, if that is why.
     """
     if error._handle is None or "unknown import" not in error.message:
         return error  # not the library's: a host function raised it

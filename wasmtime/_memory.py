@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import _access
-from ._error import ArgumentTypeError
-from ._func import _engine_of
+from ._error import expect
 from ._native import address_of, check, core, ffi, lib
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 from ._types import MemoryType
 from ._view import cast_view, numpy_array, takes_dtype_first
 
@@ -44,8 +43,7 @@ class Memory(core.Memory):
     """
 
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
-        if not isinstance(ty, MemoryType):
-            raise ArgumentTypeError(f"ty must be a MemoryType, not {type(ty).__name__}")
+        expect(ty, MemoryType, "ty")
         result = ffi.new("wasmtime_memory_t *")
         native = ty._to_native()
         with door(store) as context:
@@ -66,7 +64,7 @@ class Memory(core.Memory):
             native = ffi.gc(
                 lib.wasmtime_memory_type(context, self._pointer()), lib.wasm_memorytype_delete
             )
-        return MemoryType._from_native(native, _engine_of(store))
+        return MemoryType._from_native(native, engine_of(store))
 
     def data_ptr(self, store: Storelike) -> Any:
         """The address of the first byte, now.

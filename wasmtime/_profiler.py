@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Union
 
 from ._engine import Engine
-from ._error import ArgumentTypeError
+from ._error import ArgumentTypeError, expect
 from ._managed import Managed
 from ._module import Module
-from ._native import check, core, encode_name, ffi, lib, take_bytes
-from ._store import Store, Storelike, door
+from ._native import check, encode_name, ffi, lib, take_bytes
+from ._store import Store, Storelike, door, store_of
 
 __all__ = ["GuestProfiler"]
 
@@ -67,8 +67,7 @@ class GuestProfiler(Managed):
         modules: Union[Mapping[str, Module], Iterable[tuple[str, Module]]],
         interval: float = 0.001,
     ) -> None:
-        if not isinstance(engine, Engine):
-            raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
+        expect(engine, Engine, "engine")
         nanoseconds = _nanoseconds("interval", interval)
         if nanoseconds == 0:
             raise ValueError(f"interval must be greater than 0, not {interval!r}")
@@ -77,10 +76,7 @@ class GuestProfiler(Managed):
         native = ffi.new("wasmtime_guestprofiler_modules_t[]", max(len(pairs), 1))
         keep: list[object] = [keep_title]
         for entry, (module_name, module) in zip(native, pairs):
-            if not isinstance(module, Module):
-                raise ArgumentTypeError(
-                    f"modules: {module_name!r} must be a Module, not {type(module).__name__}"
-                )
+            expect(module, Module, f"modules: {module_name!r}")
             if module._engine is not engine:
                 raise ValueError(f"modules: {module_name!r} belongs to another engine")
             handle = module._use()
@@ -120,7 +116,7 @@ class GuestProfiler(Managed):
         """
         nanoseconds = _nanoseconds("delta", delta)
         with door(store):
-            home: core.Store = store if isinstance(store, Store) else store._store
+            home = store_of(store)
             if home._engine is not self._engine:
                 raise ValueError("the store belongs to another engine than the profiler")
             with self._lock:
@@ -147,8 +143,7 @@ class GuestProfiler(Managed):
             WasmtimeError: The store is in use by another thread, or its engine was made with
                 `Config.epoch_interruption` False.
         """
-        if not isinstance(store, Store):
-            raise ArgumentTypeError(f"store must be a Store, not {type(store).__name__}")
+        expect(store, Store, "store")
         engine = self._engine
         if store.engine is not engine:
             raise ValueError("the store belongs to another engine than the profiler")

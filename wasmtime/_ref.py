@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ._error import ArgumentTypeError
-from ._func import _engine_of
+from ._error import expect
 from ._native import address_of, check, check_unsigned, core, ffi, lib
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 
 if TYPE_CHECKING:
     from ._gctypes import ArrayType, ExnType, StructType
@@ -65,8 +64,7 @@ class AnyRef(core.Reference):
 
         C API: ``wasmtime_anyref_from_i31``.
         """
-        if not isinstance(value, int):
-            raise ArgumentTypeError(f"value must be an int, not {type(value).__name__}")
+        expect(value, int, "value")
         if not _I31_MIN <= value <= _I31_MAX:
             raise OverflowError(f"value: {value} does not fit i31 (-2**30 ... 2**31-1)")
         native = ffi.new("wasmtime_anyref_t *")
@@ -127,8 +125,9 @@ class AnyRef(core.Reference):
         return int(number[0]) if known else None
 
     def type(self, store: Storelike) -> Union[str, StructType, ArrayType]:
-        """The most specific type, as `ValType.heap_type` has them: a `StructType`, an `ArrayType`,
-        "i31", or "any".
+        """The most specific type: a `StructType`, an `ArrayType`, "i31", or "any".
+
+        It is one of those that `ValType.heap_type` has.
 
         Raises:
             As `is_i31`.
@@ -145,7 +144,7 @@ class AnyRef(core.Reference):
                 return "i31"
             if heap.kind == lib.WASMTIME_HEAPTYPE_KIND_ANY:
                 return "any"
-            ty: Any = concrete_from_native(heap.kind, heap.of, _engine_of(store))
+            ty: Any = concrete_from_native(heap.kind, heap.of, engine_of(store))
             return ty  # type: ignore[no-any-return]
         finally:
             lib.wasmtime_heaptype_delete(heap)
@@ -175,8 +174,9 @@ class AnyRef(core.Reference):
 
 
 class EqRef(AnyRef):
-    """A reference that ``ref.eq`` compares: a `StructRef`, an `ArrayRef`, or an i31 made by
-    `AnyRef.from_i31`.
+    """A reference that ``ref.eq`` compares.
+
+    It is a `StructRef`, an `ArrayRef`, or an i31 made by `AnyRef.from_i31`.
     """
 
     __slots__ = ()
@@ -222,8 +222,7 @@ class StructRef(core.Aggregate, EqRef):
     def __init__(self, store: Storelike, ty: StructType, fields: Iterable[Any] = ()) -> None:
         from ._gctypes import StructType
 
-        if not isinstance(ty, StructType):
-            raise ArgumentTypeError(f"ty must be a StructType, not {type(ty).__name__}")
+        expect(ty, StructType, "ty")
         _check_engine(store, ty)
         self._init_struct(store, address_of(ty._native), list(fields))
 
@@ -241,7 +240,7 @@ class StructRef(core.Aggregate, EqRef):
         with door(store, self) as context:
             pointer = ffi.cast("wasmtime_structref_t *", self._struct_address)
             native = lib.wasmtime_structref_type(context, pointer)
-        return StructType._own(native, _engine_of(store))
+        return StructType._own(native, engine_of(store))
 
 
 class ArrayRef(core.Aggregate, EqRef):
@@ -297,9 +296,7 @@ class ArrayRef(core.Aggregate, EqRef):
             As the class does, and TypeError if `length` is not an int, OverflowError if it is out
             of range.
         """
-        if not isinstance(length, int):
-            raise ArgumentTypeError(f"length must be an int, not {type(length).__name__}")
-        check_unsigned("length", length, 32)
+        check_unsigned("length", expect(length, int, "length"), 32)
         self = cls.__new__(cls)
         self._make_array(store, ty, [value], length)
         return self
@@ -307,8 +304,7 @@ class ArrayRef(core.Aggregate, EqRef):
     def _make_array(self, store: Storelike, ty: ArrayType, values: list[Any], times: int) -> None:
         from ._gctypes import ArrayType
 
-        if not isinstance(ty, ArrayType):
-            raise ArgumentTypeError(f"ty must be an ArrayType, not {type(ty).__name__}")
+        expect(ty, ArrayType, "ty")
         _check_engine(store, ty)
         self._init_array(store, address_of(ty._native), ty.element.mutable, values, times)
 
@@ -326,7 +322,7 @@ class ArrayRef(core.Aggregate, EqRef):
         with door(store, self) as context:
             pointer = ffi.cast("wasmtime_arrayref_t *", self._array_address)
             native = lib.wasmtime_arrayref_type(context, pointer)
-        return ArrayType._own(native, _engine_of(store))
+        return ArrayType._own(native, engine_of(store))
 
 
 class ExnRef(core.Aggregate):
@@ -354,8 +350,7 @@ class ExnRef(core.Aggregate):
     __slots__ = ("__weakref__",)
 
     def __init__(self, store: Storelike, tag: Tag, values: Iterable[Any] = ()) -> None:
-        if not isinstance(tag, core.Tag):
-            raise ArgumentTypeError(f"tag must be a Tag, not {type(tag).__name__}")
+        expect(tag, core.Tag, "tag")
         self._init_exn(store, tag, list(values))
 
     def tag(self, store: Storelike) -> Tag:
@@ -385,17 +380,17 @@ class ExnRef(core.Aggregate):
         with door(store, self) as context:
             pointer = ffi.cast("wasmtime_exnref_t *", self._exn_address)
             native = lib.wasmtime_exnref_type(context, pointer)
-        return ExnType._own(native, _engine_of(store))
+        return ExnType._own(native, engine_of(store))
 
     def __repr__(self) -> str:
         return f"<wasmtime.ExnRef at {id(self):#x}>"
 
 
 class ExternRef(core.Reference):
-    """An externref that no Python object stands behind: the guest made it from an anyref with
-    ``extern.convert_any``.
+    """An externref that no Python object stands behind.
 
-    An externref that Python made arrives as the Python object itself.
+    The guest made it from an anyref with ``extern.convert_any``. An externref that Python made
+    arrives as the Python object itself.
     """
 
     __slots__ = ("__weakref__",)
@@ -406,8 +401,9 @@ class ExternRef(core.Reference):
         )
 
     def to_any(self, store: Storelike) -> Any:
-        """The same reference as an anyref, as ``any.convert_extern`` makes it: a `StructRef`, an
-        `ArrayRef`, or an int for an i31.
+        """The same reference as an anyref, as ``any.convert_extern`` makes it.
+
+        It is a `StructRef`, an `ArrayRef`, or an int for an i31.
 
         Raises:
             ValueError: The store is closed.
@@ -423,10 +419,5 @@ class ExternRef(core.Reference):
 
 def _check_engine(store: Storelike, ty: Union[StructType, ArrayType]) -> None:
     """Refuse a type of another engine, for which the library would end the process."""
-    home: Any = store if isinstance(store, core.Store) else getattr(store, "_store", None)
-    if home is None:
-        raise ArgumentTypeError(
-            f"store must be a Store, Caller or StoreContext, not {type(store).__name__}"
-        )
-    if ty._engine is not home._engine:
+    if ty._engine is not engine_of(store):
         raise ValueError(f"the type {ty} belongs to another engine than the store")

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _access
 from ._engine import Engine, engine_handle
-from ._error import ArgumentTypeError, WasmtimeError
-from ._func import _engine_of
+from ._error import WasmtimeError, expect
 from ._managed import Managed
 from ._memory import Memory
 from ._native import check, core, ffi, lib, unsigned
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 from ._types import MemoryType
 from ._view import cast_view, numpy_array, takes_dtype_first
 
@@ -41,8 +40,7 @@ class SharedMemory(Managed):
 
     def __init__(self, engine: Engine, ty: MemoryType) -> None:
         handle = engine_handle(engine)
-        if not isinstance(ty, MemoryType):
-            raise ArgumentTypeError(f"ty must be a MemoryType, not {type(ty).__name__}")
+        expect(ty, MemoryType, "ty")
         result = ffi.new("wasmtime_sharedmemory_t **")
         check(lib.wasmtime_sharedmemory_new(handle.pointer, ty._to_native(), result))
         self._adopt("wasmtime_sharedmemory_t", result[0], engine)
@@ -296,7 +294,7 @@ class SharedMemory(Managed):
         """
         self._use()
         with door(store):
-            if _engine_of(store) is not self._engine:
+            if engine_of(store) is not self._engine:
                 raise WasmtimeError("the shared memory belongs to another engine than the store")
         return _MemoryOfStore(self)
 
@@ -321,7 +319,7 @@ class _MemoryOfStore(Memory):
 
     def _checked(self, store: Storelike) -> SharedMemory:
         with door(store):
-            if _engine_of(store) is not self._shared._engine:
+            if engine_of(store) is not self._shared._engine:
                 raise WasmtimeError("the shared memory belongs to another engine than the store")
         return self._shared
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._engine import Engine
-from ._error import ArgumentTypeError, WasmtimeError
+from ._error import ArgumentTypeError, WasmtimeError, expect
 from ._managed import Managed
 from ._native import check, core, ffi, integer, lib, unsigned
 
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from ._func import Caller
     from ._wasi import WasiConfig
 
-__all__ = ["BorrowedStore", "Store", "StoreContext", "Storelike", "door"]
+__all__ = [
+    "BorrowedStore",
+    "Store",
+    "StoreContext",
+    "Storelike",
+    "door",
+    "engine_of",
+    "store_of",
+]
 
 _MAX_U64 = 2**64 - 1
 _MAX_I64 = 2**63 - 1
@@ -44,9 +52,7 @@ class Store(core.Store, Managed):
     def __init__(self, engine: Optional[Engine] = None, data: Optional[Any] = None) -> None:
         if engine is None:
             engine = Engine()
-        elif not isinstance(engine, Engine):
-            raise ArgumentTypeError(f"engine must be an Engine, not {type(engine).__name__}")
-        self._init(engine, data)
+        self._init(expect(engine, Engine, "engine"), data)
 
     @property
     def engine(self) -> Engine:
@@ -55,10 +61,10 @@ class Store(core.Store, Managed):
         return engine
 
     def gc(self) -> None:
-        """Collect what WebAssembly no longer references: objects behind externrefs, and GC structs
-        and arrays.
+        """Collect what WebAssembly no longer references.
 
-        This happens by itself from time to time; it need not be called.
+        These are objects behind externrefs, and GC structs and arrays. This happens by itself from
+        time to time; it need not be called.
 
         Raises:
             ValueError: The store is closed.
@@ -68,8 +74,9 @@ class Store(core.Store, Managed):
             check(lib.wasmtime_context_gc(context))
 
     def set_fuel(self, fuel: int) -> None:
-        """Set how much fuel is left. Most WebAssembly instructions use one unit; a trap ends the
-        code that runs out.
+        """Set how much fuel is left.
+
+        Most WebAssembly instructions use one unit; a trap ends the code that runs out.
 
         Args:
             fuel: Units, 0 ... 2**64-1.
@@ -156,8 +163,7 @@ class Store(core.Store, Managed):
         from ._wasi import WasiConfig
         from ._wasi.fork import note_store, prepare_files
 
-        if not isinstance(wasi, WasiConfig):
-            raise ArgumentTypeError(f"wasi must be a WasiConfig, not {type(wasi).__name__}")
+        expect(wasi, WasiConfig, "wasi")
         note_store(self)
         if wasi._preopens:
             prepare_files()
@@ -276,7 +282,7 @@ class Store(core.Store, Managed):
         C API: ``wasmtime_store_limiter``.
         """
         limits = [
-            _signed(name, value)
+            _limit(name, value)
             for name, value in (
                 ("memory_size", memory_size),
                 ("table_elements", table_elements),
@@ -359,12 +365,37 @@ else:
     Storelike = Union[Store, core.Caller]  # the base of the other two
 
 
-def door(store: Storelike, *items: Any) -> Any:
-    """The way into a store for calls through cffi: a context manager that gives the
-    ``wasmtime_context_t *``.
+def store_of(store: Storelike) -> Any:
+    """The `Store` behind a store argument: itself, or the one that a Caller borrows.
 
-    Inside, the store belongs to this thread; at the end, an exception that a host function below
-    raised is raised again.
+    Raises:
+        TypeError: It is no Store, Caller or StoreContext.
+        ValueError: The Caller or StoreContext has expired.
+    """
+    if isinstance(store, core.Store):
+        return store
+    if isinstance(store, core.Caller):
+        return store._store
+    raise ArgumentTypeError(
+        f"store must be a Store, Caller or StoreContext, not {type(store).__name__}"
+    )
+
+
+def engine_of(store: Storelike) -> Any:
+    """The `Engine` of a store argument.
+
+    Raises:
+        TypeError: It is no Store, Caller or StoreContext.
+        ValueError: The Caller or StoreContext has expired.
+    """
+    return store_of(store)._engine
+
+
+def door(store: Storelike, *items: Any) -> Any:
+    """The way into a store for calls through cffi.
+
+    It is a context manager that gives the ``wasmtime_context_t *``. Inside, the store belongs to
+    this thread; at the end, an exception that a host function below raised is raised again.
 
     Args:
         store: A Store, Caller or StoreContext.
@@ -376,7 +407,7 @@ def door(store: Storelike, *items: Any) -> Any:
             this thread's stack is too small.
     """
     entrance = core.Door(store)
-    home: Any = store if isinstance(store, core.Store) else store._store
+    home = store_of(store)
     if home._context_cdata is None:
         home._context_cdata = ffi.cast("wasmtime_context_t *", home._context_address)
     for item in items:
@@ -384,7 +415,8 @@ def door(store: Storelike, *items: Any) -> Any:
     return entrance
 
 
-def _signed(name: str, value: Any) -> int:
+def _limit(name: str, value: Any) -> int:
+    """A limit as the library takes it: -1 for every negative number, which is none."""
     number = integer(name, value)
     if number > _MAX_I64:
         raise OverflowError(f"{name}: {number} exceeds 2**63-1")

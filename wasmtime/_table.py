@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ._error import ArgumentTypeError, WasmtimeError
-from ._func import _engine_of
+from ._error import WasmtimeError, expect
 from ._module import Module
 from ._native import address_of, check, core, ffi, lib
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 from ._types import TableType, ValType
+from ._value import lowered
 
 __all__ = ["Table"]
 
@@ -33,18 +33,14 @@ class Table(core.Table):
     """
 
     def __init__(self, store: Storelike, ty: TableType, init: Any) -> None:
-        if not isinstance(ty, TableType):
-            raise ArgumentTypeError(f"ty must be a TableType, not {type(ty).__name__}")
+        expect(ty, TableType, "ty")
         native = ty._to_native()
         element = lib.wasm_tabletype_element(native)
         result = ffi.new("wasmtime_table_t *")
-        raw = ffi.new("wasmtime_val_t *")
         with door(store) as context:
-            ty._check_engine(_engine_of(store))
-            core.lower(store, init, address_of(element), address_of(raw), "init")
-            error = lib.wasmtime_table_new(context, native, raw, result)
-            lib.wasmtime_val_unroot(raw)
-            check(error)
+            ty._check_engine(engine_of(store))
+            with lowered(store, init, element, "init") as raw:
+                check(lib.wasmtime_table_new(context, native, raw, result))
         self._set_native(store, address_of(result))
 
     def _pointer(self) -> Any:
@@ -63,7 +59,7 @@ class Table(core.Table):
                 lib.wasmtime_table_type(context, self._pointer()),
                 lib.wasm_tabletype_delete,
             )
-        ty = TableType._from_native(native, _engine_of(store))
+        ty = TableType._from_native(native, engine_of(store))
         return ty._with_64(self._has_64_bit_indices(store, ty.element))
 
     def _has_64_bit_indices(self, store: Storelike, element: ValType) -> bool:
@@ -71,7 +67,7 @@ class Table(core.Table):
 
         The C API does not tell whether indices have 64 bits.
         """
-        engine = _engine_of(store)
+        engine = engine_of(store)
         module = _probe(engine, element)
         if module is None:
             return False
@@ -93,8 +89,9 @@ class Table(core.Table):
 def _probe(engine: Any, element: ValType) -> Optional[core.Handle]:
     """The native module that imports any table of such elements with 64-bit indices.
 
-    None where it cannot be made: no module of the engine can have such tables, the elements are of
-    a type that has no name, or the engine is closed.
+    Returns:
+        None where it cannot be made: no module of the engine can have such tables, the elements
+        are of a type that has no name, or the engine is closed.
     """
     probes: dict[ValType, core.Handle] = engine._table_probes
     if element not in probes:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._error import ArgumentTypeError
-from ._func import _engine_of
+from ._error import expect
 from ._native import address_of, check, core, ffi, lib
-from ._store import Storelike, door
+from ._store import Storelike, door, engine_of
 from ._types import TagType
 
 __all__ = ["Tag"]
@@ -29,12 +28,11 @@ class Tag(core.Tag):
     """
 
     def __init__(self, store: Storelike, ty: TagType) -> None:
-        if not isinstance(ty, TagType):
-            raise ArgumentTypeError(f"ty must be a TagType, not {type(ty).__name__}")
+        expect(ty, TagType, "ty")
         native = ty._to_native()
         result = ffi.new("wasmtime_tag_t *")
         with door(store) as context:
-            ty._check_engine(_engine_of(store))
+            ty._check_engine(engine_of(store))
             check(lib.wasmtime_tag_new(context, native, result))
         self._set_native(store, address_of(result))
 
@@ -54,7 +52,7 @@ class Tag(core.Tag):
                 lib.wasmtime_tag_type(context, self._pointer()),
                 lib.wasm_tagtype_delete,
             )
-        return TagType._from_native(native, _engine_of(store))
+        return TagType._from_native(native, engine_of(store))
 
     def eq(self, store: Storelike, other: Tag) -> bool:
         """Whether both are the same tag.
@@ -64,8 +62,7 @@ class Tag(core.Tag):
             WasmtimeError: A tag lives in another store, or the store is in use.
             ValueError: The store is closed.
         """
-        if not isinstance(other, Tag):
-            raise ArgumentTypeError(f"other must be a Tag, not {type(other).__name__}")
+        expect(other, Tag, "other")
         with door(store, self, other) as context:
             return bool(
                 lib.wasmtime_tag_eq(

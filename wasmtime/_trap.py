@@ -16,7 +16,9 @@ _Self = TypeVar("_Self")
 
 
 class Frame:
-    """One WebAssembly frame of a backtrace. It never changes, compares by value and can be pickled.
+    """One WebAssembly frame of a backtrace.
+
+    It never changes, compares by value and can be pickled.
 
     Attributes:
         func_index: Index of the function in its module.
@@ -86,10 +88,10 @@ class Frame:
 
 
 class Trap(NativeException):
-    """WebAssembly stopped because of something that the specification forbids, or because fuel ran
-    out or the epoch deadline came.
+    """WebAssembly stopped.
 
-    A host function may raise one to trap the calling instance; like every exception of a host
+    It did something that the specification forbids, or fuel ran out, or the epoch deadline came. A
+    host function may raise one to trap the calling instance; like every exception of a host
     function it arrives at the outer call as the same object.
 
     Args:

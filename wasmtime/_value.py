@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ._error import WasmtimeError
-from ._native import lib
+from ._error import WasmtimeError, expect
+from ._native import address_of, core, ffi, lib
 from ._types import ValType
 
 if TYPE_CHECKING:
     from ._func import Func
+    from ._store import Storelike
 
-__all__ = ["Val"]
+__all__ = ["Val", "lowered"]
 
 _NAMES = {
     lib.WASMTIME_I32: "i32",
@@ -209,6 +212,29 @@ class Val:
         return Val, (self._kind, self._val)
 
 
+@contextmanager
+def lowered(store: Storelike, value: Any, ty: Any, name: str) -> Iterator[Any]:
+    """A ``wasmtime_val_t *`` of a Python value, whose reference is let go at the end of the block.
+
+    Args:
+        store: The store, which has been entered.
+        value: A `Val`, or a Python object that converts to the type.
+        ty: The type that is wanted, a ``wasm_valtype_t *``.
+        name: Name of the argument, for errors.
+
+    Raises:
+        TypeError: The value is of a wrong type.
+        OverflowError: The value is out of the range of the type.
+        WasmtimeError: The value belongs to another store.
+    """
+    raw = ffi.new("wasmtime_val_t *")
+    core.lower(store, value, address_of(ty), address_of(raw), name)
+    try:
+        yield raw
+    finally:
+        lib.wasmtime_val_unroot(raw)
+
+
 def _kind_of(ty: ValType) -> int:
     """The ``wasmtime_valkind_t`` that carries values of a reference type."""
     for names, kind in (
@@ -222,12 +248,10 @@ def _kind_of(ty: ValType) -> int:
 
 
 def _wrap(val: int, bits: int) -> int:
-    if not isinstance(val, int):
-        raise TypeError(f"val must be an int, not {type(val).__name__}")
+    expect(val, int, "val")
     val &= (1 << bits) - 1
     return val - (1 << bits) if val >> (bits - 1) else val
 
 
 def _check_float(val: float) -> None:
-    if not isinstance(val, float):
-        raise TypeError(f"val must be a float, not {type(val).__name__}")
+    expect(val, float, "val")

@@ -158,6 +158,25 @@ def test_maps() -> None:
         func(store, {"a": ["b"]})
 
 
+def test_a_resource_equals_the_extern_that_stands_for_it(engine: Engine) -> None:
+    component = Component(
+        engine,
+        """(component (import "r" (type $r (sub resource))) (import "other" (type (sub resource)))
+            (import "f" (func (param "x" (own $r)))))""",
+    )
+    imports = component.imports
+    function = imports["f"].ty
+    assert isinstance(function, FuncType)
+    ((_, own),) = function.params
+    assert isinstance(own, OwnType)
+    assert own.ty == imports["r"]
+    assert imports["r"] == own.ty
+    assert own.ty != imports["other"]
+    assert own.ty != "r"
+    assert function == imports["f"]
+    assert imports["f"] == function
+
+
 def test_an_extern_that_was_never_made_has_nothing() -> None:
     extern = ComponentExtern.__new__(ComponentExtern)
     for name in ("x", "ty", "_ty", "_native", "exports"):

@@ -9,7 +9,7 @@ from .._error import WasmtimeError
 from .._store import Store
 from .._wasi_names import HTTP, SOCKETS
 from ..component import Component, ComponentInstanceType, Err, Func, FuncType, Linker
-from ..component._types import _plain
+from ..component._types import plain
 from .component_values import parse_argument, to_text
 from .status import STATUS_USAGE, Failure
 from .stores import make_store
@@ -115,13 +115,13 @@ def _functions(component: Component) -> str:
     """The names of all functions that a component exports, for a message."""
     names = []
     for name, extern in component.exports.items():
-        item = _plain(extern)
+        item = plain(extern)
         if isinstance(item, FuncType):
             names.append(name)
         elif isinstance(item, ComponentInstanceType):
             names.extend(
                 f"{name}#{inner}"
                 for inner, part in item.exports(component.engine).items()
-                if isinstance(_plain(part), FuncType)
+                if isinstance(plain(part), FuncType)
             )
     return listed(names)

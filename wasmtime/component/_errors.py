@@ -11,16 +11,18 @@ __all__ = ["ComponentTrap", "UnsupportedTypeError", "refine"]
 
 
 class UnsupportedTypeError(WasmtimeError, NotImplementedError):
-    """A value of a type that the C API of the library has no form for: streams, futures and error
-    contexts, alone or inside of other types.
+    """A value is of a type that the C API of the library has no form for.
 
-    It is raised before anything is called.
+    These are streams, futures and error contexts, alone or inside of other types. It is raised
+    before anything is called.
     """
 
 
 class ComponentTrap(WasmtimeError, Trap):
-    """A component stopped because of something that the specification forbids, or because fuel ran
-    out or the epoch deadline came. Its instance cannot be entered any more.
+    """A component stopped.
+
+    It did something that the specification forbids, or fuel ran out, or the epoch deadline came.
+    Its instance cannot be entered any more.
 
     It is a `Trap`. It is a `WasmtimeError` too, because that is what the C API gives for a trap in
     a component, and what programs written for older versions expect.
@@ -84,8 +86,9 @@ _ABOUT_BORROWS = (
 
 
 def refine(error: NativeException) -> NativeException:
-    """The exception to raise for one that the library gave: a `ComponentTrap` for a trap, and the way
-    out of a fault of the library's.
+    """The exception to raise for one that the library gave.
+
+    It is a `ComponentTrap` for a trap. For a known fault of the library, it tells the way out.
     """
     if _SECOND_BORROW in error.message:
         error._message = _ABOUT_BORROWS + error.message

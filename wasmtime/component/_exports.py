@@ -9,12 +9,12 @@ from .._lookup import checked
 from .._store import Storelike
 from ._component import Component, ExportIndex
 from ._func import Func
-from ._types import ComponentExtern, ComponentInstanceType, FuncType, _plain
+from ._types import ComponentExtern, ComponentInstanceType, FuncType, plain
 
 if TYPE_CHECKING:
     from ._instance import Instance
 
-__all__ = ["Exports", "short_names"]
+__all__ = ["Exports", "short_names", "snake", "unversioned"]
 
 
 def snake(name: str) -> str:
@@ -22,15 +22,21 @@ def snake(name: str) -> str:
     return name.replace("-", "_")
 
 
+def unversioned(name: str) -> str:
+    """A name without its version."""
+    return name.partition("@")[0]
+
+
 def short_names(name: str) -> list[str]:
-    """What else an item may be called: ``ns:pkg/iface@1.2.0`` is also ``ns:pkg/iface`` and ``iface``.
-    Each name comes in snake_case too.
+    """What else an item may be called.
+
+    ``ns:pkg/iface@1.2.0`` is also ``ns:pkg/iface`` and ``iface``. Each name comes in snake_case
+    too.
     """
-    names = [name]
-    unversioned = name.partition("@")[0]
-    names.append(unversioned)
-    if "/" in unversioned:
-        names.append(unversioned.rpartition("/")[2])
+    path = unversioned(name)
+    names = [name, path]
+    if "/" in path:
+        names.append(path.rpartition("/")[2])
     names.extend([snake(each) for each in names])
     return list(dict.fromkeys(names))
 
@@ -65,7 +71,7 @@ class Exports(Mapping[str, Any]):
         self._items: dict[str, Any] = {}
         self._aliases: dict[str, Optional[str]] = {}
         for name, extern in externs.items():
-            item = _plain(extern)
+            item = plain(extern)
             if isinstance(item, (FuncType, ComponentInstanceType)):
                 place = component.get_export_index(name, index)
                 if isinstance(item, FuncType):
@@ -78,7 +84,7 @@ class Exports(Mapping[str, Any]):
             if name in _METHODS:
                 self.__dict__[name] = item
             for alias in short_names(name)[1:]:
-                # An alias of two items is one of none.
+                # Ambiguous aliases resolve to nothing.
                 self._aliases[alias] = None if alias in self._aliases else name
         for method in _LOOKUPS:
             if self._aliases.get(method):

@@ -9,6 +9,7 @@ from .._func import CallSignature
 from .._native import core, ffi, lib
 from .._store import Storelike, door
 from ._types import FuncType
+from ._types.native import TypeReader
 
 __all__ = ["Func"]
 
@@ -57,7 +58,7 @@ class Func(core.ComponentFunc):
                 lib.wasmtime_component_func_type(self._pointer(), context),
                 lib.wasmtime_component_func_type_delete,
             )
-        return FuncType._from_native(native)
+        return FuncType._from_native(native, TypeReader())
 
     def _pointer(self) -> Any:
         return ffi.cast("wasmtime_component_func_t *", self._address)

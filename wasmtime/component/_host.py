@@ -11,6 +11,7 @@ import itertools
 from _thread import allocate_lock
 from typing import Any, Callable, Optional, TypeVar
 
+from .._store import store_of
 from ._resource_type import ResourceType
 from ._resources import ResourceAny, ResourceHost
 
@@ -24,9 +25,10 @@ _numbering = allocate_lock()
 
 
 def needs_store(function: _Function) -> _Function:
-    """Mark a function or method so that it is given the store as its first argument (after ``self``).
+    """Mark a function or method so that it is given the store.
 
-    It is a `StoreContext`: usable like the store until the function returns.
+    The store is its first argument (after ``self``). It is a `StoreContext`: usable like the store
+    until the function returns.
 
     Args:
         function: What `Linker.define_imports` will define.
@@ -63,7 +65,7 @@ class _Table:
 
 
 def _table(store: Any) -> _Table:
-    home = getattr(store, "_store", store)
+    home = store_of(store)
     table: Optional[_Table] = getattr(home, "_wit_table", None)
     if table is None:
         table = home._wit_table = _Table()
@@ -79,7 +81,7 @@ def class_for(cls: type) -> ResourceType:
 
 
 def destroy(store: Any, number: int) -> None:
-    """The destructor of all such resources: the object is let go, after its ``drop`` if it has one."""
+    """Let an object go, after its ``drop`` if it has one: the destructor of all such resources."""
     value = _table(store).remove(number)
     drop = getattr(value, "drop", None)
     if callable(drop):

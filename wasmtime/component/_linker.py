@@ -6,36 +6,23 @@ import weakref
 from _thread import RLock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional, Union
 
 from .._engine import Engine, engine_handle
-from .._error import ArgumentTypeError, WasmtimeError
+from .._error import WasmtimeError
 from .._linker import LinkerBase
-from .._module import Module
-from .._native import check, core, encode_name, ffi, lib
-from .._store import StoreContext, Storelike
+from .._native import check, core, lib
+from .._store import Storelike, store_of
 from .._wasi_names import HTTP, PREVIEW2
 from ._component import Component
 from ._errors import UnsupportedTypeError
-from ._exports import short_names, snake
-from ._host import class_for, destroy
+from ._exports import unversioned
+from ._implementations import define_plan, describe, plan_imports
 from ._instance import Instance
-from ._resource_type import ResourceType
-from ._types import (
-    ComponentInstanceType,
-    FuncType,
-    ModuleType,
-    ValType,
-    _plain,
-    unsupported_part,
-)
+from ._linker_instance import LinkerInstance
+from ._types import ComponentInstanceType, FuncType, ValType, plain, unsupported_part
 
 __all__ = ["Linker", "LinkerInstance"]
-
-
-def _track(name: str) -> str:
-    """A name without its version: a definition serves compatible versions too."""
-    return name.partition("@")[0]
 
 
 class Linker(LinkerBase):
@@ -176,8 +163,9 @@ class Linker(LinkerBase):
             self._wasi_http = True
 
     def define_unknown_imports_as_traps(self, component: Component) -> None:
-        """Define each function that a component imports and that is not defined yet as one that
-        traps.
+        """Define each function that a component imports and that is not defined yet.
+
+        It traps when it is called.
 
         Args:
             component: The component.
@@ -190,27 +178,14 @@ class Linker(LinkerBase):
 
         C API: ``wasmtime_component_linker_define_unknown_imports_as_traps``.
         """
-        handle = self._component_handle(component)
+        handle = self._handle_of(component, Component, "component")
         with self._changing() as linker:
             check(
                 lib.wasmtime_component_linker_define_unknown_imports_as_traps(
                     linker, handle.pointer
                 )
             )
-            self._traps.update(map(_track, component.imports))
-
-    def _component_handle(self, component: Component) -> Any:
-        if not isinstance(component, Component):
-            raise ArgumentTypeError(
-                f"component must be a Component, not {type(component).__name__}"
-            )
-        handle = component._use()
-        if component._engine is not self._engine:
-            raise WasmtimeError(
-                "component belongs to another engine than the linker: make both with the same "
-                "Engine"
-            )
-        return handle
+            self._traps.update(map(unversioned, component.imports))
 
     def instantiate(  # type: ignore[override]
         self, store: Storelike, component: Component
@@ -234,7 +209,7 @@ class Linker(LinkerBase):
         C API: ``wasmtime_component_linker_instantiate``.
         """
         self._assert_not_locked()
-        self._component_handle(component)
+        self._handle_of(component, Component, "component")
         with self._reading():
             if self._wasi or self._wasi_http:
                 self._check_wasi(store, component)
@@ -257,18 +232,18 @@ class Linker(LinkerBase):
         wasi, http = component._needs_wasi()
         if not wasi:
             return
-        home = getattr(store, "_store", store)
+        home = store_of(store)
         if self._wasi:
             from .._wasi.fork import check_preview2
 
             check_preview2()
             home._wasi_needs_threads = True
-        if not getattr(home, "_has_wasi", True):
+        if not home._has_wasi:
             raise WasmtimeError(
                 "WASI is not configured: the component imports it, but this store has not been "
                 "given any; call store.set_wasi(WasiConfig()) before instantiating"
             )
-        if http and self._wasi_http and not getattr(home, "_has_wasi_http", True):
+        if http and self._wasi_http and not home._has_wasi_http:
             raise WasmtimeError(
                 "wasi:http is not configured: the component imports it, but this store has not "
                 "been given any; call wasi.allow_http() on its WasiConfig and "
@@ -304,11 +279,11 @@ class Linker(LinkerBase):
                 found.append((path, item))
             elif isinstance(item, ComponentInstanceType):
                 for name, extern in item.exports(component.engine).items():
-                    walk((*path, _track(name)), _plain(extern))
+                    walk((*path, unversioned(name)), plain(extern))
 
         for name, extern in component.imports.items():
-            if _track(name) in first:
-                walk((_track(name),), _plain(extern))
+            if unversioned(name) in first:
+                walk((unversioned(name),), plain(extern))
         return found
 
     def missing(self, component: Component) -> dict[str, Any]:
@@ -324,10 +299,10 @@ class Linker(LinkerBase):
             TypeError: `component` is not a Component.
             ValueError: The component is closed.
         """
-        self._component_handle(component)
+        self._handle_of(component, Component, "component")
         missing: dict[str, Any] = {}
         for name, extern in component.imports.items():
-            item, tracked = _plain(extern), _track(name)
+            item, tracked = plain(extern), unversioned(name)
             if (
                 tracked in self._traps
                 or (self._wasi and name.startswith(PREVIEW2))
@@ -337,10 +312,10 @@ class Linker(LinkerBase):
                 continue
             if isinstance(item, ComponentInstanceType):
                 for inner, inner_extern in item.exports(component.engine).items():
-                    part = _plain(inner_extern)
+                    part = plain(inner_extern)
                     if isinstance(part, ValType):
                         continue
-                    if (tracked, _track(inner)) not in self._defined:
+                    if (tracked, unversioned(inner)) not in self._defined:
                         missing[f"{name}#{inner}"] = part
             elif (tracked,) not in self._defined:
                 missing[name] = item
@@ -353,7 +328,7 @@ class Linker(LinkerBase):
         missing = self.missing(component)
         if not missing:
             return None
-        lines = [f"    {name}: {_describe(item)}" for name, item in missing.items()]
+        lines = [f"    {name}: {describe(item)}" for name, item in missing.items()]
         hint = ""
         if any(name.startswith(HTTP) for name in missing):
             hint = (
@@ -415,384 +390,10 @@ class Linker(LinkerBase):
             >>> linker.missing(component)
             {}
         """
-        self._component_handle(component)
-        wanted = component.imports
-        aliases = {alias: name for name in wanted for alias in reversed(short_names(name))}
-        plans: list[tuple[str, Any]] = []
-        lacking: list[str] = []
-        for key, implementation in imports.items():
-            name = key if key in wanted else aliases.get(key)
-            if name is None:
-                raise KeyError(
-                    f"{key!r}: the component has no such import, only "
-                    f"{', '.join(map(repr, wanted)) or 'none at all'}"
-                )
-            item = _plain(wanted[name])
-            if isinstance(item, ComponentInstanceType):
-                externs = item.exports(component.engine)
-                plan = _plan_items(externs, implementation, f"{name}#", lacking)
-                plans.append((name, plan))
-            else:
-                plan = _plan_items({name: item}, {name: implementation}, "", lacking)
-                plans.extend(plan.items())
-        if lacking:
-            raise WasmtimeError(
-                "these imports of the component are not implemented:\n"
-                + "\n".join(f"    {line}" for line in lacking)
-            )
+        self._handle_of(component, Component, "component")
+        plan = plan_imports(component, imports)
         with self.root() as root:
-            for name, plan in plans:
-                if isinstance(plan, dict):
-                    with root.add_instance(name) as instance:
-                        for inner, definition in plan.items():
-                            definition(instance, inner)
-                else:
-                    plan(root, name)
-
-
-def _describe(item: Any) -> str:
-    if isinstance(item, ResourceType):
-        return "resource"
-    return "core module" if isinstance(item, ModuleType) else str(item)
-
-
-def _find(implementation: Any, name: str) -> Any:
-    """What implements a name: an attribute of an object or an item of a mapping; None if nothing."""
-    words = name.split("-")
-    camel = "".join(word[:1].upper() + word[1:] for word in words)
-    spellings = (snake(name), name, camel, snake(name) + "_")
-    for spelling in spellings:
-        if isinstance(implementation, Mapping):
-            if spelling in implementation:
-                return implementation[spelling]
-        else:
-            found = getattr(implementation, spelling, None)
-            if found is not None:
-                return found
-    return None
-
-
-def _plan_items(
-    externs: Mapping[str, Any], implementation: Any, prefix: str, lacking: list[str]
-) -> dict[str, Any]:
-    """How to define the items of an interface: functions that take the LinkerInstance and the name."""
-    plan: dict[str, Any] = {}
-    for name, extern in externs.items():
-        item = _plain(extern)
-        if isinstance(item, ValType):
-            continue
-        if name.startswith("["):
-            function = _resource_function(name, implementation)
-        else:
-            function = _find(implementation, name)
-        if function is None:
-            lacking.append(f"{prefix}{name}: {_describe(item)}")
-        elif isinstance(item, FuncType):
-            if not callable(function):
-                raise TypeError(
-                    f"{prefix}{name}: a function must be implemented by a callable, not "
-                    f"{type(function).__name__}"
-                )
-            plan[name] = _FunctionPlan(function, isinstance(implementation, type))
-        elif isinstance(item, ResourceType):
-            if not isinstance(function, type):
-                raise TypeError(
-                    f"{prefix}{name}: a resource must be implemented by a class, not "
-                    f"{type(function).__name__}"
-                )
-            plan[name] = _ResourcePlan(function)
-        elif isinstance(item, ModuleType):
-            plan[name] = _ModulePlan(function)
-        else:
-            lacking.append(f"{prefix}{name}: {_describe(item)} (which cannot be implemented)")
-    return plan
-
-
-class _FunctionPlan:
-    def __init__(self, function: Callable[..., Any], of_class: bool) -> None:
-        self.function = function
-
-    def __call__(self, instance: LinkerInstance, name: str) -> None:
-        pass_store = getattr(self.function, "_wit_needs_store", False)
-        instance._define(name, self.function, True, pass_store)
-
-
-class _ResourcePlan:
-    def __init__(self, cls: type) -> None:
-        self.cls = cls
-
-    def __call__(self, instance: LinkerInstance, name: str) -> None:
-        instance.add_resource(name, class_for(self.cls), destroy)
-
-
-class _ModulePlan:
-    def __init__(self, module: Any) -> None:
-        self.module = module
-
-    def __call__(self, instance: LinkerInstance, name: str) -> None:
-        instance.add_module(name, self.module)
-
-
-def _resource_function(name: str, implementation: Any) -> Optional[Callable[..., Any]]:
-    """What implements a function of a resource: ``[constructor]r``, ``[method]r.f``, ``[static]r.f``."""
-    kind, _, rest = name[1:].partition("]")
-    resource, _, member = rest.partition(".")
-    cls = _find(implementation, resource)
-    if not isinstance(cls, type):
-        return None
-    if kind == "constructor":
-        return cls
-    function = _find(cls, member)
-    if function is None or kind != "method":
-        return function if function is None or callable(function) else None
-    attribute = next(
-        each
-        for each in (snake(member), member, snake(member) + "_", function.__name__)
-        if hasattr(cls, each)
-    )
-    if getattr(function, "_wit_needs_store", False):
-
-        def method_with_store(store: Any, self: Any, *arguments: Any) -> Any:
-            return getattr(self, attribute)(store, *arguments)
-
-        method_with_store._wit_needs_store = True  # type: ignore[attr-defined]
-        return method_with_store
-
-    def method(self: Any, *arguments: Any) -> Any:
-        return getattr(self, attribute)(*arguments)
-
-    return method
-
-
-class LinkerInstance:
-    """Where items are defined in a linker: its root, or an instance in it, which stands for an
-    interface.
-
-    It ends when it is closed (or left as a context manager), with everything that was opened in it;
-    then it says so.
-    """
-
-    _pointer: Any = None
-    _linker: Any
-    _defining: Any
-    _handle: Any
-    _parent: Any
-    _path: tuple[str, ...]
-    _child: Optional[weakref.ref[LinkerInstance]] = None
-
-    def __init__(self) -> None:
-        raise WasmtimeError("Cannot directly construct a `LinkerInstance`")
-
-    @classmethod
-    def _open(
-        cls, pointer: Any, linker: Linker, parent: Any, path: tuple[str, ...]
-    ) -> LinkerInstance:
-        """Take a ``wasmtime_component_linker_instance_t *`` over."""
-        self = cls.__new__(cls)
-        self._pointer = ffi.gc(pointer, lib.wasmtime_component_linker_instance_delete)
-        self._linker = linker
-        self._defining = linker._defining
-        self._handle = linker._use()
-        self._parent = parent
-        self._path = path
-        parent._child = weakref.ref(self)
-        return self
-
-    @property
-    def _is_open(self) -> bool:
-        return self._pointer is not None
-
-    @property
-    def locked(self) -> bool:
-        """Whether an instance that was opened in this one is open: nothing can be defined meanwhile."""
-        child = self._child() if self._child is not None else None
-        return child is not None and child._is_open
-
-    @contextmanager
-    def _changing(self) -> Iterator[Any]:
-        """The native pointer, while nothing else uses the linker."""
-        with self._defining:
-            if self._pointer is None:
-                raise ValueError("this LinkerInstance is closed: already closed")
-            if self.locked:
-                raise WasmtimeError(
-                    "cannot use linker instance while it's in use by other instances: close the "
-                    "one that add_instance() gave, best by a 'with' block"
-                )
-            self._linker._begin(True)
-            try:
-                yield self._pointer
-            finally:
-                self._linker._end(True)
-
-    def close(self) -> None:
-        """End the definitions here. Using this object afterwards raises ValueError."""
-        with self._defining:
-            child = self._child() if self._child is not None else None
-            if child is not None:
-                child.close()
-            if self._pointer is not None:
-                pointer, self._pointer = self._pointer, None
-                ffi.release(pointer)
-                self._handle = self._linker = self._parent = None
-
-    def __enter__(self) -> LinkerInstance:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def __copy__(self) -> Any:
-        raise TypeError("a LinkerInstance cannot be copied")
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a LinkerInstance cannot be pickled")
-
-    def add_instance(self, name: str) -> LinkerInstance:
-        """Define an instance, whose items are defined in what this returns.
-
-        While that is open, nothing can be defined here: use it in a ``with`` block.
-
-        Args:
-            name: Name of the instance, for instance ``example:log/sink@1.0.0``.
-
-        Raises:
-            WasmtimeError: The name is taken or not well-formed.
-            TypeError: `name` is not a str.
-            ValueError: This is closed.
-
-        C API: ``wasmtime_component_linker_instance_add_instance``.
-        """
-        encoded = encode_name(name, "name")
-        out = ffi.new("wasmtime_component_linker_instance_t **")
-        with self._changing() as pointer:
-            check(
-                lib.wasmtime_component_linker_instance_add_instance(
-                    pointer, encoded, len(encoded), out
-                )
-            )
-            path = (*self._path, _track(name))
-            return LinkerInstance._open(out[0], self._linker, self, path)
-
-    def add_module(self, name: str, module: Module) -> None:
-        """Define a core module.
-
-        Args:
-            name: Its name.
-            module: The module.
-
-        Raises:
-            WasmtimeError: The name is taken, or the module belongs to another engine.
-            TypeError: An argument is of a wrong type.
-            ValueError: This or the module is closed.
-
-        C API: ``wasmtime_component_linker_instance_add_module``.
-        """
-        encoded = encode_name(name, "name")
-        if not isinstance(module, Module):
-            raise ArgumentTypeError(f"module must be a Module, not {type(module).__name__}")
-        handle = module._use()
-        with self._changing() as pointer:
-            if module._engine is not self._linker._engine:
-                raise WasmtimeError(
-                    "module belongs to another engine than the linker: make both with the same "
-                    "Engine"
-                )
-            check(
-                lib.wasmtime_component_linker_instance_add_module(
-                    pointer, encoded, len(encoded), handle.pointer
-                )
-            )
-            self._note(name, "module")
-
-    def add_resource(
-        self, name: str, ty: ResourceType, dtor: Callable[[StoreContext, int], None]
-    ) -> None:
-        """Define a type of resources.
-
-        Args:
-            name: Its name.
-            ty: The type, of `ResourceType.host`.
-            dtor: Called as ``dtor(store, rep)`` when a resource is dropped. What it raises arrives
-                at the call that dropped the resource.
-
-        Raises:
-            WasmtimeError: The name is taken.
-            TypeError: An argument is of a wrong type.
-            ValueError: This is closed.
-
-        C API: ``wasmtime_component_linker_instance_add_resource``.
-        """
-        encoded = encode_name(name, "name")
-        if not isinstance(ty, ResourceType):
-            raise ArgumentTypeError(f"ty must be a ResourceType, not {type(ty).__name__}")
-        host = core.ComponentHostFunc(dtor)
-        self._add(
-            (name, "resource"),
-            host,
-            lambda pointer: lib.wasmtime_component_linker_instance_add_resource(
-                pointer,
-                encoded,
-                len(encoded),
-                _plain(ty)._native,
-                ffi.cast("wasmtime_component_resource_destructor_t", host.destructor),
-                ffi.cast("void *", host.env),
-                ffi.NULL,
-            ),
-        )
-
-    def add_func(self, name: str, func: Callable[..., Any]) -> None:
-        """Define a function.
-
-        Its type is that of the import that it is linked to. Values are mapped as
-        `Instance.get_func` maps them; `Linker.define_imports` maps them the newer way.
-
-        Args:
-            name: Its name.
-            func: Called as ``func(store, *params)``, with a `StoreContext` that can be used until
-                it returns. What it raises arrives at the call that ran the component, the same
-                object.
-
-        Raises:
-            WasmtimeError: The name is taken or not well-formed.
-            TypeError: An argument is of a wrong type.
-            ValueError: This is closed.
-
-        C API: ``wasmtime_component_linker_instance_add_func``.
-        """
-        self._define(name, func, False, True)
-
-    def _define(self, name: str, func: Callable[..., Any], tagged: bool, pass_store: bool) -> None:
-        encoded = encode_name(name, "name")
-        host = core.ComponentHostFunc(func, tagged, pass_store)
-        self._add(
-            (name, "func"),
-            host,
-            lambda pointer: lib.wasmtime_component_linker_instance_add_func(
-                pointer,
-                encoded,
-                len(encoded),
-                ffi.cast("wasmtime_component_func_callback_t", host.callback),
-                ffi.cast("void *", host.env),
-                ffi.NULL,
-            ),
-        )
-
-    def _add(self, note: tuple[str, str], host: Any, add: Callable[[Any], Any]) -> None:
-        """Define by `add` what native code will reach `host` through; `note` is its name and kind."""
-        with self._changing() as pointer:
-            definitions = self._linker._definitions
-            # Before the native linker can reach it; a definition that fails leaves it unused.
-            definitions.append(host)
-            try:
-                check(add(pointer))
-            except BaseException:
-                definitions.remove(host)
-                raise
-            self._note(*note)
-
-    def _note(self, name: str, what: str) -> None:
-        self._linker._defined[(*self._path, _track(name))] = what
+            define_plan(plan, root)
 
 
 LinkerInstanceParent = Union[Linker, LinkerInstance]

@@ -6,11 +6,12 @@ from typing import Any
 
 from .._error import WasmtimeError
 from .._native import ffi, lib, unsigned
+from .._types.base import NothingToClose
 
 __all__ = ["ResourceType"]
 
 
-class ResourceType:
+class ResourceType(NothingToClose):
     """The identity of a type of resources.
 
     Two are equal if they are the same type: a type that a component defines is a different one in
@@ -47,10 +48,9 @@ class ResourceType:
         return cls._take(lib.wasmtime_component_resource_type_new_host(unsigned("val", val, 32)))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ResourceType):
-            return False
-        left, right = self._native, _native_of(other)
-        return bool(lib.wasmtime_component_resource_type_equal(left, right))
+        if type(other) is not ResourceType:  # a ComponentExtern compares its own type
+            return NotImplemented
+        return bool(lib.wasmtime_component_resource_type_equal(self._native, other._native))
 
     def __hash__(self) -> int:
         # The library tells whether two are equal, and nothing else that could go in here.
@@ -61,17 +61,3 @@ class ResourceType:
 
     def __repr__(self) -> str:
         return "<wasmtime.component.ResourceType>"
-
-    def close(self) -> None:
-        """Nothing: kept for programs of older versions."""
-
-    def __enter__(self) -> ResourceType:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-
-def _native_of(resource: Any) -> Any:
-    """The native type of a ResourceType, or of what stands for one in a component's type."""
-    return resource._native

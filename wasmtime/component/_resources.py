@@ -84,8 +84,9 @@ class ResourceAny(core.ResourceAny):
 
 
 class ResourceHost(core.ResourceHost):
-    """A resource that the host defines: a number that stands for whatever the host means by it, and
-    the number of its type.
+    """A resource that the host defines.
+
+    It is a number that stands for whatever the host means by it, and the number of its type.
     """
 
     def __init__(self) -> None:

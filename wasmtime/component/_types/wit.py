@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ._resource_type import ResourceType
-from ._types import (
+from .._resource_type import ResourceType
+from .items import ComponentInstanceType, ComponentType, FuncType, ModuleType, plain
+from .values import (
     BorrowType,
-    ComponentInstanceType,
-    ComponentType,
     EnumType,
     FixedLengthListType,
     FlagsType,
-    FuncType,
     FutureType,
     ListType,
     MapType,
-    ModuleType,
     OptionType,
     OwnType,
     RecordType,
@@ -30,7 +27,6 @@ from ._types import (
     TupleType,
     ValType,
     VariantType,
-    _plain,
 )
 
 __all__ = ["wit_func", "wit_interface", "wit_type", "wit_world"]
@@ -42,20 +38,32 @@ _INDENT = "  "
 _DECLARED = (RecordType, VariantType, EnumType, FlagsType, ResourceType)
 
 
-def wit_type(ty: ValType, names: Optional[_Names] = None, declared: bool = False) -> str:
+def wit_type(
+    ty: ValType,
+    names: Optional[_Names] = None,
+    declared: bool = False,
+    written: Optional[dict[int, str]] = None,
+) -> str:
     """A type of values.
 
     Args:
         ty: The type.
         names: The names of types that have one.
         declared: Write the structure even if there is a name: this is its declaration.
+        written: The texts of parts that have been written, by the identities of the parts: one that
+            is used often is written once.
     """
     names = names or {}
+    texts = {} if written is None else written
     if not declared and names and ty in names:
         return names[ty]
 
     def inner(part: Optional[ValType]) -> str:
-        return "_" if part is None else wit_type(part, names)
+        if part is None:
+            return "_"
+        if id(part) not in texts:
+            texts[id(part)] = wit_type(part, names, written=texts)
+        return texts[id(part)]
 
     if isinstance(ty, ListType):
         return f"list<{inner(ty.element)}>"
@@ -101,7 +109,7 @@ def wit_func(ty: FuncType, names: Optional[_Names] = None) -> str:
 def _names_of(externs: dict[str, Any], outer: Optional[_Names] = None) -> _Names:
     names: _Names = dict(outer or {})
     for name, extern in externs.items():
-        item = _plain(extern)
+        item = plain(extern)
         if isinstance(item, _DECLARED) and item not in names:
             names[item] = name
     return names
@@ -137,7 +145,7 @@ def wit_interface(ty: ComponentInstanceType, outer: Optional[_Names] = None, dep
     names = _names_of(externs, outer)
     lines = ["interface {"]
     for name, extern in externs.items():
-        lines.extend(_item(name, _plain(extern), names, depth + 1))
+        lines.extend(_item(name, plain(extern), names, depth + 1))
     lines.append(_INDENT * depth + "}")
     return "\n".join(lines)
 
@@ -150,17 +158,17 @@ def wit_world(ty: ComponentType) -> str:
     names: _Names = {}
     for externs in (imports, exports):
         for extern in externs.values():
-            item = _plain(extern)
+            item = plain(extern)
             if isinstance(item, ComponentInstanceType):
                 for name, inner in item.exports(ty._engine).items():
-                    part = _plain(inner)
+                    part = plain(inner)
                     if isinstance(part, ResourceType):
                         names.setdefault(part, name)
     names = _names_of(imports, names)
     for word, externs in (("import", imports), ("export", exports)):
         names = _names_of(externs, names)
         for name, extern in externs.items():
-            first, *rest = _item(name, _plain(extern), names, 1)
+            first, *rest = _item(name, plain(extern), names, 1)
             lines.append(f"{_INDENT}{word} {first.strip()}")
             lines.extend(rest)
     lines.append("}")
