@@ -59,6 +59,22 @@ arguments_parse(const ArgumentNames *spec, PyObject *const *arguments, Py_ssize_
     return arguments_by_name(spec, arguments, count, keywords, out, size);
 }
 
+/* The one argument `store` of a method that takes nothing else: borrowed. */
+static inline PyObject *
+argument_store(const char *method, PyObject *const *arguments, Py_ssize_t count,
+               PyObject *keywords)
+{
+    static const char *const names[] = {"store", NULL};
+    if (LIKELY(count == 1 && keywords == NULL)) {
+        return arguments[0];
+    }
+    ArgumentNames spec = {method, names, 1};
+    PyObject *store;
+    return arguments_parse(&spec, arguments, count, keywords, &store, 1) ? store : NULL;
+}
+
+#define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
+
 /* __reduce__ of what is bound to native memory. The default one would pickle such an object, by
  * the oldest protocols, as one that was never initialised. */
 static PyObject *

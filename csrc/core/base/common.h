@@ -103,7 +103,7 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #define relaxed_store(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 #endif
 #else
-#define LOCK(object) {
+#define LOCK(object) { (void)(object);
 #define UNLOCK() }
 #define published(field) (field)
 #define publish(field, value) ((void)((field) = (value)))
@@ -130,6 +130,10 @@ Py_XNewRef(PyObject *object)
 #define Py_XNewRef(object) Py_XNewRef((PyObject *)(object))
 #define Py_TPFLAGS_IMMUTABLETYPE 0
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
+#endif
+
+#ifndef Py_TPFLAGS_HAVE_VECTORCALL /* 3.9 */
+#define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
 #endif
 
 #if PY_VERSION_HEX < 0x030D0000 || defined(Py_LIMITED_API)

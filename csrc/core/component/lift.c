@@ -2,7 +2,7 @@
 
 typedef struct {
     StoreObject *store;
-    const ProgramObject *program;
+    ProgramObject *program;
     PyObject *borrows; /* list of the borrowed ResourceAny made, or NULL: not asked for */
 } Lifting;
 

@@ -193,3 +193,10 @@ refuse_component_type(const ComponentPath *path, const char *wanted, PyObject *v
     return refuse_component(path, PyExc_TypeError, "expected %s, got %.200s", wanted,
                             type_name(value));
 }
+
+/* --- what the files below call of one another --- */
+
+static bool lower_component(Lowering *self, uint32_t node, PyObject *value,
+                            wasmtime_component_val_t *out, const ComponentPath *path);
+static bool lower_resource(Lowering *self, const ComponentNode *node, PyObject *value,
+                           wasmtime_component_val_t *out, const ComponentPath *path);

@@ -157,24 +157,20 @@ static PyObject *
 instantiate(link_function link, void *linker, StoreObject *store, PyObject *definitions,
             HandleObject *module)
 {
-    if (!store_enter(store)) {
+    NativeCall call;
+    if (!native_enter(&call, store, definitions)) {
         return NULL;
     }
-    Py_INCREF(store);
     PyObject *result = NULL;
-    if (store_keep_definitions(store, definitions) && native_check_stack(store)) {
+    if (store_keep_definitions(store, definitions) && native_begin(&call, RELEASE_GIL)) {
         wasmtime_instance_t instance;
-        NativeCall call;
         wasm_trap_t *trap = NULL;
-        native_begin(store, &call, false);
         wasmtime_error_t *error = link(linker, store->context, module->pointer, &instance, &trap);
-        native_end(store, &call);
-        if (native_outcome(store, &call, error, trap)) {
+        if (native_end(&call, error, trap)) {
             result = instance_wrap(store, &instance, module);
         }
     }
-    store_leave(store);
-    Py_DECREF(store);
+    native_leave(&call);
     return result;
 }
 

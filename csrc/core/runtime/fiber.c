@@ -91,26 +91,25 @@ recursion_leave(int levels)
 }
 
 /* Between these two, Python code runs on a fiber. */
-static NOINLINE void
-fiber_begin(Fiber *fiber, Thread *thread, const EngineObject *engine)
+static NOINLINE Fiber
+fiber_begin(Thread *thread, const EngineObject *engine)
 {
     char here;
     uintptr_t room = fiber_room(engine);
-    fiber->stack_low = thread->stack_low;
+    Fiber fiber = {thread->stack_low, 0};
     thread->stack_low = (uintptr_t)&here - room;
-    fiber->levels = 0;
     int levels = fiber_levels(room);
-    if (RUNNING_PYTHON >= 0x030E0000 || Py_GetRecursionLimit() <= levels) {
-        return;
+    if (RUNNING_PYTHON < 0x030E0000 && Py_GetRecursionLimit() > levels) {
+        fiber.levels = recursion_leave(levels);
     }
-    fiber->levels = recursion_leave(levels);
+    return fiber;
 }
 
 static NOINLINE void
-fiber_end(Fiber *fiber, Thread *thread)
+fiber_end(Fiber fiber, Thread *thread)
 {
-    thread->stack_low = fiber->stack_low;
-    for (; fiber->levels > 0; fiber->levels--) {
+    thread->stack_low = fiber.stack_low;
+    for (; fiber.levels > 0; fiber.levels--) {
         Py_LeaveRecursiveCall();
     }
 }

@@ -91,7 +91,8 @@ store_delete(StoreObject *self)
     Py_XDECREF(data);
     Py_CLEAR(self->deadline_callback);
     Py_XDECREF(cdata);
-    Py_CLEAR(self->pending);
+    Py_CLEAR(self->pending.raised);
+    Py_CLEAR(self->pending.thrown);
     Py_CLEAR(self->engine_handle);
 }
 
@@ -203,7 +204,8 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
     Py_VISIT(self->sinks);
     Py_VISIT(self->data);
     Py_VISIT(self->deadline_callback);
-    Py_VISIT(self->pending);
+    Py_VISIT(self->pending.raised);
+    Py_VISIT(self->pending.thrown);
     for (ExternBox *box = self->boxes; box != NULL; box = box->next) {
         Py_VISIT(box->object);
     }

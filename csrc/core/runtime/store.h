@@ -24,6 +24,18 @@ typedef struct ExternBox {
 
 #define DEADLINE_NEVER ((uintptr_t)-1)
 
+/* What host code left for the native call that it ran under, one or the other. */
+typedef struct {
+    PyObject *raised; /* an exception on its way out, through WebAssembly */
+    PyObject *thrown; /* a WasmException that was thrown into the guest, which may catch it */
+} Pending;
+
+static inline bool
+pending_any(const Pending *pending)
+{
+    return pending->raised != NULL || pending->thrown != NULL;
+}
+
 struct StoreObject {
     OwnerObject owner;           /* only `engine` and `closed` are used: `store` is not shared */
     wasmtime_store_t *store;     /* a flag, outside: NULL once deleted */
@@ -41,8 +53,7 @@ struct StoreObject {
     bool fiber;              /* it runs on a stack of the library's: see fiber.c */
     bool interrupted;        /* the epoch callback ended the call because of the deadline */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
-    PyObject *pending;       /* exception raised by Python below the innermost native call; or a
-                              * tuple of one WasmException that was thrown into the guest */
+    Pending pending;         /* of the innermost native call */
     uintptr_t deadline;      /* in the engine's user epochs */
     long long table_elements; /* inside: the limit for each table, or -1 */
     PyObject *deadline_callback;

@@ -63,7 +63,7 @@ aggregate_read(ReferenceObject *self, StoreObject *store, size_t index)
         error = wasmtime_exnref_field(store->context, &self->value.of.exnref, index, &value);
         break;
     }
-    return error != NULL ? raise_error(error) : lift_value(store, &value, true);
+    return error != NULL ? raise_error(error) : lift_value(store, &value, ROOT_TAKEN);
 }
 
 static bool

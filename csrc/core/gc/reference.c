@@ -173,7 +173,7 @@ reference_convert(PyObject *object, PyObject *store_argument)
             value.kind = VALKIND_ANYREF;
             wasmtime_anyref_from_raw(store->context, raw, &value.of.anyref);
         }
-        result = lift_value(store, &value, true);
+        result = lift_value(store, &value, ROOT_TAKEN);
     }
     store_leave(store);
     return result;
@@ -187,6 +187,67 @@ reference_belongs_to(PyObject *self, PyObject *store_argument)
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+/* --- the Python type --- */
+
+static PyObject *
+reference_get_address(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) == NULL) {
+        PyErr_SetString(PyExc_ValueError, "never initialized");
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(&self->value.of);
+}
+
+/* The same for a C function that takes a struct, an array or an exception: with another of the
+ * three it would end the process. `closure` is the shape wanted. */
+static PyObject *
+reference_get_address_as(ReferenceObject *self, void *closure)
+{
+    if (published(self->home) != NULL && self->shape != (uint8_t)(uintptr_t)closure) {
+        PyErr_Format(PyExc_TypeError, "%.200s: does not refer to an object of its class",
+                     type_name(self));
+        return NULL;
+    }
+    return reference_get_address(self, NULL);
+}
+
+static PyObject *
+reference_get_any_address(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) != NULL && self->value.kind != VALKIND_ANYREF) {
+        return reference_get_address_as(self, (void *)(uintptr_t)SHAPE_STRUCT);
+    }
+    return reference_get_address(self, NULL);
+}
+
+static PyObject *
+reference_get_home(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
+}
+
+/* `_make(store, kind, address)`: an object for the reference at `address`, whose root it takes. */
+static PyObject *
+reference_make(PyObject *type, PyObject *args)
+{
+    PyObject *object;
+    int kind;
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "OiK:_make", &object, &kind, &address)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    wasmtime_val_t value;
+    value.kind = (uint8_t)kind;
+    memcpy(&value.of, (void *)(uintptr_t)address, sizeof(wasmtime_anyref_t));
+    return reference_new(store, type, &value, reference_shape(store, &value));
 }
 
 static PyMethodDef reference_methods[] = {

@@ -146,10 +146,9 @@ array_new(StoreObject *store, wasmtime_array_type_t *type, wasmtime_val_t *eleme
     }
     if (error == NULL && length > ARRAY_LONG) {
         NativeCall call;
-        native_begin(store, &call, false);
+        native_work_begin(&call, store);
         error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
-        native_end(store, &call);
-        store->pending = call.pending;
+        native_work_end(&call);
     }
     else if (error == NULL) {
         error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
