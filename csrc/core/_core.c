@@ -87,7 +87,7 @@ __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_
 #define WASMTIME_LIBRARY_ORIGIN "unknown"
 #endif
 
-/* --- the functions of the module ---------------------------------------------------------------- */
+/* --- the functions of the module ------------------------------------------------------------ */
 
 #define FUNCTION(name, flags) #name, (PyCFunction)(void (*)(void))core_##name, flags
 
@@ -130,8 +130,7 @@ static PyMethodDef core_functions[] = {
      "lower_extern($module, store, item, address, /)\n--\n\n"
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile, or None."},
     {FUNCTION(wrap_extern, METH_VARARGS),
-     "wrap_extern($module, store, address, /)\n--\n\n"
-     "An object for the wasmtime_extern_t at `address`."},
+     "wrap_extern($module, store, address, /)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
     {FUNCTION(shared_memory_view, METH_VARARGS),
      "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\n"
      "A memoryview of a shared memory."},
@@ -145,7 +144,7 @@ static PyMethodDef core_functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* --- its types ---------------------------------------------------------------------------------- */
+/* --- its types ------------------------------------------------------------------------------ */
 
 /* A base stands before what is made from it. */
 static const struct {
@@ -192,7 +191,7 @@ static const struct {
     {"ResourceHost", &resource_host_spec, &component.ResourceHost_base, NULL},
 };
 
-/* Add the types; those that were made for an earlier import serve again. */
+/* Add the types, which are kept for ever: those of an earlier import serve again. */
 static bool
 core_add_types(PyObject *module)
 {
@@ -209,7 +208,7 @@ core_add_types(PyObject *module)
             if (*slot == NULL) {
                 return false;
             }
-        } /* kept for ever, like the module */
+        }
         if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(*slot)) < 0) {
             return false;
         }
@@ -217,7 +216,7 @@ core_add_types(PyObject *module)
     return true;
 }
 
-/* --- the module ---------------------------------------------------------------------------------- */
+/* --- the module ----------------------------------------------------------------------------- */
 
 /* The interpreter that the core belongs to. Python may be finalized and initialized again. */
 static PyInterpreterState *home;

@@ -1,5 +1,5 @@
-/* Arguments of the hot methods: a parser for METH_FASTCALL | METH_KEYWORDS that does nothing
- * but compare names, and the integers that methods take. */
+/* Arguments of methods: a parser for METH_FASTCALL | METH_KEYWORDS that only compares names, and
+ * checks of integers. What is parsed is borrowed from the caller. */
 
 typedef struct {
     const char *function;
@@ -61,8 +61,7 @@ arguments_parse(const ArgumentNames *spec, PyObject *const *arguments, Py_ssize_
 
 /* The one argument `store` of a method that takes nothing else: borrowed. */
 static inline PyObject *
-argument_store(const char *method, PyObject *const *arguments, Py_ssize_t count,
-               PyObject *keywords)
+argument_store(const char *method, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
     static const char *const names[] = {"store", NULL};
     if (LIKELY(count == 1 && keywords == NULL)) {

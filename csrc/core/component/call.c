@@ -7,8 +7,7 @@
 static ALWAYS_INLINE bool
 component_begin(NativeCall *call, bool needs_event_loop)
 {
-    if (UNLIKELY(needs_event_loop)
-        && !fiber_check((EngineObject *)call->store->owner.engine)) {
+    if (UNLIKELY(needs_event_loop) && !fiber_check((EngineObject *)call->store->owner.engine)) {
         return false;
     }
     return native_begin(call, RELEASE_GIL);

@@ -25,7 +25,7 @@ component_func_compile(ComponentFuncObject *self, StoreObject *store)
     ProgramObject *program = program_compile(type, self->native.tagged);
     wasmtime_component_func_type_delete(type);
     if (program != NULL) {
-        /* Only who is inside of the store gets here: nobody else sets it meanwhile. */
+        /* This thread is inside of the store, so no other one sets it meanwhile. */
         if (self->program == NULL) {
             publish(self->program, program);
         }
@@ -57,9 +57,9 @@ component_func_run(ComponentFuncObject *self, StoreObject *store, ProgramObject 
                                             program->params, returned, results);
     }
     wasmtime_error_t *error = NULL;
-    future_wait(store, wasmtime_component_func_call_async(&self->native.func, store->context,
-                                                          values, program->params, returned,
-                                                          results, &error));
+    future_wait(store,
+                wasmtime_component_func_call_async(&self->native.func, store->context, values,
+                                                   program->params, returned, results, &error));
     return error;
 }
 
@@ -148,8 +148,7 @@ static uint32_t
 component_param_slot(const ProgramObject *program, PyObject *name)
 {
     uint32_t slot = 0;
-    while (slot < program->params
-           && PyUnicode_Compare(program->edges[slot].attribute, name) != 0
+    while (slot < program->params && PyUnicode_Compare(program->edges[slot].attribute, name) != 0
            && PyUnicode_Compare(program->edges[slot].name, name) != 0) {
         slot++;
     }
@@ -252,14 +251,16 @@ component_func_vectorcall(PyObject *object, PyObject *const *arguments, size_t f
     return component_func_call(store, (ComponentFuncObject *)object, arguments + 1, count - 1);
 }
 
-/* _make(store, address, tagged, needs_event_loop, name): a function that the library put at `address`. */
+/* _make(store, address, tagged, needs_event_loop, name): a function that the library put at
+ * `address`. */
 static PyObject *
 component_func_make(PyObject *type, PyObject *args)
 {
     PyObject *object, *name;
     unsigned long long address;
     int tagged, needs_event_loop;
-    if (!PyArg_ParseTuple(args, "OKppO:_make", &object, &address, &tagged, &needs_event_loop, &name)) {
+    if (!PyArg_ParseTuple(args, "OKppO:_make", &object, &address, &tagged, &needs_event_loop,
+                          &name)) {
         return NULL;
     }
     StoreObject *store = storelike(object);

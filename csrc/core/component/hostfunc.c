@@ -141,9 +141,9 @@ component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_f
     ProgramObject *program =
         component_host_may_run(&frame) ? component_host_program(self, type) : NULL;
     Lifting lifting = {store, program, NULL};
-    bool fine = program != NULL
-                && component_host_run(self, &frame, &lifting, params, param_count, results,
-                                      result_count);
+    bool fine =
+        program != NULL
+        && component_host_run(self, &frame, &lifting, params, param_count, results, result_count);
     wasmtime_error_t *error = NULL;
     if (UNLIKELY(!fine)) { /* before the borrows: giving one back may call Python again */
         error = component_host_failed(store);
@@ -171,8 +171,7 @@ component_host_destroy(void *env, wasmtime_context_t *context, uint32_t rep)
     HostFrame frame;
     host_frame_begin(&frame, store, self, few);
     PyObject *result = NULL;
-    if (component_host_may_run(&frame)
-        && host_frame_pass_caller(&frame, state.StoreContext, NULL)
+    if (component_host_may_run(&frame) && host_frame_pass_caller(&frame, state.StoreContext, NULL)
         && host_frame_pass(&frame, PyLong_FromUnsignedLong(rep))) {
         result = host_frame_call(&frame, self->callable);
     }

@@ -1,4 +1,6 @@
-/* --- raising --------------------------------------------------------------------------------- */
+/* Lift any value: a program runs, from one of its nodes down.
+ *
+ * Ownership: everything is copied. What the library gave stays its own, or the caller's to free. */
 
 typedef struct {
     StoreObject *store;

@@ -1,6 +1,14 @@
-/* --- lists ----------------------------------------------------------------------------------- */
+/* Lower lists and maps; a list of numbers also from a buffer.
+ *
+ * Ownership: the elements lie in the arena. A buffer is released as soon as it was read. */
 
-typedef enum { BUFFER_OTHER, BUFFER_SIGNED, BUFFER_UNSIGNED, BUFFER_FLOAT, BUFFER_BOOL } BufferClass;
+typedef enum {
+    BUFFER_OTHER,
+    BUFFER_SIGNED,
+    BUFFER_UNSIGNED,
+    BUFFER_FLOAT,
+    BUFFER_BOOL
+} BufferClass;
 
 static BufferClass
 buffer_class(const Py_buffer *view)
@@ -53,7 +61,8 @@ buffer_feeds(BufferClass source, uint8_t kind)
     if (kind == WIT_F32 || kind == WIT_F64) {
         return source == BUFFER_FLOAT || source == BUFFER_SIGNED || source == BUFFER_UNSIGNED;
     }
-    return kind >= WIT_S8 && kind <= WIT_U64 && (source == BUFFER_SIGNED || source == BUFFER_UNSIGNED);
+    return kind >= WIT_S8 && kind <= WIT_U64
+           && (source == BUFFER_SIGNED || source == BUFFER_UNSIGNED);
 }
 
 /* Every integer of a buffer fits what signed 64 bits hold, or is the upper half of 64 unsigned. */
@@ -213,7 +222,7 @@ lower_items(Lowering *self, uint32_t node, PyObject *items, Py_ssize_t count,
     return true;
 }
 
-/* The elements as a tuple that nobody else can change; NULL with an exception. */
+/* The elements as a tuple, which no other thread can change; NULL with an exception. */
 static PyObject *
 component_items(PyObject *value, const char *wanted, const ComponentPath *path)
 {

@@ -2,7 +2,7 @@
  *
  * Ownership: a lowered string points into the Python object, which the arena keeps. */
 
-/* --- numbers --------------------------------------------------------------------------------- */
+/* --- numbers -------------------------------------------------------------------------------- */
 
 static const struct {
     long long low;
@@ -150,7 +150,7 @@ lower_float(const ComponentPath *path, uint8_t kind, PyObject *value, wasmtime_c
     return true;
 }
 
-/* --- strings --------------------------------------------------------------------------------- */
+/* --- strings -------------------------------------------------------------------------------- */
 
 static bool
 lower_string(Lowering *self, PyObject *value, wasmtime_component_val_t *out,

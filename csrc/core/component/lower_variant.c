@@ -2,7 +2,7 @@
  *
  * Ownership: names point into the program; payloads lie in the arena. */
 
-/* --- names ----------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------------------------- */
 
 /* The edge of a name, in either spelling; NULL when there is none. */
 static const ComponentEdge *
@@ -105,13 +105,14 @@ lower_flags(Lowering *self, const ComponentNode *node, PyObject *value,
     return fine;
 }
 
-/* --- variants -------------------------------------------------------------------------------- */
+/* --- variants ------------------------------------------------------------------------------- */
 
 /* Whether the value is of one of the classes that lifting gives. */
 static bool
 value_is(PyObject *value, uint16_t classes)
 {
-    return ((classes & CLASS_NONE) && value == Py_None) || ((classes & CLASS_BOOL) && PyBool_Check(value))
+    return ((classes & CLASS_NONE) && value == Py_None)
+           || ((classes & CLASS_BOOL) && PyBool_Check(value))
            || ((classes & CLASS_INT) && PyLong_Check(value))
            || ((classes & CLASS_FLOAT) && PyFloat_Check(value))
            || ((classes & CLASS_STR) && PyUnicode_Check(value))
@@ -120,7 +121,8 @@ value_is(PyObject *value, uint16_t classes)
            || ((classes & CLASS_TUPLE) && PyTuple_Check(value))
            || ((classes & CLASS_SET) && PyAnySet_Check(value))
            || ((classes & CLASS_DICT) && PyDict_Check(value))
-           || ((classes & CLASS_RECORD) && PyObject_TypeCheck(value, (PyTypeObject *)component.Record))
+           || ((classes & CLASS_RECORD)
+               && PyObject_TypeCheck(value, (PyTypeObject *)component.Record))
            || ((classes & CLASS_VARIANT)
                && PyObject_TypeCheck(value, (PyTypeObject *)component.Variant))
            || ((classes & CLASS_RESOURCE)

@@ -1,5 +1,5 @@
 /* Programs: the types of one component function, compiled to a flat array of nodes that the
- * conversions of the lower_*.c files and lift.c run. A program is made once for a function and never changes
+ * conversions (lower.c, lift.c) run. A program is made once for a function and never changes
  * afterwards, so that any number of threads may run it.
  *
  * Ownership: a Program owns its arrays, the interned names in them, and clones of the native types
@@ -123,7 +123,7 @@ typedef struct {
     bool is_async;
 } ProgramObject;
 
-/* --- building ------------------------------------------------------------------------------ */
+/* --- building ------------------------------------------------------------------------------- */
 
 static bool
 program_reserve_edges(ProgramObject *self, uint32_t count, uint32_t *first)

@@ -1,15 +1,15 @@
 /* Resources: handles that components own or borrow.
  *
- * Ownership: a ResourceAny or ResourceHost owns a small native box, which needs no store to be freed
- * and is freed with the object. A borrow expires with the call that it was made for. */
+ * Ownership: a ResourceAny or ResourceHost owns a small native box, which needs no store to be
+ * freed and is freed with the object. A borrow expires with the call that it was made for. */
 
-/* --- ResourceAny ----------------------------------------------------------------------------- */
+/* --- ResourceAny ---------------------------------------------------------------------------- */
 
 typedef struct {
     PyObject_HEAD
     PyObject *home; /* the store's identity, as in an Item */
-    /* Inside; locked too where it goes, for those who look at it from outside. NULL: never
-     * initialised, or expired. */
+    /* Inside; changed under the lock, too, for readers outside. NULL: never initialised, or
+     * expired. */
     wasmtime_component_resource_any_t *native;
     bool owned;
     bool expired; /* a flag: a borrow whose call is over */
@@ -184,7 +184,7 @@ static PyType_Spec resource_any_spec = {"wasmtime._core.ResourceAny", sizeof(Res
                                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                         resource_any_slots};
 
-/* --- ResourceHost ---------------------------------------------------------------------------- */
+/* --- ResourceHost --------------------------------------------------------------------------- */
 
 static void
 resource_host_dealloc(ResourceHostObject *self)
@@ -275,7 +275,7 @@ static PyType_Spec resource_host_spec = {"wasmtime._core.ResourceHost", sizeof(R
                                          0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                          resource_host_slots};
 
-/* --- resources as values --- */
+/* --- resources as values -------------------------------------------------------------------- */
 
 static bool
 lower_resource(Lowering *self, const ComponentNode *node, PyObject *value,

@@ -1,4 +1,7 @@
-/* Items on their way in and out: wasmtime_extern_t to and from Python objects. */
+/* Items on their way in and out: wasmtime_extern_t to and from Python objects.
+ *
+ * An item is copied. A shared memory is no item: on the way out a new Handle owns it, on the way in
+ * its Handle is lent for as long as the library needs it. */
 
 /* A shared memory, which is no item of one store; takes it over. */
 static PyObject *
@@ -9,8 +12,8 @@ wrap_shared_memory(StoreObject *store, wasmtime_sharedmemory_t *native)
         return NULL;
     }
     /* Not as "N": a call that fails before it reads its arguments would not take it. */
-    PyObject *result = PyObject_CallMethod(state.SharedMemory, "_from_handle", "OO", handle,
-                                           store->owner.engine);
+    PyObject *result =
+        PyObject_CallMethod(state.SharedMemory, "_from_handle", "OO", handle, store->owner.engine);
     Py_DECREF(handle);
     return result;
 }
@@ -33,8 +36,8 @@ wrap_extern(StoreObject *store, wasmtime_extern_t *item)
     return item_wrap(*kind->public_class, store, &item->of, kind->size);
 }
 
-/* A shared memory is lent: its Handle, returned in `lent`, must be kept until the library has cloned
- * it. NULL in `lent`, without an exception: `object` is no shared memory. */
+/* A shared memory is lent: its Handle, returned in `lent`, must be kept until the library has
+ * cloned it. NULL in `lent`, without an exception: `object` is no shared memory. */
 static bool
 lend_shared_memory(StoreObject *store, PyObject *object, HandleObject **lent, Place place)
 {
@@ -81,8 +84,7 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
         Py_XDECREF(shared);
         return fine;
     }
-    const ItemKind *kind =
-        PyObject_TypeCheck(object, state.Item_base) ? item_kind(object) : NULL;
+    const ItemKind *kind = PyObject_TypeCheck(object, state.Item_base) ? item_kind(object) : NULL;
     if (kind != NULL && kind->extern_kind != NO_EXTERN) {
         out->kind = kind->extern_kind;
         memcpy(&out->of, ITEM_NATIVE(object), kind->size);

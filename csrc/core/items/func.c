@@ -1,4 +1,7 @@
-/* Functions: calls from Python into WebAssembly. */
+/* Func and BoundFunc: calls from Python into WebAssembly.
+ *
+ * A Func is an item (item.c) with its signature, which it shares. A BoundFunc owns references to
+ * its Func and its Store. */
 
 typedef struct {
     ItemObject item;
@@ -217,7 +220,7 @@ func_call(StoreObject *store, FuncObject *self, PyObject *const *arguments, Py_s
     if (UNLIKELY(count != (Py_ssize_t)signature->params)) {
         return refuse_arity(count, signature->params);
     }
-    if (LIKELY(signature->raw)) {
+    if (LIKELY(signature->unchecked)) {
         return call_unchecked(store, self, signature, arguments, gil);
     }
     return call_checked(store, self, signature, arguments, gil);
@@ -298,7 +301,7 @@ func_init_native(FuncObject *self, PyObject *args)
     }
     wasm_functype_t *type = (wasm_functype_t *)(uintptr_t)functype;
     wasmtime_func_t native;
-    if (host->signature->raw) {
+    if (host->signature->unchecked) {
         wasmtime_func_new_unchecked(store->context, type, host_call_unchecked, host, NULL, &native);
     }
     else {
@@ -317,7 +320,7 @@ static PyObject *
 func_arity(FuncObject *self, void *Py_UNUSED(closure))
 {
     if (published(self->item.home) == NULL) {
-        item_refuse(&self->item);
+        refuse_uninitialized(self);
         return NULL;
     }
     const Signature *signature = published(self->signature);

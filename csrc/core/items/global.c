@@ -1,4 +1,4 @@
-/* Globals: one value. Its kind is read from its type once. */
+/* Globals: one value. Its kind is read from its type once. A Global owns nothing native. */
 
 typedef struct {
     ItemObject item;

@@ -3,7 +3,7 @@
  * A HostFunc is the `env` of a native host function. Native code holds a plain pointer to
  * it; the Store it was made in, or the definitions of the Linker it was defined in (which
  * every store that is instantiated through that linker keeps), hold the reference, and
- * outlive the native code. */
+ * outlive the native code. Its signature is shared with the Func made from it. */
 
 struct HostFuncObject {
     PyObject_HEAD
@@ -195,14 +195,14 @@ hostfunc_traverse(HostFuncObject *self, visitproc visit, void *arg)
 static PyObject *
 hostfunc_get_raw(HostFuncObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->signature->raw);
+    return PyBool_FromLong(self->signature->unchecked);
 }
 
 static PyObject *
 hostfunc_get_callback(HostFuncObject *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromVoidPtr(self->signature->raw ? (void *)(uintptr_t)host_call_unchecked
-                                                   : (void *)(uintptr_t)host_call_checked);
+    return PyLong_FromVoidPtr(self->signature->unchecked ? (void *)(uintptr_t)host_call_unchecked
+                                                         : (void *)(uintptr_t)host_call_checked);
 }
 
 static PyObject *

@@ -1,5 +1,7 @@
-/* Instances, their exports, and the ways to make them: Instance(), Linker.instantiate() and
- * InstancePre.instantiate(). */
+/* Instance: made here from a list of imports; linker.c and instance_pre.c make them, too.
+ *
+ * An Instance is an item (item.c). It owns a reference to the native module that it was made from,
+ * for the names of the exports, and its Exports once they were asked for. */
 
 typedef struct {
     ItemObject item;
@@ -76,8 +78,8 @@ imports_lower(LoweredImports *imports, StoreObject *store, PyObject *items)
         return false;
     }
     for (Py_ssize_t i = 0; i < imports->count; i++) {
-        if (!lower_extern(store, PyTuple_GetItem(items, i), &imports->externs[i],
-                          &imports->lent[i], (Place){"import", i + 1})) {
+        if (!lower_extern(store, PyTuple_GetItem(items, i), &imports->externs[i], &imports->lent[i],
+                          (Place){"import", i + 1})) {
             return false;
         }
     }
@@ -101,8 +103,8 @@ instance_link(InstanceObject *self, StoreObject *store, HandleObject *module,
             wasmtime_instance_new(store->context, module->pointer, imports->externs,
                                   (size_t)imports->count, &made, &trap);
         /* What the start function called may have initialised this object. */
-        fine = native_end(&call, error, trap)
-               && item_become(&self->item, store, &made, sizeof(made));
+        fine =
+            native_end(&call, error, trap) && item_become(&self->item, store, &made, sizeof(made));
         if (fine) {
             self->module = (HandleObject *)Py_NewRef(module);
         }
@@ -135,8 +137,8 @@ instance_init_native(InstanceObject *self, PyObject *args)
     PyObject *items = PySequence_Tuple(imports);
     if (items != NULL && check_engine(store, module, "module")) {
         LoweredImports lowered;
-        fine = imports_lower(&lowered, store, items)
-               && instance_link(self, store, handle, &lowered);
+        fine =
+            imports_lower(&lowered, store, items) && instance_link(self, store, handle, &lowered);
         imports_drop(&lowered);
     }
     Py_XDECREF(items);

@@ -1,4 +1,6 @@
-/* --- InstancePre ----------------------------------------------------------------------------- */
+/* InstancePre: a module whose imports a linker has resolved.
+ *
+ * It owns the native object, the linker's definitions as they were then, and the module. */
 
 PyDoc_STRVAR(
     pre_instantiate_doc,

@@ -1,7 +1,8 @@
-/* What lives in a store and is held by value: functions, memories, tables, globals, tags and
- * instances are plain structs of the library, valid while their store lives. Each object
- * carries the struct and the identity of its store (`home`, the store's weak reference), and
- * owns nothing native: there is nothing to free. */
+/* Items: what lives in a store and is held by value.
+ *
+ * Functions, memories, tables, globals, tags and instances are plain structs of the library, valid
+ * while their store lives. Each object carries the struct and the identity of its store (`home`,
+ * the store's weak reference). It owns nothing native: there is nothing to free. */
 
 typedef struct {
     PyObject_HEAD
@@ -12,13 +13,27 @@ typedef struct {
 #define ITEM_NATIVE(self) ((char *)(self) + sizeof(ItemObject))
 
 static NOINLINE bool
-item_refuse(ItemObject *self)
+refuse_uninitialized(const void *object)
 {
-    if (published(self->home) == NULL) {
-        PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
-        return false;
+    PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name((PyObject *)object));
+    return false;
+}
+
+/* Why `object`, which has this `home`, cannot be used with the store. */
+static NOINLINE bool
+refuse_home(StoreObject *store, PyObject *home, void *object, const char *what)
+{
+    if (relaxed_load(store->context) == NULL) {
+        return store_refuse(store);
     }
-    return refuse_foreign("object", (PyObject *)self);
+    return home == NULL ? refuse_uninitialized(object) : refuse_foreign(what, object);
+}
+
+/* Whether something with this `home` lives in the store. */
+static inline bool
+home_is(PyObject *home, StoreObject *store)
+{
+    return LIKELY(home == published(store->home) && home != NULL);
 }
 
 /* Whether the item lives in this store; otherwise the exception is set. */
@@ -26,17 +41,11 @@ static inline bool
 item_check(ItemObject *self, StoreObject *store)
 {
     PyObject *home = published(self->home);
-    if (LIKELY(home == published(store->home) && home != NULL)) {
-        return true;
-    }
-    if (relaxed_load(store->context) == NULL) {
-        return store_refuse(store);
-    }
-    return item_refuse(self);
+    return home_is(home, store) || refuse_home(store, home, self, "object");
 }
 
-/* Let `self`, which was made without, be what `native` is; false with ValueError if it is something
- * already, perhaps since a moment ago. */
+/* Give `self` the struct at `native`; false with ValueError if it has one already, which another
+ * thread may have given it just now. */
 static bool
 item_become(ItemObject *self, StoreObject *store, const void *native, size_t size)
 {
@@ -86,7 +95,25 @@ home_store(PyObject *home, const char *what)
     return (StoreObject *)store;
 }
 
-/* --- kinds ----------------------------------------------------------------------------------- */
+/* Inside of the store that a `home` stands for: a new reference. NULL: an exception is set. */
+static StoreObject *
+home_enter(PyObject *home, const char *what)
+{
+    StoreObject *store = home_store(home, what);
+    if (store != NULL && !store_enter(store)) {
+        Py_CLEAR(store);
+    }
+    return store;
+}
+
+static void
+home_leave(StoreObject *store)
+{
+    store_leave(store);
+    Py_DECREF(store);
+}
+
+/* --- kinds ---------------------------------------------------------------------------------- */
 
 /* A component's function with the way in which Python takes its variants: two functions that differ
  * in that are not equal. */
@@ -200,7 +227,7 @@ item_wrap(PyObject *type, StoreObject *store, const void *native, size_t size)
     return (PyObject *)self;
 }
 
-/* --- identity -------------------------------------------------------------------------------- */
+/* --- identity ------------------------------------------------------------------------------- */
 
 /* What tells an item from the others of its kind: the store's number and what the library has in
  * the private fields. (The fields and not the bytes: there is padding between them.) */
@@ -255,7 +282,7 @@ static Py_hash_t
 item_hash(PyObject *self)
 {
     if (published(((ItemObject *)self)->home) == NULL) {
-        item_refuse((ItemObject *)self);
+        refuse_uninitialized(self);
         return -1;
     }
     ItemIdentity identity = item_identity((ItemObject *)self);
@@ -272,7 +299,7 @@ static PyObject *
 item_get_identity(ItemObject *self, void *Py_UNUSED(closure))
 {
     if (published(self->home) == NULL) {
-        item_refuse(self);
+        refuse_uninitialized(self);
         return NULL;
     }
     ItemIdentity identity = item_identity(self);
@@ -299,7 +326,7 @@ static PyObject *
 item_get_address(ItemObject *self, void *Py_UNUSED(closure))
 {
     if (published(self->home) == NULL) {
-        item_refuse(self);
+        refuse_uninitialized(self);
         return NULL;
     }
     return PyLong_FromVoidPtr(ITEM_NATIVE(self));
@@ -325,8 +352,8 @@ item_set_native(ItemObject *self, PyObject *args)
         return NULL;
     }
     const ItemKind *kind = item_kind(self);
-    bool fine = item_become(self, store, (const void *)(uintptr_t)address,
-                            kind != NULL ? kind->size : 0);
+    bool fine =
+        item_become(self, store, (const void *)(uintptr_t)address, kind != NULL ? kind->size : 0);
     return fine ? Py_NewRef(Py_None) : NULL;
 }
 

@@ -1,4 +1,5 @@
-/* Linear memories: copies in and out, growth, and the bounds of their bytes. */
+/* Linear memories: copies in and out, growth, and the bounds of their bytes. A Memory owns nothing
+ * native: its bytes are the store's. */
 
 typedef struct {
     ItemObject item;

@@ -2,8 +2,8 @@
  *
  * A MemoryBuffer is what stands behind a `memoryview` of a memory. It keeps its store alive and
  * open (`close()` is refused while one exists, as bytearray refuses to be resized), or, for a
- * shared memory, the native memory; so the bytes are there for as long as anybody can look at
- * them. A memory that may move when it grows is not exported at all. */
+ * shared memory, the native memory; so the bytes are there for as long as a
+ * view of them is. A memory that may move when it grows is not exported at all. */
 
 typedef struct {
     PyObject_HEAD

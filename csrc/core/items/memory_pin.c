@@ -1,8 +1,8 @@
-/* --- raw pointers ---------------------------------------------------------------------------- *
- * What a raw pointer into a memory keeps, so that the bytes stay for as long as it is there. It does
- * not refuse Store.close(), as a view does: programs close their stores while such pointers lie
- * about. The store is closed then for all who ask, and its native half is deleted when the last
- * pointer is gone. */
+/* MemoryPin: what a raw pointer into a memory keeps, so that the bytes stay as long as it does.
+ *
+ * It owns a reference to the store, or to the Handle of a shared memory. It does not refuse
+ * Store.close(), as a view does: programs close their stores while they still hold such pointers.
+ * The store is closed for all then, and the native store is deleted with the last pin. */
 
 typedef struct {
     PyObject_HEAD
@@ -10,7 +10,7 @@ typedef struct {
     wasmtime_memory_t native; /* the same */
     HandleObject *handle;     /* of a shared memory */
     uint8_t *data;
-    Py_ssize_t size; /* a flag: how many bytes are known to be there */
+    Py_ssize_t size; /* relaxed: how many bytes are known to be there */
     bool may_move;
 } MemoryPinObject;
 

@@ -1,4 +1,4 @@
-/* Tables: many references. Their kind is read from their type once. */
+/* Tables: many references. Their kind is read from their type once. A Table owns nothing native. */
 
 typedef struct {
     ItemObject item;

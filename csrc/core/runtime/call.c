@@ -155,7 +155,7 @@ native_leave(NativeCall *call)
     Py_DECREF(call->store);
 }
 
-/* --- long work ------------------------------------------------------------------------------- */
+/* --- long work ------------------------------------------------------------------------------ */
 
 /* Between these two, inside the store, native code takes its time without running WebAssembly:
  * other threads run meanwhile. */

@@ -22,7 +22,7 @@ typedef struct {
     Fiber fiber;
 } HostEntry;
 
-static inline void
+static ALWAYS_INLINE void
 host_begin(StoreObject *self, HostEntry *entry)
 {
     entry->released = self->released;
@@ -47,7 +47,7 @@ host_begin(StoreObject *self, HostEntry *entry)
     }
 }
 
-static inline void
+static ALWAYS_INLINE void
 host_end(StoreObject *self, HostEntry *entry)
 {
     if (UNLIKELY(entry->on_fiber)) {
@@ -83,7 +83,7 @@ host_keep_exception(StoreObject *self)
     Py_CLEAR(self->pending.thrown);
 }
 
-/* --- the frame of a host function ------------------------------------------------------------- */
+/* --- the frame of a host function ----------------------------------------------------------- */
 
 /* So many arguments, the Caller among them, need no memory of their own; the place before them is
  * left free for the vectorcall protocol. */
@@ -156,9 +156,8 @@ host_frame_drop_arguments(HostFrame *frame)
 static ALWAYS_INLINE PyObject *
 host_frame_call(HostFrame *frame, PyObject *callable)
 {
-    PyObject *result =
-        PyObject_Vectorcall(callable, frame->arguments + 1,
-                            frame->count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *result = PyObject_Vectorcall(callable, frame->arguments + 1,
+                                           frame->count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     host_frame_drop_arguments(frame);
     return result;
 }

@@ -52,7 +52,7 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     /* From here to the call through cffi, Python code runs that may switch greenlets. */
     callback_begin(&this_thread);
     self->inside = true;
-    /* Under the lock: who waits at the door may be setting the same. */
+    /* Under the lock: a thread that waits to enter may be setting it. */
     PyObject *cdata = locked_get(store, &store->context_cdata);
     return cdata != NULL ? cdata : Py_NewRef(Py_None);
 }

@@ -25,7 +25,7 @@ engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* As owner_adopt(), with the configuration: nobody finds the one without the other. */
+/* As owner_adopt(), and set the configuration in the same step. */
 static PyObject *
 engine_adopt(EngineObject *self, PyObject *args)
 {

@@ -1,9 +1,12 @@
-/* From the library's errors and traps to Python's exceptions.
+/* The library's errors and traps, and pending exceptions, become Python exceptions.
  *
- * How an exception of a host function travels: the callback keeps it on the store
- * (`host_keep_exception`) and returns a trap, which unwinds WebAssembly; the native call
- * below which it was raised finds it there and raises the same object again. It never
- * leaves the store and the call that it belongs to. */
+ * How an exception of a host function travels: the callback keeps it in the store's `pending`
+ * (host_keep_exception() in callback.c) and returns a trap, which unwinds WebAssembly. The native
+ * call below which it was raised finds it there and raises the same object again. It never leaves
+ * the store and the call that it belongs to.
+ *
+ * Ownership: a native error or trap is given to the exception that stands for it, whose Handle
+ * deletes it. Where no exception needs it, it is deleted at once. */
 
 /* An exception of `type`, made without running its __init__. */
 static PyObject *
@@ -70,13 +73,13 @@ attach_frames(PyObject *exception, PyObject *carrier)
     PyErr_Clear();
 }
 
-/* As above; takes `error` and `trap`. */
+/* Attach the frames of `error` or `trap`, which are taken. */
 static void
 attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap)
 {
     PyObject *carrier = NULL;
     if (PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
-        /* Set by the call nearest to where it was raised, which saw the most frames. */
+        /* It has those of the call nearest to where it was raised, which saw the most frames. */
         if (error != NULL) {
             wasmtime_error_delete(error);
         }
@@ -195,8 +198,9 @@ native_failed(StoreObject *store, Pending pending, wasmtime_error_t *error, wasm
         if (trap != NULL && error != NULL) {
             wasmtime_error_delete(error);
         }
-        exception = trap != NULL ? exception_thrown(store, exnref, pending.thrown, trap, KIND_TRAP)
-                                 : exception_thrown(store, exnref, pending.thrown, error, KIND_ERROR);
+        exception = trap != NULL
+                        ? exception_thrown(store, exnref, pending.thrown, trap, KIND_TRAP)
+                        : exception_thrown(store, exnref, pending.thrown, error, KIND_ERROR);
     }
     else {
         exception = exception_native(error, trap, interrupted);
@@ -209,7 +213,8 @@ native_failed(StoreObject *store, Pending pending, wasmtime_error_t *error, wasm
     return false;
 }
 
-/* `exception` was thrown into the guest: remember it until the call is over. Takes the reference. */
+/* `exception` was thrown into the guest: remember it until the call is over. Takes the
+ * reference. */
 static void
 host_keep_thrown(StoreObject *store, PyObject *exception)
 {

@@ -1,14 +1,12 @@
-/* Owned native objects.
+/* Handle: owns one native object, and deletes it once, when the last reference to the Handle goes.
  *
- * A `Handle` owns one native object and deletes it, once, when the last reference to the
- * Handle goes. An `Owner` (the base of Engine, Module, Linker, ...) holds a Handle until it
- * is closed. Whoever calls into the library keeps a reference to the Handle for as long as
- * the call runs, so a `close()` elsewhere ends the Owner's claim at once and the native
- * object as soon as nobody uses it. There is no other way for one of them to die. */
+ * An Owner (owner.c) holds a Handle until it is closed, and whoever calls into the library holds
+ * the Handle for as long as the call runs. So a `close()` elsewhere ends the Owner's claim at once,
+ * and the native object dies as soon as no call uses it. There is no other way for it to die. */
 
 struct HandleObject {
     PyObject_HEAD
-    void *pointer; /* NULL once disowned, which is done by who has the only reference */
+    void *pointer; /* NULL once disowned, which takes the only reference */
     int kind;
     PyObject *cdata;        /* locked: the same pointer for the cffi half */
     PyObject *export_names; /* once: of a module, see module_export_names() */

@@ -7,7 +7,7 @@ struct OwnerObject {
     PyObject_HEAD
     HandleObject *handle; /* locked: NULL before initialisation and after close() */
     PyObject *engine;     /* once: the Engine that the object belongs to, if any */
-    bool closed;          /* a flag */
+    bool closed;          /* relaxed */
 };
 
 /* A new reference to the Handle; NULL without an exception when there is none. */
@@ -117,7 +117,7 @@ owner_release(OwnerObject *self, PyObject *Py_UNUSED(ignored))
     HandleObject *handle;
     bool alone;
     LOCK(self);
-    /* References are given out under this lock alone: who has none yet can get none now. */
+    /* References are handed out under this lock only: no new one can be taken now. */
     handle = self->handle;
     alone = handle != NULL && Py_REFCNT(handle) == 1;
     if (alone) {

@@ -3,7 +3,7 @@
  * The unchecked call takes raw slots as they are; the checked call (value.c) has them inside of
  * wasmtime_val_t. Every number is checked against the range of its type. Nothing here is owned. */
 
-/* Where a value stands, for the words of an error. */
+/* Where a value stands, for the message of an error. */
 typedef struct {
     const char *role; /* "parameter", "result", "value" ... */
     Py_ssize_t index; /* 1-based; 0: there is only one */
@@ -102,7 +102,7 @@ narrow(double value, void *slot)
     memcpy(slot, &bits, sizeof(bits));
 }
 
-/* --- lowering numbers --------------------------------------------------------------------- */
+/* --- lowering numbers ----------------------------------------------------------------------- */
 
 /* The value inside a `Val`, whose type must be the one wanted; a new reference. */
 static NOINLINE PyObject *

@@ -4,7 +4,7 @@
  * it up. A Reference owns its root until the object dies. A Python object behind an externref is
  * owned by a box of the store (runtime/store.h). */
 
-/* What a reference refers to. Kept beside the class, which Python code can change. */
+/* What a reference refers to; the class of the object says nothing, Python code can change it. */
 enum { SHAPE_OTHER, SHAPE_STRUCT, SHAPE_ARRAY, SHAPE_EXN };
 
 /* A rooted GC reference (any, exn, or an extern that no Python object stands behind). It
@@ -189,7 +189,7 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
 /* Who has the root of a reference that is lifted. */
 typedef enum {
     ROOT_LENT,  /* the library: the Python object gets a root of its own */
-    ROOT_TAKEN, /* the Python object from here on, or nobody if it needs none */
+    ROOT_TAKEN, /* the Python object from here on; it is given up if the object needs none */
 } RootOwner;
 
 /* A value of the checked call as a Python object. */
@@ -249,7 +249,7 @@ value_drop(wasmtime_val_t *value)
     }
 }
 
-/* --- for Python code that calls through cffi --------------------------------------------------- */
+/* --- for Python code that calls through cffi ------------------------------------------------ */
 
 /* lower(store, value, kind, address, role): for constructors in Python, inside the door. */
 static PyObject *
