@@ -67,7 +67,7 @@ def shared_memory_view(
 ) -> memoryview: ...
 def shared_memory_pin(handle: Handle, /) -> MemoryPin: ...
 def component_instantiate(
-    linker: _PublicComponentLinker, store: Storelike, component: Component, waits: bool, /
+    linker: _PublicComponentLinker, store: Storelike, component: Component, needs_event_loop: bool, /
 ) -> _PublicComponentInstance: ...
 
 @final
@@ -347,7 +347,7 @@ class ComponentFunc(Item):
         store: Storelike,
         address: int,
         tagged: bool,
-        waits: bool,
+        needs_event_loop: bool,
         name: Optional[str],
         /,
     ) -> _Self: ...
@@ -384,7 +384,7 @@ class ResourceAny:
 @disjoint_base
 class ResourceHost:
     @property
-    def _details(self) -> tuple[bool, int, int]: ...
+    def _details(self) -> tuple[int, int, bool]: ...
     @classmethod
     def _make(cls: type[_Self], owned: bool, rep: int, type: int, /) -> _Self: ...
     def _to_any(self, store: Storelike, /) -> Any: ...

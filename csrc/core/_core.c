@@ -1,76 +1,79 @@
-/* The hot half of the binding, in one translation unit: calls, host calls, values, memory,
- * errors. It imports nothing of the package; `setup()` hands it the public classes.
+/* The C half of the binding, in one translation unit: calls, host calls, values, memory, errors.
+ * It imports nothing of the package; `setup()` hands it the public classes.
  *
- * Reading order: common.h, then the files in the order below. */
+ * This is the table of contents, in reading order: a file uses what stands before it, and a few
+ * functions that it declares. Each begins with what it holds, who owns that, and when it dies. */
 
-#include "base/common.h"
+#include "base/common.h" /* headers, portability, how threads share fields; includes limited.h */
 
 /* base: what everything needs */
-#include "base/state.c"     /* the classes and names that the package hands over */
-#include "base/arguments.c" /* arguments of vectorcalls, numbers in range */
+#include "base/state.c"     /* the classes that the package hands over */
+#include "base/arguments.c" /* arguments of methods, numbers in range */
 
-/* runtime: threads, the store and the ways into it and back */
-#include "runtime/faults.c"    /* the library's signal handlers beside Python's */
-#include "runtime/thread.c"    /* native stack, main thread */
-#include "runtime/leaving.c"   /* callbacks while the interpreter ends */
+/* runtime: native objects, threads, the store, and the ways in and out */
+#include "runtime/faults.c"    /* the library's signal handlers beside the program's */
+#include "runtime/thread.c"    /* a thread's native stack; which thread is the main one */
+#include "runtime/leaving.c"   /* taking the GIL in callbacks, also while Python ends */
 #include "runtime/watchdog.c"  /* signals while the main thread is in WebAssembly */
 #include "runtime/greenlets.c" /* which greenlet of a thread may enter */
-#include "runtime/handle.c"    /* Handle and Owner: native objects that are freed once */
-#include "runtime/fiber.c"     /* Python on the stack of a component that may wait */
-#include "runtime/store.h"     /* StoreObject */
-#include "runtime/entry.c"     /* who may enter a store */
-#include "runtime/call.c"      /* native calls and the callbacks they make */
-#include "runtime/epoch.c"     /* the epoch callback */
+#include "runtime/handle.c"    /* Handle: owns one native object */
+#include "runtime/owner.c"     /* Owner: has a Handle until it is closed */
+#include "runtime/engine.c"    /* Engine: an Owner with an epoch */
+#include "runtime/fiber.c"     /* Python code on a stack of the library's */
+#include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
+#include "runtime/entry.c"     /* entering a store: one thread at a time */
+#include "runtime/call.c"      /* the native call: the one way in */
+#include "runtime/error.c"     /* errors, traps and pending exceptions become exceptions */
+#include "runtime/caller.c"    /* Caller, StoreContext: a store for the length of a callback */
+#include "runtime/callback.c"  /* the callback and the frame of a host function: the way back */
+#include "runtime/epoch.c"     /* deadlines, signals and output, when the epoch moves */
 #include "runtime/store.c"     /* Store: its life and its Python type */
-#include "runtime/caller.c"    /* Caller and StoreContext */
 #include "runtime/door.c"      /* Door: for Python code that calls through cffi */
+#include "runtime/output.c"    /* OutputSink: what WASI programs print */
+#include "runtime/job.c"       /* parsing and compiling on a thread with a large stack */
 
 /* values: between Python and WebAssembly */
-#include "values/signature.c"   /* a function type, compiled once */
-#include "values/module_type.c" /* what modules import and export */
-#include "values/value.c"       /* lift and lower numbers and references */
+#include "values/signature.c" /* a function's type, compiled once */
+#include "values/number.c"    /* lower and lift numbers and vectors */
+#include "values/value.c"     /* lower and lift any value, references included */
 
 /* items: what lives in a store */
-#include "items/item.c"          /* Item: a plain struct and its store */
-#include "runtime/error.c"       /* errors and traps become exceptions */
-#include "runtime/job.c"         /* parsing and compiling on a thread with a large stack */
-#include "items/hostfunc.c"      /* Python functions that WebAssembly calls */
-#include "items/func.c"          /* calls */
-#include "items/memory.c"        /* linear memories */
-#include "items/memory_buffer.c" /* the buffer protocol over them */
-#include "items/global.c"        /* globals */
-#include "items/table.c"         /* tables */
-#include "values/module.c"       /* values for constructors in Python */
-#include "items/extern.c"        /* wasmtime_extern_t */
-#include "items/instance.c"      /* instances */
-#include "items/exports.c"       /* their exports by name */
-#include "items/linker.c"        /* linkers */
-#include "items/instance_pre.c"  /* what a linker has linked already */
-#include "runtime/output.c"      /* what WASI programs print */
+#include "items/item.c"          /* Item: a struct and its store; the table of kinds; Tag */
+#include "items/hostfunc.c"      /* HostFunc: Python functions that WebAssembly calls */
+#include "items/func.c"          /* Func, BoundFunc: calls from Python */
+#include "items/extern.c"        /* wasmtime_extern_t to Python objects and back */
+#include "items/memory.c"        /* Memory: copies in and out, growth */
+#include "items/memory_buffer.c" /* MemoryBuffer: views without a copy */
+#include "items/memory_pin.c"    /* MemoryPin: what raw pointers keep */
+#include "items/global.c"        /* Global */
+#include "items/table.c"         /* Table */
+#include "items/module_type.c"   /* what modules import and export, by name and type */
+#include "items/instance.c"      /* Instance */
+#include "items/exports.c"       /* Exports: an instance's, by name */
+#include "items/linker.c"        /* Linker: definitions, and uses that exclude their change */
+#include "items/instance_pre.c"  /* InstancePre: what a linker has linked already */
 
-/* garbage-collected references */
-#include "values/reference.c"      /* identity and conversion */
-#include "values/layout.c"         /* fields of structs, arrays, exceptions */
-#include "values/aggregate.c"      /* reading and writing them */
-#include "values/aggregate_make.c" /* making them */
-#include "values/exnref.c"         /* exceptions in flight */
+/* gc: references into WebAssembly's garbage-collected heap */
+#include "gc/reference.c" /* Reference: identity and conversion */
+#include "gc/layout.c"    /* the fields of a type, compiled once */
+#include "gc/aggregate.c" /* reading and writing fields and elements */
+#include "gc/allocate.c"  /* Aggregate: making structs, arrays and exceptions */
+#include "gc/exnref.c"    /* exceptions: taken out of a store, described */
 
 /* component: the component model */
-#include "component/program.c"  /* a type, compiled to a small program */
-#include "component/lowering.c" /* the arena and the errors of lowering */
-#include "component/lower_number.c"
-#include "component/lower_list.c"
-#include "component/lower_record.c"
-#include "component/lower_name.c"
-#include "component/lower_variant.c"
-#include "component/lower_string.c"
-#include "component/lower.c"    /* run a program: Python values to the component's */
-#include "component/lift.c"     /* and back */
-#include "component/outcome.c"  /* what calls come to */
-#include "component/resource.c" /* resources: handles that components own or borrow */
-#include "component/func.c"     /* calls of exported functions */
-#include "component/hostfunc.c" /* Python functions that components call */
-#include "component/setup.c"    /* instantiation, and what the module makes of all that */
+#include "component/program.c"       /* a function's type, compiled to a small program */
+#include "component/lowering.c"      /* the arena of a call, and errors that name the place */
+#include "component/lower_scalar.c"  /* numbers, characters, strings */
+#include "component/lower_list.c"    /* lists and maps */
+#include "component/lower_record.c"  /* records and tuples */
+#include "component/lower_variant.c" /* variants, options, results, enums, flags */
+#include "component/lower.c"         /* lower any value: run the program */
+#include "component/lift.c"          /* lift any value */
+#include "component/call.c"          /* what is added to a native call: fibers, outcome */
+#include "component/resource.c"      /* ResourceAny, ResourceHost */
+#include "component/func.c"          /* ComponentFunc: calls of exported functions */
+#include "component/hostfunc.c"      /* ComponentHostFunc: Python functions and destructors */
+#include "component/instance.c"      /* ComponentInstance, and instantiation */
 
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
 /* The library's file name has no version, the name of this function of its debugger support has.
@@ -84,100 +87,138 @@ __attribute__((used)) static void (*const core_version_anchor)(void) = WASMTIME_
 #define WASMTIME_LIBRARY_ORIGIN "unknown"
 #endif
 
+/* --- the functions of the module ------------------------------------------------------------ */
+
+#define FUNCTION(name, flags) #name, (PyCFunction)(void (*)(void))core_##name, flags
+
 static PyMethodDef core_functions[] = {
-    {"setup", (PyCFunction)(void (*)(void))core_setup, METH_VARARGS | METH_KEYWORDS, setup_doc},
-    {"run_job", core_run_job, METH_VARARGS, run_job_doc},
-    {"faults", core_faults, METH_O, faults_doc},
-    {"leave", core_leave, METH_NOARGS, leave_doc},
-    {"error_from_address", core_error_from_address, METH_O, error_doc},
-    {"inherit_vectorcall", core_inherit_vectorcall, METH_O,
+    /* the package and the process */
+    {FUNCTION(setup, METH_VARARGS | METH_KEYWORDS),
+     "setup($module, /, **classes)\n--\n\n"
+     "Hand over the public classes that the core makes instances of. Called once."},
+    {FUNCTION(setup_component, METH_VARARGS | METH_KEYWORDS),
+     "setup_component($module, /, **classes)\n--\n\nHand over the classes of wasmtime.component."},
+    {FUNCTION(inherit_vectorcall, METH_O),
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
-    {"describe_exports", core_describe_exports, METH_O,
-     "describe_exports($module, address, /)\n--\n\n"
-     "(name, type) of each export in the wasm_exporttype_vec_t at `address`. The type of a function is "
-     "(params, results), with three bytes for each; other types are None."},
-    {"describe_imports", core_describe_imports, METH_O,
-     "describe_imports($module, address, /)\n--\n\n"
-     "(module, name, type) of each import in the wasm_importtype_vec_t at `address`."},
-    {"lower", core_lower, METH_VARARGS,
-     "lower($module, store, value, valtype, address, role, /)\n--\n\n"
-     "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
-    {"lift_value", core_lift_value, METH_VARARGS,
-     "lift_value($module, store, address, /)\n--\n\nThe wasmtime_val_t at `address` as a Python object; its "
-     "root is taken over."},
-    {"lower_extern", core_lower_extern, METH_VARARGS,
-     "lower_extern($module, store, item, address, /)\n--\n\n"
-     "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile."},
-    {"shared_memory_view", core_shared_memory_view, METH_VARARGS,
-     "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\nA memoryview of a shared memory."},
-    {"shared_memory_pin", core_shared_memory_pin, METH_O,
-     "shared_memory_pin($module, handle, /)\n--\n\nWhat a raw pointer to a shared memory keeps."},
-    {"describe_exception", core_describe_exception, METH_VARARGS,
+    {FUNCTION(faults, METH_O), faults_doc},
+    {FUNCTION(leave, METH_NOARGS), leave_doc},
+
+    /* compiling, errors */
+    {FUNCTION(run_job, METH_VARARGS), run_job_doc},
+    {FUNCTION(error_from_address, METH_O), error_doc},
+    {FUNCTION(describe_exception, METH_VARARGS),
      "describe_exception($module, exnref, exception, /)\n--\n\n"
      "Set what `exnref` carries as attributes of `exception`."},
-    {"wrap_extern", core_wrap_extern, METH_VARARGS,
+
+    /* types of modules */
+    {FUNCTION(describe_exports, METH_O),
+     "describe_exports($module, address, /)\n--\n\n"
+     "(name, type) of each export in the wasm_exporttype_vec_t at `address`. The type of a function "
+     "is (params, results), with three bytes for each; other types are None."},
+    {FUNCTION(describe_imports, METH_O),
+     "describe_imports($module, address, /)\n--\n\n"
+     "(module, name, type) of each import in the wasm_importtype_vec_t at `address`."},
+
+    /* values and items for Python code that calls through cffi */
+    {FUNCTION(lower, METH_VARARGS),
+     "lower($module, store, value, valtype, address, role, /)\n--\n\n"
+     "Write a value of the type at `valtype` as wasmtime_val_t to `address`; its root is owned."},
+    {FUNCTION(lift_value, METH_VARARGS),
+     "lift_value($module, store, address, /)\n--\n\n"
+     "The wasmtime_val_t at `address` as a Python object; its root is taken over."},
+    {FUNCTION(lower_extern, METH_VARARGS),
+     "lower_extern($module, store, item, address, /)\n--\n\n"
+     "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile, or None."},
+    {FUNCTION(wrap_extern, METH_VARARGS),
      "wrap_extern($module, store, address, /)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
+    {FUNCTION(shared_memory_view, METH_VARARGS),
+     "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\n"
+     "A memoryview of a shared memory."},
+    {FUNCTION(shared_memory_pin, METH_O),
+     "shared_memory_pin($module, handle, /)\n--\n\nWhat a raw pointer to a shared memory keeps."},
+
+    /* components */
+    {FUNCTION(component_instantiate, METH_VARARGS),
+     "component_instantiate($module, linker, store, component, needs_event_loop, /)\n--\n\n"
+     "Instantiate with what the linker defines."},
     {NULL, NULL, 0, NULL},
 };
 
+/* --- its types ------------------------------------------------------------------------------ */
+
+/* A base stands before what is made from it. */
 static const struct {
     const char *name;
     PyType_Spec *spec;
     PyTypeObject **slot;
     PyTypeObject **base;
 } core_types[] = {
+    /* what owns native objects */
     {"Handle", &handle_spec, &state.Handle, NULL},
     {"Owner", &owner_spec, &state.Owner, NULL},
     {"Engine", &engine_spec, &state.Engine_base, &state.Owner},
     {"Store", &store_spec, &state.Store_base, &state.Owner},
+    {"Linker", &linker_spec, &state.Linker_base, &state.Owner},
+    {"InstancePre", &pre_spec, &state.InstancePre_base, &state.Owner},
+
+    /* ways in and out */
     {"Caller", &caller_spec, &state.Caller_base, NULL},
     {"Door", &door_spec, &state.Door, NULL},
+    {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
+    {"OutputSink", &sink_spec, &state.OutputSink, NULL},
+
+    /* what lives in a store */
     {"Item", &item_spec, &state.Item_base, NULL},
     {"Func", &func_spec, &state.Func_base, &state.Item_base},
+    {"BoundFunc", &bound_spec, &state.BoundFunc, NULL},
     {"Memory", &memory_spec, &state.Memory_base, &state.Item_base},
+    {"MemoryBuffer", &buffer_spec, &state.MemoryBuffer, NULL},
+    {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},
     {"Table", &table_spec, &state.Table_base, &state.Item_base},
     {"Global", &global_spec, &state.Global_base, &state.Item_base},
     {"Tag", &tag_spec, &state.Tag_base, &state.Item_base},
     {"Instance", &instance_spec, &state.Instance_base, &state.Item_base},
     {"Exports", &exports_spec, &state.Exports_base, NULL},
-    {"Linker", &linker_spec, &state.Linker_base, &state.Owner},
-    {"InstancePre", &pre_spec, &state.InstancePre_base, &state.Owner},
-    {"BoundFunc", &bound_spec, &state.BoundFunc, NULL},
-    {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
     {"Reference", &reference_spec, &state.Reference_base, NULL},
     {"Aggregate", &aggregate_spec, &state.Aggregate_base, &state.Reference_base},
-    {"OutputSink", &sink_spec, &state.OutputSink, NULL},
-    {"MemoryBuffer", &export_spec, &state.MemoryBuffer, NULL},
-    {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},
+
+    /* components */
+    {"ComponentProgram", &program_spec, &component.Program, NULL},
+    {"ComponentFunc", &component_func_spec, &component.Func_base, &state.Item_base},
+    {"ComponentInstance", &component_instance_spec, &component.Instance_base, &state.Item_base},
+    {"ComponentHostFunc", &component_hostfunc_spec, &component.HostFunc, NULL},
+    {"ResourceAny", &resource_any_spec, &component.ResourceAny_base, NULL},
+    {"ResourceHost", &resource_host_spec, &component.ResourceHost_base, NULL},
 };
 
-/* The size of the struct that follows an item's head. */
-static size_t
-item_native_size(ItemObject *self)
+/* Add the types, which are kept for ever: those of an earlier import serve again. */
+static bool
+core_add_types(PyObject *module)
 {
-    PyObject *object = (PyObject *)self;
-    if (PyObject_TypeCheck(object, state.Func_base)) {
-        return sizeof(wasmtime_func_t);
+    for (size_t i = 0; i < sizeof(core_types) / sizeof(core_types[0]); i++) {
+        PyTypeObject **slot = core_types[i].slot;
+        if (*slot == NULL) {
+            PyObject *bases = NULL;
+            if (core_types[i].base != NULL
+                && (bases = PyTuple_Pack(1, *core_types[i].base)) == NULL) {
+                return false;
+            }
+            *slot = (PyTypeObject *)PyType_FromSpecWithBases(core_types[i].spec, bases);
+            Py_XDECREF(bases);
+            if (*slot == NULL) {
+                return false;
+            }
+        }
+        if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(*slot)) < 0) {
+            return false;
+        }
     }
-    if (PyObject_TypeCheck(object, state.Memory_base)) {
-        return sizeof(wasmtime_memory_t);
-    }
-    if (PyObject_TypeCheck(object, state.Table_base)) {
-        return sizeof(wasmtime_table_t);
-    }
-    if (PyObject_TypeCheck(object, state.Global_base)) {
-        return sizeof(wasmtime_global_t);
-    }
-    if (PyObject_TypeCheck(object, state.Tag_base)) {
-        return sizeof(wasmtime_tag_t);
-    }
-    if (PyObject_TypeCheck(object, state.Instance_base)) {
-        return sizeof(wasmtime_instance_t);
-    }
-    return 0;
+    return true;
 }
 
-/* Whose the core is, and what it has made. Python may be finalized and initialized again. */
+/* --- the module ----------------------------------------------------------------------------- */
+
+/* The interpreter that the core belongs to. Python may be finalized and initialized again. */
 static PyInterpreterState *home;
 
 static void
@@ -217,29 +258,7 @@ core_exec(PyObject *module)
     if (home == NULL && !core_begin()) {
         return -1;
     }
-    for (size_t i = 0; i < sizeof(core_types) / sizeof(core_types[0]); i++) {
-        PyObject *bases = NULL;
-        if (*core_types[i].slot != NULL) { /* imported a second time */
-            if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(*core_types[i].slot))
-                < 0) {
-                return -1;
-            }
-            continue;
-        }
-        if (core_types[i].base != NULL && (bases = PyTuple_Pack(1, *core_types[i].base)) == NULL) {
-            return -1;
-        }
-        PyObject *type = PyType_FromSpecWithBases(core_types[i].spec, bases);
-        Py_XDECREF(bases);
-        if (type == NULL) {
-            return -1;
-        }
-        *core_types[i].slot = (PyTypeObject *)type; /* kept for ever, like the module */
-        if (PyModule_AddObject(module, core_types[i].name, Py_NewRef(type)) < 0) {
-            return -1;
-        }
-    }
-    if (faults_exec(module) < 0 || component_exec(module) < 0) {
+    if (!core_add_types(module) || faults_exec(module) < 0) {
         return -1;
     }
     if (PyModule_AddStringConstant(module, "__version__", WASMTIME_PYTHON_VERSION) < 0

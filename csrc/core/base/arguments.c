@@ -1,5 +1,5 @@
-/* Arguments of the hot methods: a parser for METH_FASTCALL | METH_KEYWORDS that does nothing
- * but compare names, and the integers that methods take. */
+/* Arguments of methods: a parser for METH_FASTCALL | METH_KEYWORDS that only compares names, and
+ * checks of integers. What is parsed is borrowed from the caller. */
 
 typedef struct {
     const char *function;
@@ -58,6 +58,21 @@ arguments_parse(const ArgumentNames *spec, PyObject *const *arguments, Py_ssize_
     }
     return arguments_by_name(spec, arguments, count, keywords, out, size);
 }
+
+/* The one argument `store` of a method that takes nothing else: borrowed. */
+static inline PyObject *
+argument_store(const char *method, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+    static const char *const names[] = {"store", NULL};
+    if (LIKELY(count == 1 && keywords == NULL)) {
+        return arguments[0];
+    }
+    ArgumentNames spec = {method, names, 1};
+    PyObject *store;
+    return arguments_parse(&spec, arguments, count, keywords, &store, 1) ? store : NULL;
+}
+
+#define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 
 /* __reduce__ of what is bound to native memory. The default one would pickle such an object, by
  * the oldest protocols, as one that was never initialised. */

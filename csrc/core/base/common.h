@@ -1,7 +1,7 @@
 /* What every file of the core shares: headers, portability, forward declarations.
  *
- * The core is one translation unit (`_core.c` includes the other files), so that the
- * door into a store and the value conversions are inlined into every caller.
+ * The core is one translation unit (`_core.c` includes the other files), so that native calls and
+ * the conversions of values are inlined wherever they are used.
  *
  * Only functions of the limited API of CPython 3.12 are used, so that one binary serves
  * all later versions; the few differences of 3.9-3.11 are bridged here. */
@@ -28,7 +28,7 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline, cold))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-/* Let a value be what it is, without a thought of how to compute it again. */
+/* Keep the compiler from computing the value a second time. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
 #define THREAD_LOCAL __thread
 #define ALIGNED(n) __attribute__((aligned(n)))
@@ -77,14 +77,14 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 /* Without the GIL, several threads run these functions at once, also on one object. Each field of
  * an object is one of these then:
  *
- *   inside     of a store or what lives in it: only who has entered the store touches it;
+ *   inside     of a store or what lives in it: only the thread that has entered touches it;
  *   once       set by publish(), after all that it leads to, and never changed while the object
  *              can be reached: read with published();
- *   locked     read and changed between LOCK(object) and UNLOCK() alone, which hold no more than
- *              that: what is taken out there is let go afterwards, since that may run any code;
- *   a flag     a byte or word that is right by itself: relaxed_load() and relaxed_store().
+ *   locked     read and changed between LOCK(object) and UNLOCK() only, and nothing else happens
+ *              there: what is taken out is released afterwards, since that may run any code;
+ *   relaxed    a byte or word that depends on no other field: relaxed_load(), relaxed_store().
  *
- * With the GIL, which nothing here gives up unseen, all of them are plain accesses. */
+ * With the GIL, which is released in plain sight only, all of them are plain accesses. */
 #ifdef Py_GIL_DISABLED
 #define LOCK(object) Py_BEGIN_CRITICAL_SECTION(object)
 #define UNLOCK() Py_END_CRITICAL_SECTION()
@@ -103,7 +103,9 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
 #define relaxed_store(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 #endif
 #else
-#define LOCK(object) {
+#define LOCK(object) \
+    { \
+        (void)(object);
 #define UNLOCK() }
 #define published(field) (field)
 #define publish(field, value) ((void)((field) = (value)))
@@ -130,6 +132,10 @@ Py_XNewRef(PyObject *object)
 #define Py_XNewRef(object) Py_XNewRef((PyObject *)(object))
 #define Py_TPFLAGS_IMMUTABLETYPE 0
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
+#endif
+
+#ifndef Py_TPFLAGS_HAVE_VECTORCALL /* 3.9 */
+#define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
 #endif
 
 #if PY_VERSION_HEX < 0x030D0000 || defined(Py_LIMITED_API)
@@ -175,7 +181,8 @@ PyErr_SetRaisedException(PyObject *exception)
 #endif
 
 #if defined(Py_LIMITED_API)
-/* 3.12 keeps the question private; `leaving` (thread.c) answers it from the exit hook on. */
+/* 3.12 keeps the question private; `leaving` (runtime/leaving.c) answers it from the exit hook
+ * on. */
 #define interpreter_is_finalizing() 0
 #elif PY_VERSION_HEX >= 0x030D0000
 #define interpreter_is_finalizing() Py_IsFinalizing()
@@ -218,8 +225,8 @@ locked_get(void *owner, PyObject **field)
     return value;
 }
 
-/* Put `value` there, a reference that is given away, and return what was there: whoever calls lets
- * it go. */
+/* Put `value` there, a reference that is given away, and return what was there, which the caller
+ * must release. */
 static inline PyObject *
 locked_swap(void *owner, PyObject **field, PyObject *value)
 {

@@ -1,10 +1,10 @@
-/* The one record of what the core was handed by the package: its classes.
+/* What the core was handed by the package: the classes that it makes instances of.
  *
- * Process-wide on purpose: the module refuses to be imported by a second interpreter
- * (cffi does too), so there is never more than one. It is written once, at import, by
- * `setup()`, and only read afterwards, until Python is finalized. */
+ * There is one record for the process, on purpose: the module refuses to be imported by a second
+ * interpreter (cffi does too). `setup()` and `setup_component()` write it once, at import;
+ * afterwards it is only read. It owns what it holds, and lets nothing go before Python ends. */
 
-typedef struct {
+static struct {
     /* Made by the core: bases of the public classes. */
     PyTypeObject *Handle;
     PyTypeObject *Owner;
@@ -72,15 +72,48 @@ typedef struct {
     PyObject *str_tag;
     PyObject *str_values;
     PyObject *empty_tuple;
-} State;
+} state;
 
-static State state;
+/* The same for wasmtime.component, which hands its classes over when it is imported. */
+static struct {
+    PyTypeObject *Program;
+    PyTypeObject *Func_base;
+    PyTypeObject *HostFunc;
+    PyTypeObject *Instance_base;
+    PyTypeObject *ResourceAny_base;
+    PyTypeObject *ResourceHost_base;
 
-/* Classes that the package must hand over, by name. */
-static const struct {
+    /* Handed over by the package. */
+    PyObject *Func;
+    PyObject *Instance;
+    PyObject *Record;
+    PyObject *Variant;
+    PyObject *Ok;
+    PyObject *Err;
+    PyObject *ResourceAny;
+    PyObject *ResourceHost;
+    PyObject *UnsupportedTypeError;
+    PyObject *refine;
+    PyObject *lift_resource;
+    PyObject *lower_resource;
+
+    PyObject *str_tag;
+    PyObject *str_payload;
+    PyObject *str_ok;
+    PyObject *str_err;
+    PyObject *str_none;
+    PyObject *str_some;
+    PyObject *str_value;
+} component;
+
+/* Where something goes that has a name; tables of these end with NULL. */
+typedef struct {
     const char *name;
     PyObject **slot;
-} state_classes[] = {
+} NamedSlot;
+
+/* Classes that the package must hand over, by name. */
+static const NamedSlot state_classes[] = {
     {"Store", &state.Store},
     {"Caller", &state.Caller},
     {"StoreContext", &state.StoreContext},
@@ -108,10 +141,24 @@ static const struct {
     {NULL, NULL},
 };
 
-static const struct {
-    const char *text;
-    PyObject **slot;
-} state_names[] = {
+static const NamedSlot component_classes[] = {
+    {"Func", &component.Func},
+    {"Instance", &component.Instance},
+    {"Record", &component.Record},
+    {"Variant", &component.Variant},
+    {"Ok", &component.Ok},
+    {"Err", &component.Err},
+    {"ResourceAny", &component.ResourceAny},
+    {"ResourceHost", &component.ResourceHost},
+    {"UnsupportedTypeError", &component.UnsupportedTypeError},
+    {"refine", &component.refine},
+    {"lift_resource", &component.lift_resource},
+    {"lower_resource", &component.lower_resource},
+    {NULL, NULL},
+};
+
+/* Interned names. */
+static const NamedSlot interned_names[] = {
     {"_handle", &state.str_handle},
     {"code", &state.str_code},
     {"_interrupted", &state.str_interrupted},
@@ -124,9 +171,17 @@ static const struct {
     {"_exnref_in", &state.str_exnref_in},
     {"tag", &state.str_tag},
     {"values", &state.str_values},
+    {"tag", &component.str_tag},
+    {"payload", &component.str_payload},
+    {"ok", &component.str_ok},
+    {"err", &component.str_err},
+    {"none", &component.str_none},
+    {"some", &component.str_some},
+    {"value", &component.str_value},
     {NULL, NULL},
 };
 
+/* Python was initialized. */
 static bool
 state_begin(void)
 {
@@ -136,9 +191,9 @@ state_begin(void)
     if (state.signal == NULL) {
         return false;
     }
-    for (int i = 0; state_names[i].text != NULL; i++) {
-        *state_names[i].slot = PyUnicode_InternFromString(state_names[i].text);
-        if (*state_names[i].slot == NULL) {
+    for (const NamedSlot *entry = interned_names; entry->name != NULL; entry++) {
+        *entry->slot = PyUnicode_InternFromString(entry->name);
+        if (*entry->slot == NULL) {
             return false;
         }
     }
@@ -146,33 +201,47 @@ state_begin(void)
     return state.empty_tuple != NULL;
 }
 
-PyDoc_STRVAR(setup_doc,
-             "setup($module, /, **classes)\n--\n\n"
-             "Hand over the public classes that the core makes instances of. Called once.");
+/* Fill the slots of `table` from the keyword arguments, which must be exactly those. */
+static bool
+state_take(const NamedSlot *table, const char *function, PyObject *args, PyObject *kwargs)
+{
+    if (PyTuple_Size(args) != 0) {
+        PyErr_Format(PyExc_TypeError, "%s() takes keyword arguments only", function);
+        return false;
+    }
+    Py_ssize_t wanted = 0;
+    for (const NamedSlot *entry = table; entry->name != NULL; entry++, wanted++) {
+        if (kwargs == NULL || PyDict_GetItemString(kwargs, entry->name) == NULL) {
+            PyErr_Format(PyExc_TypeError, "%s() lacks the argument %s", function, entry->name);
+            return false;
+        }
+    }
+    if (PyDict_Size(kwargs) != wanted) {
+        PyErr_Format(PyExc_TypeError, "%s() was given classes that the core does not know",
+                     function);
+        return false;
+    }
+    for (const NamedSlot *entry = table; entry->name != NULL; entry++) {
+        Py_XSETREF(*entry->slot, Py_NewRef(PyDict_GetItemString(kwargs, entry->name)));
+    }
+    return true;
+}
 
 static PyObject *
 core_setup(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    if (PyTuple_Size(args) != 0) {
-        PyErr_SetString(PyExc_TypeError, "setup() takes keyword arguments only");
+    return state_take(state_classes, "setup", args, kwargs) ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+core_setup_component(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    if (!state_take(component_classes, "setup_component", args, kwargs)) {
         return NULL;
     }
-    Py_ssize_t wanted = 0;
-    for (; state_classes[wanted].name != NULL; wanted++) {
-        PyObject *value = kwargs ? PyDict_GetItemString(kwargs, state_classes[wanted].name) : NULL;
-        if (value == NULL) {
-            PyErr_Format(PyExc_TypeError, "setup() lacks the argument %s",
-                         state_classes[wanted].name);
-            return NULL;
-        }
-    }
-    if (PyDict_Size(kwargs) != wanted) {
-        PyErr_SetString(PyExc_TypeError, "setup() was given classes that the core does not know");
-        return NULL;
-    }
-    for (int i = 0; state_classes[i].name != NULL; i++) {
-        PyObject *value = PyDict_GetItemString(kwargs, state_classes[i].name);
-        Py_XSETREF(*state_classes[i].slot, Py_NewRef(value));
-    }
+#if PY_VERSION_HEX < 0x030C0000
+    /* CPython before 3.12 does not let Python subclasses inherit the fast call protocol. */
+    ((PyTypeObject *)component.Func)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+#endif
     Py_RETURN_NONE;
 }

@@ -1,4 +1,8 @@
-/* --- host functions -------------------------------------------------------------------------- */
+/* Python functions that components call: host functions and destructors of resources.
+ *
+ * Ownership: they are kept as in items/hostfunc.c. Native code holds plain pointers to them; the
+ * definitions of the linker, which every store that it instantiates in keeps, hold the
+ * references. */
 
 #define COMPONENT_PROGRAMS 4
 
@@ -65,6 +69,65 @@ component_host_return(StoreObject *store, ProgramObject *program, PyObject *resu
     return fine;
 }
 
+/* Whether Python code may run where the callback came from; otherwise an exception is set. */
+static inline bool
+component_host_may_run(const HostFrame *frame)
+{
+    return LIKELY(!frame->entry.on_fiber) || fiber_without_greenlets();
+}
+
+/* Lift the parameters, as the arguments of the frame. */
+static bool
+component_host_lift(HostFrame *frame, Lifting *lifting, const wasmtime_component_val_t *params)
+{
+    const ProgramObject *program = lifting->program;
+    for (uint32_t i = 0; i < program->params; i++) {
+        uint32_t node = (uint32_t)program->edges[i].node;
+        if (UNLIKELY(program->nodes[node].kind >= WIT_LIST) && lifting->borrows == NULL
+            && (lifting->borrows = PyList_New(0)) == NULL) {
+            return false;
+        }
+        if (!host_frame_pass(frame, lift_component(lifting, node, &params[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Lift the parameters, call the Python function, lower the result. What was borrowed is in
+ * `lifting` afterwards, also where something fails. */
+static bool
+component_host_run(ComponentHostFuncObject *self, HostFrame *frame, Lifting *lifting,
+                   const wasmtime_component_val_t *params, size_t param_count,
+                   wasmtime_component_val_t *results, size_t result_count)
+{
+    ProgramObject *program = lifting->program;
+    if (UNLIKELY(program->unsupported != NULL)) {
+        refuse_unsupported(program);
+        return false;
+    }
+    if (UNLIKELY(param_count != program->params
+                 || result_count != (size_t)(program->result >= 0))) {
+        PyErr_SetString(PyExc_SystemError, "the library called with other values than the type's");
+        return false;
+    }
+    if (!host_frame_reserve(frame, param_count)
+        || (self->pass_store && !host_frame_pass_caller(frame, state.StoreContext, NULL))
+        || !component_host_lift(frame, lifting, params)) {
+        return false;
+    }
+    PyObject *result = host_frame_call(frame, self->callable);
+    bool fine = result != NULL;
+    if (fine && program->result >= 0) {
+        fine = component_host_return(frame->store, program, result, &results[0]);
+    }
+    else if (fine && result != Py_None) {
+        fine = refuse_results(1, 0);
+    }
+    Py_XDECREF(result);
+    return fine;
+}
+
 static wasmtime_error_t *
 component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_func_type_t *type,
                     wasmtime_component_val_t *params, size_t param_count,
@@ -72,94 +135,27 @@ component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_f
 {
     ComponentHostFuncObject *self = env;
     StoreObject *store = wasmtime_context_get_data(context);
-    HostEntry entry;
-    host_begin(store, &entry);
-    Py_INCREF(self);
-    wasmtime_error_t *error = NULL;
-    PyObject *few[COMPONENT_FEW + 2];
-    PyObject **arguments = few;
-    CallerObject *caller = NULL;
-    size_t count = 0;
-    Lifting raising = {store, NULL, NULL};
+    PyObject *few[HOST_FEW];
+    HostFrame frame;
+    host_frame_begin(&frame, store, self, few);
     ProgramObject *program =
-        entry.on_fiber && !fiber_without_greenlets() ? NULL : component_host_program(self, type);
-    bool fine = program != NULL;
-    if (fine && UNLIKELY(program->unsupported != NULL)) {
-        refuse_unsupported(program);
-        fine = false;
-    }
-    if (fine
-        && UNLIKELY(param_count != program->params
-                    || result_count != (size_t)(program->result >= 0))) {
-        PyErr_SetString(PyExc_SystemError, "the library called with other values than the type's");
-        fine = false;
-    }
-    if (fine && UNLIKELY(param_count > COMPONENT_FEW)) {
-        arguments = PyMem_RawMalloc((param_count + 2) * sizeof(PyObject *));
-        if (arguments == NULL) {
-            arguments = few;
-            PyErr_NoMemory();
-            fine = false;
-        }
-    }
-    if (fine && self->pass_store) {
-        caller = caller_new(state.StoreContext, store, NULL);
-        fine = caller != NULL;
-        if (fine) {
-            arguments[++count] = Py_NewRef(caller);
-        }
-    }
-    raising.program = program;
-    for (size_t i = 0; fine && i < param_count; i++) {
-        uint32_t node = (uint32_t)program->edges[i].node;
-        if (UNLIKELY(program->nodes[node].kind >= WIT_LIST) && raising.borrows == NULL
-            && (raising.borrows = PyList_New(0)) == NULL) {
-            fine = false;
-            break;
-        }
-        PyObject *value = lift_component(&raising, node, &params[i]);
-        fine = value != NULL;
-        if (fine) {
-            arguments[++count] = value;
-        }
-    }
-    if (LIKELY(fine)) {
-        PyObject *result = PyObject_Vectorcall(self->callable, arguments + 1,
-                                               count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-        fine = result != NULL;
-        if (fine && program->result >= 0) {
-            fine = component_host_return(store, program, result, &results[0]);
-        }
-        else if (fine && result != Py_None) {
-            fine = refuse_results(1, 0);
-        }
-        Py_XDECREF(result);
-    }
-    while (count > 0) {
-        Py_DECREF(arguments[count--]);
-    }
-    if (UNLIKELY(!fine)) {
+        component_host_may_run(&frame) ? component_host_program(self, type) : NULL;
+    Lifting lifting = {store, program, NULL};
+    bool fine =
+        program != NULL
+        && component_host_run(self, &frame, &lifting, params, param_count, results, result_count);
+    wasmtime_error_t *error = NULL;
+    if (UNLIKELY(!fine)) { /* before the borrows: giving one back may call Python again */
         error = component_host_failed(store);
     }
-    if (raising.borrows != NULL) {
-        expire_borrows(store, raising.borrows);
+    if (lifting.borrows != NULL) {
+        expire_borrows(store, lifting.borrows);
     }
-    if (caller != NULL) {
-        caller_expire(caller);
-        Py_DECREF(caller);
-    }
-    if (UNLIKELY(arguments != few)) {
-        PyMem_RawFree(arguments);
-    }
-    if (error == NULL && UNLIKELY(store->sinks != NULL) && !sinks_deliver(store)) {
+    if (UNLIKELY(!host_frame_close(&frame, fine)) && error == NULL) {
         error = component_host_failed(store);
     }
     Py_XDECREF(program);
-    Py_DECREF(self);
-    if (UNLIKELY(store->dropped != NULL)) {
-        store_free_dropped(store);
-    }
-    host_end(store, &entry);
+    host_frame_end(&frame);
     return error;
 }
 
@@ -171,29 +167,21 @@ component_host_destroy(void *env, wasmtime_context_t *context, uint32_t rep)
     if (store->context == NULL) {
         return NULL;
     }
-    HostEntry entry;
-    host_begin(store, &entry);
-    Py_INCREF(self);
-    wasmtime_error_t *error = NULL;
+    PyObject *few[HOST_FEW];
+    HostFrame frame;
+    host_frame_begin(&frame, store, self, few);
     PyObject *result = NULL;
-    CallerObject *caller = entry.on_fiber && !fiber_without_greenlets()
-                               ? NULL
-                               : caller_new(state.StoreContext, store, NULL);
-    PyObject *number = caller ? PyLong_FromUnsignedLong(rep) : NULL;
-    if (number != NULL) {
-        result = PyObject_CallFunctionObjArgs(self->callable, caller, number, NULL);
+    if (component_host_may_run(&frame) && host_frame_pass_caller(&frame, state.StoreContext, NULL)
+        && host_frame_pass(&frame, PyLong_FromUnsignedLong(rep))) {
+        result = host_frame_call(&frame, self->callable);
     }
-    if (result == NULL) {
+    bool fine = result != NULL;
+    Py_XDECREF(result);
+    wasmtime_error_t *error = NULL;
+    if (!host_frame_close(&frame, fine)) {
         error = component_host_failed(store);
     }
-    Py_XDECREF(result);
-    Py_XDECREF(number);
-    if (caller != NULL) {
-        caller_expire(caller);
-        Py_DECREF(caller);
-    }
-    Py_DECREF(self);
-    host_end(store, &entry);
+    host_frame_end(&frame);
     return error;
 }
 
@@ -264,7 +252,7 @@ static PyGetSetDef component_hostfunc_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* No tp_clear, as in hostfunc.c. */
+/* No tp_clear, as in items/hostfunc.c. */
 static PyType_Slot component_hostfunc_slots[] = {
     {Py_tp_doc, "ComponentHostFunc(callable, tagged=False, pass_store=True, /)\n--\n\n"
                 "A Python function for components."},

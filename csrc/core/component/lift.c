@@ -1,8 +1,10 @@
-/* --- raising --------------------------------------------------------------------------------- */
+/* Lift any value: a program runs, from one of its nodes down.
+ *
+ * Ownership: everything is copied. What the library gave stays its own, or the caller's to free. */
 
 typedef struct {
     StoreObject *store;
-    const ProgramObject *program;
+    ProgramObject *program;
     PyObject *borrows; /* list of the borrowed ResourceAny made, or NULL: not asked for */
 } Lifting;
 

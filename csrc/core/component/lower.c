@@ -1,4 +1,4 @@
-/* --- the program runs ------------------------------------------------------------------------ */
+/* Lower any value: a program runs, from one of its nodes down. What is lowered is the arena's. */
 
 static bool
 lower_component(Lowering *self, uint32_t index, PyObject *value, wasmtime_component_val_t *out,

@@ -1,9 +1,14 @@
-/* --- lists ----------------------------------------------------------------------------------- */
+/* Lower lists and maps; a list of numbers also from a buffer.
+ *
+ * Ownership: the elements lie in the arena. A buffer is released as soon as it was read. */
 
-static bool lower_component(Lowering *self, uint32_t node, PyObject *value,
-                            wasmtime_component_val_t *out, const ComponentPath *path);
-
-typedef enum { B_OTHER, B_SIGNED, B_UNSIGNED, B_FLOAT, B_BOOL } BufferClass;
+typedef enum {
+    BUFFER_OTHER,
+    BUFFER_SIGNED,
+    BUFFER_UNSIGNED,
+    BUFFER_FLOAT,
+    BUFFER_BOOL
+} BufferClass;
 
 static BufferClass
 buffer_class(const Py_buffer *view)
@@ -12,13 +17,13 @@ buffer_class(const Py_buffer *view)
     if (*format == '@' || *format == '=' || *format == '<') {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
         if (*format == '<') {
-            return B_OTHER;
+            return BUFFER_OTHER;
         }
 #endif
         format++;
     }
     if (*format == '\0' || format[1] != '\0') {
-        return B_OTHER;
+        return BUFFER_OTHER;
     }
     switch (*format) {
     case 'b':
@@ -27,7 +32,7 @@ buffer_class(const Py_buffer *view)
     case 'l':
     case 'q':
     case 'n':
-        return B_SIGNED;
+        return BUFFER_SIGNED;
     case 'c':
     case 'B':
     case 'H':
@@ -35,15 +40,15 @@ buffer_class(const Py_buffer *view)
     case 'L':
     case 'Q':
     case 'N':
-        return B_UNSIGNED;
+        return BUFFER_UNSIGNED;
     case 'f':
-        return view->itemsize == 4 ? B_FLOAT : B_OTHER;
+        return view->itemsize == 4 ? BUFFER_FLOAT : BUFFER_OTHER;
     case 'd':
-        return view->itemsize == 8 ? B_FLOAT : B_OTHER;
+        return view->itemsize == 8 ? BUFFER_FLOAT : BUFFER_OTHER;
     case '?':
-        return view->itemsize == 1 ? B_BOOL : B_OTHER;
+        return view->itemsize == 1 ? BUFFER_BOOL : BUFFER_OTHER;
     default:
-        return B_OTHER;
+        return BUFFER_OTHER;
     }
 }
 
@@ -51,12 +56,13 @@ static bool
 buffer_feeds(BufferClass source, uint8_t kind)
 {
     if (kind == WIT_BOOL) {
-        return source == B_BOOL;
+        return source == BUFFER_BOOL;
     }
     if (kind == WIT_F32 || kind == WIT_F64) {
-        return source == B_FLOAT || source == B_SIGNED || source == B_UNSIGNED;
+        return source == BUFFER_FLOAT || source == BUFFER_SIGNED || source == BUFFER_UNSIGNED;
     }
-    return kind >= WIT_S8 && kind <= WIT_U64 && (source == B_SIGNED || source == B_UNSIGNED);
+    return kind >= WIT_S8 && kind <= WIT_U64
+           && (source == BUFFER_SIGNED || source == BUFFER_UNSIGNED);
 }
 
 /* Every integer of a buffer fits what signed 64 bits hold, or is the upper half of 64 unsigned. */
@@ -94,7 +100,7 @@ lower_buffer_items(const Py_buffer *view, BufferClass source, uint8_t kind, Py_s
     const char *item = view->buf;
     Py_ssize_t step = view->strides != NULL ? view->strides[0] : view->itemsize;
     Py_ssize_t size = view->itemsize;
-    bool is_signed = source == B_SIGNED;
+    bool is_signed = source == BUFFER_SIGNED;
     uint8_t value_kind = component_kinds[kind].value_kind;
     if (kind == WIT_U8 && size == 1 && !is_signed) {
         for (Py_ssize_t i = 0; i < count; i++, item += step) {
@@ -113,15 +119,15 @@ lower_buffer_items(const Py_buffer *view, BufferClass source, uint8_t kind, Py_s
     if (kind == WIT_F32 || kind == WIT_F64) {
         for (Py_ssize_t i = 0; i < count; i++, item += step) {
             out[i].kind = value_kind;
-            if (source == B_FLOAT && size == 4 && kind == WIT_F32) {
+            if (source == BUFFER_FLOAT && size == 4 && kind == WIT_F32) {
                 memcpy(&out[i].of.f32, item, 4);
                 continue;
             }
             double number;
-            if (source == B_FLOAT && size == 8) {
+            if (source == BUFFER_FLOAT && size == 8) {
                 memcpy(&number, item, 8);
             }
-            else if (source == B_FLOAT) {
+            else if (source == BUFFER_FLOAT) {
                 number = widen(item);
             }
             else {
@@ -216,7 +222,7 @@ lower_items(Lowering *self, uint32_t node, PyObject *items, Py_ssize_t count,
     return true;
 }
 
-/* The elements as a tuple that nobody else can change; NULL with an exception. */
+/* The elements as a tuple, which no other thread can change; NULL with an exception. */
 static PyObject *
 component_items(PyObject *value, const char *wanted, const ComponentPath *path)
 {

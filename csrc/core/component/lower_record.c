@@ -1,4 +1,6 @@
-/* --- records and tuples ---------------------------------------------------------------------- */
+/* Lower records and tuples.
+ *
+ * Ownership: the fields lie in the arena; names point into the program. */
 
 static inline wasm_name_t
 edge_name(const ComponentEdge *edge)

@@ -1,10 +1,10 @@
-/* Python values to component values ("lower") and back ("raise"), by a compiled program.
+/* The arena of one call, and errors that name the place. The lower_*.c files write into it.
  *
  * Ownership: what is lowered lies in an arena (blocks of memory and references to Python objects)
  * that is freed at once after the native call. The library only reads it: strings point into the
- * Python objects, which the arena keeps alive. What the library gives is its own; raising copies. */
+ * Python objects, which the arena keeps alive. */
 
-/* Where a value stands, from the inside out, for the words of an error. */
+/* Where a value stands, from the inside out, for the message of an error. */
 typedef struct ComponentPath {
     const struct ComponentPath *parent;
     PyObject *name;   /* of a parameter, field or case; NULL in a list */
@@ -152,7 +152,7 @@ arena_keep(Lowering *self, PyObject *object)
     return true;
 }
 
-/* --- errors ---------------------------------------------------------------------------------- */
+/* --- errors --------------------------------------------------------------------------------- */
 
 static PyObject *
 path_text(const ComponentPath *path)
@@ -193,3 +193,10 @@ refuse_component_type(const ComponentPath *path, const char *wanted, PyObject *v
     return refuse_component(path, PyExc_TypeError, "expected %s, got %.200s", wanted,
                             type_name(value));
 }
+
+/* --- what the files below call of one another ----------------------------------------------- */
+
+static bool lower_component(Lowering *self, uint32_t node, PyObject *value,
+                            wasmtime_component_val_t *out, const ComponentPath *path);
+static bool lower_resource(Lowering *self, const ComponentNode *node, PyObject *value,
+                           wasmtime_component_val_t *out, const ComponentPath *path);

@@ -1,5 +1,5 @@
 /* Programs: the types of one component function, compiled to a flat array of nodes that the
- * conversions of component_value.c run. A program is made once for a function and never changes
+ * conversions (lower.c, lift.c) run. A program is made once for a function and never changes
  * afterwards, so that any number of threads may run it.
  *
  * Ownership: a Program owns its arrays, the interned names in them, and clones of the native types
@@ -39,56 +39,57 @@ enum {
     WIT_COUNT,
 };
 
+/* What Python class a value is lifted to, as a set of bits. A variant whose cases have no class in
+ * common can go without tags: the class of the value tells the case. */
+enum {
+    CLASS_BOOL = 1 << 0,
+    CLASS_INT = 1 << 1,
+    CLASS_FLOAT = 1 << 2,
+    CLASS_STR = 1 << 3,
+    CLASS_BYTES = 1 << 4,
+    CLASS_LIST = 1 << 5,
+    CLASS_RECORD = 1 << 6,
+    CLASS_TUPLE = 1 << 7,
+    CLASS_VARIANT = 1 << 8,
+    CLASS_SET = 1 << 9,
+    CLASS_RESOURCE = 1 << 10,
+    CLASS_NONE = 1 << 11,
+    CLASS_DICT = 1 << 12,
+};
+
 static const struct {
     const char *name;
     uint8_t value_kind; /* of the wasmtime_component_val_t that carries it */
+    uint16_t classes;   /* 0: they depend on the type, or it has no form in the C API */
 } component_kinds[WIT_COUNT] = {
-    {"bool", WASMTIME_COMPONENT_BOOL},
-    {"s8", WASMTIME_COMPONENT_S8},
-    {"s16", WASMTIME_COMPONENT_S16},
-    {"s32", WASMTIME_COMPONENT_S32},
-    {"s64", WASMTIME_COMPONENT_S64},
-    {"u8", WASMTIME_COMPONENT_U8},
-    {"u16", WASMTIME_COMPONENT_U16},
-    {"u32", WASMTIME_COMPONENT_U32},
-    {"u64", WASMTIME_COMPONENT_U64},
-    {"f32", WASMTIME_COMPONENT_F32},
-    {"f64", WASMTIME_COMPONENT_F64},
-    {"char", WASMTIME_COMPONENT_CHAR},
-    {"string", WASMTIME_COMPONENT_STRING},
-    {"list", WASMTIME_COMPONENT_LIST},
-    {"record", WASMTIME_COMPONENT_RECORD},
-    {"tuple", WASMTIME_COMPONENT_TUPLE},
-    {"variant", WASMTIME_COMPONENT_VARIANT},
-    {"enum", WASMTIME_COMPONENT_ENUM},
-    {"option", WASMTIME_COMPONENT_OPTION},
-    {"result", WASMTIME_COMPONENT_RESULT},
-    {"flags", WASMTIME_COMPONENT_FLAGS},
-    {"own", WASMTIME_COMPONENT_RESOURCE},
-    {"borrow", WASMTIME_COMPONENT_RESOURCE},
-    {"future", 0xff},
-    {"stream", 0xff},
-    {"error-context", 0xff},
-    {"map", WASMTIME_COMPONENT_MAP},
-    {"list", WASMTIME_COMPONENT_FIXED_LENGTH_LIST},
-};
-
-/* What Python class a value is raised to, as a set of bits. A variant whose cases have no class in
- * common can go without tags: the class of the value tells the case. */
-enum {
-    C_BOOL = 1 << 0,
-    C_INT = 1 << 1,
-    C_FLOAT = 1 << 2,
-    C_STR = 1 << 3,
-    C_BYTES = 1 << 4,
-    C_LIST = 1 << 5,
-    C_RECORD = 1 << 6,
-    C_TUPLE = 1 << 7,
-    C_VARIANT = 1 << 8,
-    C_SET = 1 << 9,
-    C_RESOURCE = 1 << 10,
-    C_NONE = 1 << 11,
-    C_DICT = 1 << 12,
+    {"bool", WASMTIME_COMPONENT_BOOL, CLASS_BOOL},
+    {"s8", WASMTIME_COMPONENT_S8, CLASS_INT},
+    {"s16", WASMTIME_COMPONENT_S16, CLASS_INT},
+    {"s32", WASMTIME_COMPONENT_S32, CLASS_INT},
+    {"s64", WASMTIME_COMPONENT_S64, CLASS_INT},
+    {"u8", WASMTIME_COMPONENT_U8, CLASS_INT},
+    {"u16", WASMTIME_COMPONENT_U16, CLASS_INT},
+    {"u32", WASMTIME_COMPONENT_U32, CLASS_INT},
+    {"u64", WASMTIME_COMPONENT_U64, CLASS_INT},
+    {"f32", WASMTIME_COMPONENT_F32, CLASS_FLOAT},
+    {"f64", WASMTIME_COMPONENT_F64, CLASS_FLOAT},
+    {"char", WASMTIME_COMPONENT_CHAR, CLASS_STR},
+    {"string", WASMTIME_COMPONENT_STRING, CLASS_STR},
+    {"list", WASMTIME_COMPONENT_LIST, 0},
+    {"record", WASMTIME_COMPONENT_RECORD, CLASS_RECORD},
+    {"tuple", WASMTIME_COMPONENT_TUPLE, CLASS_TUPLE},
+    {"variant", WASMTIME_COMPONENT_VARIANT, 0},
+    {"enum", WASMTIME_COMPONENT_ENUM, CLASS_STR},
+    {"option", WASMTIME_COMPONENT_OPTION, 0},
+    {"result", WASMTIME_COMPONENT_RESULT, 0},
+    {"flags", WASMTIME_COMPONENT_FLAGS, CLASS_SET},
+    {"own", WASMTIME_COMPONENT_RESOURCE, CLASS_RESOURCE},
+    {"borrow", WASMTIME_COMPONENT_RESOURCE, CLASS_RESOURCE},
+    {"future", 0xff, 0},
+    {"stream", 0xff, 0},
+    {"error-context", 0xff, 0},
+    {"map", WASMTIME_COMPONENT_MAP, CLASS_DICT},
+    {"list", WASMTIME_COMPONENT_FIXED_LENGTH_LIST, 0},
 };
 
 typedef struct {
@@ -122,38 +123,7 @@ typedef struct {
     bool is_async;
 } ProgramObject;
 
-static struct {
-    PyTypeObject *Program;
-    PyTypeObject *Func_base;
-    PyTypeObject *HostFunc;
-    PyTypeObject *Instance_base;
-    PyTypeObject *ResourceAny_base;
-    PyTypeObject *ResourceHost_base;
-
-    /* Handed over by the package. */
-    PyObject *Func;
-    PyObject *Instance;
-    PyObject *Record;
-    PyObject *Variant;
-    PyObject *Ok;
-    PyObject *Err;
-    PyObject *ResourceAny;
-    PyObject *ResourceHost;
-    PyObject *UnsupportedTypeError;
-    PyObject *refine;
-    PyObject *lift_resource;
-    PyObject *lower_resource;
-
-    PyObject *str_tag;
-    PyObject *str_payload;
-    PyObject *str_ok;
-    PyObject *str_err;
-    PyObject *str_none;
-    PyObject *str_some;
-    PyObject *str_value;
-} component;
-
-/* --- building ------------------------------------------------------------------------------ */
+/* --- building ------------------------------------------------------------------------------- */
 
 static bool
 program_reserve_edges(ProgramObject *self, uint32_t count, uint32_t *first)
@@ -233,7 +203,7 @@ program_connect(ProgramObject *self, uint32_t edge, wasmtime_component_valtype_t
     return true;
 }
 
-/* What the cases of a variant are raised to, and whether that needs tags. */
+/* What the cases of a variant are lifted to, and whether that needs tags. */
 static void
 program_settle_cases(ProgramObject *self, uint32_t index)
 {
@@ -242,193 +212,241 @@ program_settle_cases(ProgramObject *self, uint32_t index)
     bool clash = false;
     for (uint32_t i = 0; i < node->count; i++) {
         int32_t payload = self->edges[node->edges + i].node;
-        uint16_t classes = payload < 0 ? C_NONE : self->nodes[payload].classes;
+        uint16_t classes = payload < 0 ? CLASS_NONE : self->nodes[payload].classes;
         clash = clash || (classes & seen) != 0;
         seen |= classes;
     }
     node->tagged = clash || (self->tagged && node->kind != WIT_OPTION);
-    node->classes = node->tagged ? C_VARIANT : seen;
+    node->classes = node->tagged ? CLASS_VARIANT : seen;
 }
 
+/* Edges for `count` parts of the node, none connected yet. */
 static bool
-program_add_cases(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+program_make_edges(ProgramObject *self, uint32_t index, uint32_t count)
 {
-    char *name;
-    size_t length;
-    wasmtime_component_valtype_t inner;
     uint32_t first;
-    bool has;
-    switch (type->kind) {
-    case WIT_VARIANT: {
-        uint32_t count = (uint32_t)wasmtime_component_variant_type_case_count(type->of.variant);
-        if (!program_reserve_edges(self, count, &first)) {
-            return false;
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            wasmtime_component_variant_type_case_nth(type->of.variant, i, &name, &length, &has,
-                                                     &inner);
-            bool fine = program_name_edge(self, first + i, name, length);
-            if (has && !fine) {
-                wasmtime_component_valtype_delete(&inner);
-            }
-            if (!fine || (has && !program_connect(self, first + i, &inner))) {
-                return false;
-            }
-        }
-        self->nodes[index].count = count;
-        break;
-    }
-    case WIT_OPTION:
-        if (!program_reserve_edges(self, 2, &first) || !program_name_edge(self, first, "none", 4)
-            || !program_name_edge(self, first + 1, "some", 4)) {
-            return false;
-        }
-        wasmtime_component_option_type_ty(type->of.option, &inner);
-        if (!program_connect(self, first + 1, &inner)) {
-            return false;
-        }
-        self->nodes[index].count = 2;
-        break;
-    default: /* WIT_RESULT */
-        if (!program_reserve_edges(self, 2, &first) || !program_name_edge(self, first, "ok", 2)
-            || !program_name_edge(self, first + 1, "err", 3)) {
-            return false;
-        }
-        if (wasmtime_component_result_type_ok(type->of.result, &inner)
-            && !program_connect(self, first, &inner)) {
-            return false;
-        }
-        if (wasmtime_component_result_type_err(type->of.result, &inner)
-            && !program_connect(self, first + 1, &inner)) {
-            return false;
-        }
-        self->nodes[index].count = 2;
-        break;
+    if (!program_reserve_edges(self, count, &first)) {
+        return false;
     }
     self->nodes[index].edges = first;
-    program_settle_cases(self, index);
+    self->nodes[index].count = count;
     return true;
 }
 
+/* Name the edge and connect it, with a type that is taken over. */
+static bool
+program_add_field(ProgramObject *self, uint32_t edge, const char *name, size_t length,
+                  wasmtime_component_valtype_t *type)
+{
+    if (!program_name_edge(self, edge, name, length)) {
+        wasmtime_component_valtype_delete(type);
+        return false;
+    }
+    return program_connect(self, edge, type);
+}
+
+static bool
+program_add_variant(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    uint32_t count = (uint32_t)wasmtime_component_variant_type_case_count(type->of.variant);
+    if (!program_make_edges(self, index, count)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    for (uint32_t i = 0; i < count; i++) {
+        char *name;
+        size_t length;
+        bool has;
+        wasmtime_component_valtype_t payload;
+        wasmtime_component_variant_type_case_nth(type->of.variant, i, &name, &length, &has,
+                                                 &payload);
+        if (!(has ? program_add_field(self, first + i, name, length, &payload)
+                  : program_name_edge(self, first + i, name, length))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+program_add_option(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    if (!program_make_edges(self, index, 2)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    if (!program_name_edge(self, first, "none", 4)) {
+        return false;
+    }
+    wasmtime_component_valtype_t some;
+    wasmtime_component_option_type_ty(type->of.option, &some);
+    return program_add_field(self, first + 1, "some", 4, &some);
+}
+
+static bool
+program_add_result(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    if (!program_make_edges(self, index, 2)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    wasmtime_component_valtype_t payload;
+    if (!program_name_edge(self, first, "ok", 2) || !program_name_edge(self, first + 1, "err", 3)) {
+        return false;
+    }
+    if (wasmtime_component_result_type_ok(type->of.result, &payload)
+        && !program_connect(self, first, &payload)) {
+        return false;
+    }
+    return !wasmtime_component_result_type_err(type->of.result, &payload)
+           || program_connect(self, first + 1, &payload);
+}
+
+static bool
+program_add_list(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    if (!program_make_edges(self, index, 1)) {
+        return false;
+    }
+    wasmtime_component_valtype_t element;
+    if (type->kind == WIT_LIST) {
+        wasmtime_component_list_type_element(type->of.list, &element);
+    }
+    else {
+        wasmtime_component_fixed_length_list_type_element(
+            (wasmtime_component_fixed_length_list_type_t *)(void *)type->of.list, &element);
+    }
+    self->nodes[index].classes = element.kind == WIT_U8 ? CLASS_BYTES : CLASS_LIST;
+    return program_connect(self, self->nodes[index].edges, &element);
+}
+
+static bool
+program_add_map(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    if (!program_make_edges(self, index, 2)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    wasmtime_component_valtype_t part;
+    wasmtime_component_map_type_key(type->of.map, &part);
+    if (!program_connect(self, first, &part)) {
+        return false;
+    }
+    wasmtime_component_map_type_value(type->of.map, &part);
+    return program_connect(self, first + 1, &part);
+}
+
+static bool
+program_add_record(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    uint32_t count = (uint32_t)wasmtime_component_record_type_field_count(type->of.record);
+    if (!program_make_edges(self, index, count)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    for (uint32_t i = 0; i < count; i++) {
+        char *name;
+        size_t length;
+        wasmtime_component_valtype_t field;
+        wasmtime_component_record_type_field_nth(type->of.record, i, &name, &length, &field);
+        if (!program_add_field(self, first + i, name, length, &field)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+program_add_tuple(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    uint32_t count = (uint32_t)wasmtime_component_tuple_type_types_count(type->of.tuple);
+    if (!program_make_edges(self, index, count)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    for (uint32_t i = 0; i < count; i++) {
+        wasmtime_component_valtype_t element;
+        wasmtime_component_tuple_type_types_nth(type->of.tuple, i, &element);
+        if (!program_connect(self, first + i, &element)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+program_add_enum(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    uint32_t count = (uint32_t)wasmtime_component_enum_type_names_count(type->of.enum_);
+    if (!program_make_edges(self, index, count)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    for (uint32_t i = 0; i < count; i++) {
+        char *name;
+        size_t length;
+        wasmtime_component_enum_type_names_nth(type->of.enum_, i, &name, &length);
+        if (!program_name_edge(self, first + i, name, length)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+program_add_flags(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
+{
+    uint32_t count = (uint32_t)wasmtime_component_flags_type_names_count(type->of.flags);
+    if (!program_make_edges(self, index, count)) {
+        return false;
+    }
+    uint32_t first = self->nodes[index].edges;
+    for (uint32_t i = 0; i < count; i++) {
+        char *name;
+        size_t length;
+        wasmtime_component_flags_type_names_nth(type->of.flags, i, &name, &length);
+        if (!program_name_edge(self, first + i, name, length)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Add the parts of a node, whose kind is that of `type`. */
 static bool
 program_add_parts(ProgramObject *self, uint32_t index, wasmtime_component_valtype_t *type)
 {
-    char *name;
-    size_t length;
-    wasmtime_component_valtype_t inner;
-    uint32_t first = 0, count = 0;
-    uint16_t classes = 0;
+    bool fine;
     switch (type->kind) {
-    case WIT_BOOL:
-        classes = C_BOOL;
-        break;
-    case WIT_F32:
-    case WIT_F64:
-        classes = C_FLOAT;
-        break;
-    case WIT_CHAR:
-    case WIT_STRING:
-        classes = C_STR;
-        break;
     case WIT_LIST:
     case WIT_FIXED_LIST:
-        if (!program_reserve_edges(self, count = 1, &first)) {
-            return false;
-        }
-        if (type->kind == WIT_LIST) {
-            wasmtime_component_list_type_element(type->of.list, &inner);
-        }
-        else {
-            wasmtime_component_fixed_length_list_type_element(
-                (wasmtime_component_fixed_length_list_type_t *)(void *)type->of.list, &inner);
-        }
-        classes = inner.kind == WIT_U8 ? C_BYTES : C_LIST;
-        if (!program_connect(self, first, &inner)) {
-            return false;
-        }
-        break;
+        return program_add_list(self, index, type);
     case WIT_MAP:
-        if (!program_reserve_edges(self, count = 2, &first)) {
-            return false;
-        }
-        classes = C_DICT;
-        wasmtime_component_map_type_key(type->of.map, &inner);
-        if (!program_connect(self, first, &inner)) {
-            return false;
-        }
-        wasmtime_component_map_type_value(type->of.map, &inner);
-        if (!program_connect(self, first + 1, &inner)) {
-            return false;
-        }
-        break;
+        return program_add_map(self, index, type);
     case WIT_RECORD:
-        classes = C_RECORD;
-        count = (uint32_t)wasmtime_component_record_type_field_count(type->of.record);
-        if (!program_reserve_edges(self, count, &first)) {
-            return false;
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            wasmtime_component_record_type_field_nth(type->of.record, i, &name, &length, &inner);
-            if (!program_name_edge(self, first + i, name, length)) {
-                wasmtime_component_valtype_delete(&inner);
-                return false;
-            }
-            if (!program_connect(self, first + i, &inner)) {
-                return false;
-            }
-        }
-        break;
+        return program_add_record(self, index, type);
     case WIT_TUPLE:
-        classes = C_TUPLE;
-        count = (uint32_t)wasmtime_component_tuple_type_types_count(type->of.tuple);
-        if (!program_reserve_edges(self, count, &first)) {
-            return false;
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            wasmtime_component_tuple_type_types_nth(type->of.tuple, i, &inner);
-            if (!program_connect(self, first + i, &inner)) {
-                return false;
-            }
-        }
-        break;
+        return program_add_tuple(self, index, type);
     case WIT_ENUM:
-    case WIT_FLAGS: {
-        bool flags = type->kind == WIT_FLAGS;
-        classes = flags ? C_SET : C_STR;
-        count = (uint32_t)(flags ? wasmtime_component_flags_type_names_count(type->of.flags)
-                                 : wasmtime_component_enum_type_names_count(type->of.enum_));
-        if (!program_reserve_edges(self, count, &first)) {
-            return false;
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            if (flags) {
-                wasmtime_component_flags_type_names_nth(type->of.flags, i, &name, &length);
-            }
-            else {
-                wasmtime_component_enum_type_names_nth(type->of.enum_, i, &name, &length);
-            }
-            if (!program_name_edge(self, first + i, name, length)) {
-                return false;
-            }
-        }
+        return program_add_enum(self, index, type);
+    case WIT_FLAGS:
+        return program_add_flags(self, index, type);
+    case WIT_VARIANT:
+        fine = program_add_variant(self, index, type);
         break;
-    }
-    case WIT_OWN:
-    case WIT_BORROW:
-        classes = C_RESOURCE;
+    case WIT_OPTION:
+        fine = program_add_option(self, index, type);
         break;
-    default:
-        if (type->kind >= WIT_S8 && type->kind <= WIT_U64) {
-            classes = C_INT;
-            break;
-        }
-        return program_refuse(self, type->kind);
+    case WIT_RESULT:
+        fine = program_add_result(self, index, type);
+        break;
+    default: /* it has no parts, or no form in the C API */
+        return self->nodes[index].classes != 0 || program_refuse(self, type->kind);
     }
-    ComponentNode *node = &self->nodes[index];
-    node->classes = classes;
-    node->count = count;
-    node->edges = first;
-    return true;
+    if (fine) {
+        program_settle_cases(self, index);
+    }
+    return fine;
 }
 
 /* The index of a new node for the type, -1 with an exception set. */
@@ -446,11 +464,9 @@ program_add(ProgramObject *self, wasmtime_component_valtype_t *type)
         self->node_room = room;
     }
     uint32_t index = self->node_count++;
-    self->nodes[index] = (ComponentNode){type->kind, false, 0, 0, 0};
-    bool fine = type->kind == WIT_VARIANT || type->kind == WIT_OPTION || type->kind == WIT_RESULT
-                    ? program_add_cases(self, index, type)
-                    : program_add_parts(self, index, type);
-    return fine ? (int32_t)index : -1;
+    uint16_t classes = type->kind < WIT_COUNT ? component_kinds[type->kind].classes : 0;
+    self->nodes[index] = (ComponentNode){type->kind, false, classes, 0, 0};
+    return program_add_parts(self, index, type) ? (int32_t)index : -1;
 }
 
 /* A new program for a function type, which stays the caller's; NULL with an exception set. */

@@ -1,12 +1,15 @@
-/* Resources: handles that components own or borrow. */
+/* Resources: handles that components own or borrow.
+ *
+ * Ownership: a ResourceAny or ResourceHost owns a small native box, which needs no store to be
+ * freed and is freed with the object. A borrow expires with the call that it was made for. */
 
-/* --- resources ------------------------------------------------------------------------------- */
+/* --- ResourceAny ---------------------------------------------------------------------------- */
 
 typedef struct {
     PyObject_HEAD
     PyObject *home; /* the store's identity, as in an Item */
-    /* Inside; locked too where it goes, for those who look at it from outside. NULL: never
-     * initialised, or expired. */
+    /* Inside; changed under the lock, too, for readers outside. NULL: never initialised, or
+     * expired. */
     wasmtime_component_resource_any_t *native;
     bool owned;
     bool expired; /* a flag: a borrow whose call is over */
@@ -93,26 +96,20 @@ resource_any_dealloc(ResourceAnyObject *self)
 static PyObject *
 resource_any_drop(ResourceAnyObject *self, PyObject *object)
 {
-    StoreObject *store = resource_any_enter(self, object);
-    if (store == NULL) {
+    StoreObject *store = storelike(object);
+    NativeCall call;
+    if (store == NULL || !native_enter(&call, store, self)) {
         return NULL;
     }
     PyObject *result = NULL;
-    Py_INCREF(store);
-    Py_INCREF(self);
-    if (native_check_stack(store)) {
-        NativeCall call;
-        native_begin(store, &call, false);
+    if (resource_any_in(self, store) && native_begin(&call, RELEASE_GIL)) {
         wasmtime_error_t *error =
             wasmtime_component_resource_any_drop(store->context, self->native);
-        native_end(store, &call);
-        if (component_outcome(store, &call, error)) {
+        if (component_end(&call, error)) {
             result = Py_NewRef(Py_None);
         }
     }
-    store_leave(store);
-    Py_DECREF(self);
-    Py_DECREF(store);
+    native_leave(&call);
     return result;
 }
 
@@ -128,11 +125,7 @@ resource_any_to_host(ResourceAnyObject *self, PyObject *object)
         wasmtime_component_resource_any_to_host(store->context, self->native, &host);
     store_leave(store);
     if (error != NULL) {
-        PyObject *exception = exception_from_error(error);
-        if (exception != NULL) {
-            PyErr_SetRaisedException(exception);
-        }
-        return NULL;
+        return raise_error(error);
     }
     return resource_host_wrap(component.ResourceHost, host);
 }
@@ -191,7 +184,7 @@ static PyType_Spec resource_any_spec = {"wasmtime._core.ResourceAny", sizeof(Res
                                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                         resource_any_slots};
 
-/* --- */
+/* --- ResourceHost --------------------------------------------------------------------------- */
 
 static void
 resource_host_dealloc(ResourceHostObject *self)
@@ -231,10 +224,7 @@ resource_host_lift(ResourceHostObject *self, StoreObject *store)
     wasmtime_error_t *error =
         wasmtime_component_resource_host_to_any(store->context, self->native, &any);
     if (error != NULL) {
-        PyObject *exception = exception_from_error(error);
-        if (exception != NULL) {
-            PyErr_SetRaisedException(exception);
-        }
+        raise_error(error);
         return NULL;
     }
     return any;
@@ -285,7 +275,7 @@ static PyType_Spec resource_host_spec = {"wasmtime._core.ResourceHost", sizeof(R
                                          0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                                          resource_host_slots};
 
-/* --- resources as values --- */
+/* --- resources as values -------------------------------------------------------------------- */
 
 static bool
 lower_resource(Lowering *self, const ComponentNode *node, PyObject *value,

@@ -1,4 +1,7 @@
-/* --- InstanceExports ----------------------------------------------------------------------- */
+/* Exports: those of an instance, by name and in the module's order.
+ *
+ * The objects that were asked for are kept, so that each lookup gives the same one. They are items,
+ * which do not keep their store alive. */
 
 static PyObject *
 refuse_key(PyObject *key)
@@ -35,24 +38,6 @@ exports_look_up(ExportsObject *self, StoreObject *store, PyObject *key)
     return value;
 }
 
-/* Inside the store of the exports, which is returned; exports_leave() must follow. */
-static StoreObject *
-exports_enter(ExportsObject *self)
-{
-    StoreObject *store = home_store(self->home, "these exports");
-    if (store != NULL && !store_enter(store)) {
-        Py_CLEAR(store);
-    }
-    return store;
-}
-
-static void
-exports_leave(StoreObject *store)
-{
-    store_leave(store);
-    Py_DECREF(store);
-}
-
 /* What has not been asked for before. */
 static NOINLINE PyObject *
 exports_find(ExportsObject *self, PyObject *key)
@@ -60,12 +45,12 @@ exports_find(ExportsObject *self, PyObject *key)
     if (!PyUnicode_Check(key) || published(self->by_index) != NULL || self->home == NULL) {
         return refuse_key(key);
     }
-    StoreObject *store = exports_enter(self);
+    StoreObject *store = home_enter(self->home, "these exports");
     if (store == NULL) {
         return NULL;
     }
     PyObject *value = exports_look_up(self, store, key);
-    exports_leave(store);
+    home_leave(store);
     return value;
 }
 
@@ -150,7 +135,7 @@ exports_by_index(ExportsObject *self, void *Py_UNUSED(closure))
     if (self->home == NULL) {
         return Py_NewRef(state.empty_tuple);
     }
-    StoreObject *store = exports_enter(self);
+    StoreObject *store = home_enter(self->home, "these exports");
     if (store == NULL) {
         return NULL;
     }
@@ -162,7 +147,7 @@ exports_by_index(ExportsObject *self, void *Py_UNUSED(closure))
         Py_DECREF(items);
         items = Py_NewRef(self->by_index);
     }
-    exports_leave(store);
+    home_leave(store);
     return items;
 }
 

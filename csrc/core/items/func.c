@@ -1,4 +1,7 @@
-/* Functions: calls from Python into WebAssembly. */
+/* Func and BoundFunc: calls from Python into WebAssembly.
+ *
+ * A Func is an item (item.c) with its signature, which it shares. A BoundFunc owns references to
+ * its Func and its Store. */
 
 typedef struct {
     ItemObject item;
@@ -13,7 +16,7 @@ typedef struct {
     StoreObject *store;
     FuncObject *func;
     vectorcallfunc vectorcall;
-    bool keep_gil;
+    GilPolicy gil;
 } BoundFuncObject;
 
 static PyObject *func_vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
@@ -50,7 +53,8 @@ func_read_signature(FuncObject *self, StoreObject *store)
     Signature *signature = signature_compile(type);
     wasm_functype_delete(type);
     if (signature != NULL && self->signature != NULL) {
-        /* Somebody was faster. What is there once is never replaced: it may be in use. */
+        /* Another thread compiled it first. What is published is never replaced: it may be in
+         * use. */
         signature_release(signature);
     }
     else if (signature != NULL) {
@@ -71,9 +75,33 @@ refuse_arity(Py_ssize_t given, uint32_t wanted)
 
 #define CALL_STACK_SLOTS 16
 
-static inline PyObject *
-call_raw(StoreObject *store, FuncObject *self, const Signature *signature,
-         PyObject *const *arguments, bool keep_gil)
+/* The results of an unchecked call: one, None, or a list. */
+static ALWAYS_INLINE PyObject *
+lift_raw_results(const Signature *signature, const wasmtime_val_raw_t *slots)
+{
+    const uint8_t *kinds = signature_results(signature);
+    if (signature->results == 1) {
+        return lift_number(kinds[0], &slots[0]);
+    }
+    if (signature->results == 0) {
+        return Py_NewRef(Py_None);
+    }
+    PyObject *list = PyList_New(signature->results);
+    for (uint32_t i = 0; list != NULL && i < signature->results; i++) {
+        PyObject *value = lift_number(kinds[i], &slots[i]);
+        if (value == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SetItem(list, i, value);
+    }
+    return list;
+}
+
+/* The unchecked call: a signature of numbers and vectors only. */
+static ALWAYS_INLINE PyObject *
+call_unchecked(StoreObject *store, FuncObject *self, const Signature *signature,
+               PyObject *const *arguments, GilPolicy gil)
 {
     ALIGNED(16) wasmtime_val_raw_t few[CALL_STACK_SLOTS];
     wasmtime_val_raw_t *slots = few;
@@ -92,44 +120,18 @@ call_raw(StoreObject *store, FuncObject *self, const Signature *signature,
             goto done;
         }
     }
-    if (UNLIKELY(!store_enter(store))) {
-        goto done;
-    }
-    if (UNLIKELY(!native_check_stack(store))) {
-        store_leave(store);
-        goto done;
-    }
-    Py_INCREF(store);
-    Py_INCREF(self);
     NativeCall call;
-    wasm_trap_t *trap = NULL;
-    native_begin(store, &call, keep_gil);
-    wasmtime_error_t *error =
-        wasmtime_func_call_unchecked(store->context, &self->native, slots, size, &trap);
-    native_end(store, &call);
-    if (LIKELY(native_outcome(store, &call, error, trap))) {
-        const uint8_t *kinds = signature_results(signature);
-        if (signature->results == 1) {
-            result = lift_number(kinds[0], &slots[0]);
-        }
-        else if (signature->results == 0) {
-            result = Py_NewRef(Py_None);
-        }
-        else {
-            result = PyList_New(signature->results);
-            for (uint32_t i = 0; result != NULL && i < signature->results; i++) {
-                PyObject *value = lift_number(kinds[i], &slots[i]);
-                if (value == NULL) {
-                    Py_CLEAR(result);
-                    break;
-                }
-                PyList_SetItem(result, i, value);
+    if (LIKELY(native_enter(&call, store, self))) {
+        if (LIKELY(native_begin(&call, gil))) {
+            wasm_trap_t *trap = NULL;
+            wasmtime_error_t *error =
+                wasmtime_func_call_unchecked(store->context, &self->native, slots, size, &trap);
+            if (LIKELY(native_end(&call, error, trap))) {
+                result = lift_raw_results(signature, slots);
             }
         }
+        native_leave(&call);
     }
-    store_leave(store);
-    Py_DECREF(self);
-    Py_DECREF(store);
 done:
     if (UNLIKELY(slots != few)) {
         PyMem_RawFree(slots);
@@ -137,10 +139,37 @@ done:
     return result;
 }
 
+/* The results of a checked call, whose roots are taken: one, None, or a list. */
+static PyObject *
+lift_results(StoreObject *store, const Signature *signature, wasmtime_val_t *results)
+{
+    if (signature->results == 1) {
+        return lift_value(store, &results[0], ROOT_TAKEN);
+    }
+    if (signature->results == 0) {
+        return Py_NewRef(Py_None);
+    }
+    PyObject *list = PyList_New(signature->results);
+    for (uint32_t i = 0; i < signature->results; i++) {
+        if (list == NULL) { /* making it, or one before, has failed */
+            value_drop(&results[i]);
+            continue;
+        }
+        PyObject *value = lift_value(store, &results[i], ROOT_TAKEN);
+        if (value != NULL) {
+            PyList_SetItem(list, i, value);
+        }
+        else {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 /* The checked call: a signature with references. */
 static NOINLINE PyObject *
 call_checked(StoreObject *store, FuncObject *self, const Signature *signature,
-             PyObject *const *arguments, bool keep_gil)
+             PyObject *const *arguments, GilPolicy gil)
 {
     size_t count = (size_t)signature->params + signature->results;
     wasmtime_val_t *values = PyMem_RawCalloc(count ? count : 1, sizeof(wasmtime_val_t));
@@ -148,71 +177,38 @@ call_checked(StoreObject *store, FuncObject *self, const Signature *signature,
         return PyErr_NoMemory();
     }
     wasmtime_val_t *results = values + signature->params;
+    NativeCall call;
+    if (!native_enter(&call, store, self)) {
+        PyMem_RawFree(values);
+        return NULL;
+    }
     PyObject *result = NULL;
     uint32_t lowered = 0;
-    bool inside = false;
-    Py_INCREF(store);
-    Py_INCREF(self);
-    if (!store_enter(store)) {
-        goto done;
+    while (lowered < signature->params
+           && lower_value(store, arguments[lowered], signature->kinds[lowered], &values[lowered],
+                          (Place){"parameter", (Py_ssize_t)lowered + 1})) {
+        lowered++;
     }
-    inside = true;
-    for (; lowered < signature->params; lowered++) {
-        if (!lower_value(store, arguments[lowered], signature->kinds[lowered], &values[lowered],
-                         (Place){"parameter", (Py_ssize_t)lowered + 1})) {
-            goto done;
+    if (lowered == signature->params && native_begin(&call, gil)) {
+        wasm_trap_t *trap = NULL;
+        wasmtime_error_t *error =
+            wasmtime_func_call(store->context, &self->native, values, signature->params, results,
+                               signature->results, &trap);
+        if (native_end(&call, error, trap)) {
+            result = lift_results(store, signature, results);
         }
     }
-    if (!native_check_stack(store)) {
-        goto done;
+    while (lowered > 0) {
+        value_drop(&values[--lowered]);
     }
-    NativeCall call;
-    wasm_trap_t *trap = NULL;
-    native_begin(store, &call, keep_gil);
-    wasmtime_error_t *error =
-        wasmtime_func_call(store->context, &self->native, values, signature->params, results,
-                           signature->results, &trap);
-    native_end(store, &call);
-    if (!native_outcome(store, &call, error, trap)) {
-        goto done;
-    }
-    if (signature->results == 1) {
-        result = lift_value(store, &results[0], true);
-    }
-    else if (signature->results == 0) {
-        result = Py_NewRef(Py_None);
-    }
-    else {
-        result = PyList_New(signature->results);
-        for (uint32_t i = 0; i < signature->results; i++) {
-            PyObject *value = result ? lift_value(store, &results[i], true) : NULL;
-            if (value != NULL) {
-                PyList_SetItem(result, i, value);
-            }
-            else if (result != NULL) {
-                Py_CLEAR(result);
-            }
-            else {
-                value_drop(&results[i]);
-            }
-        }
-    }
-done:
-    for (uint32_t i = 0; i < lowered; i++) {
-        value_drop(&values[i]);
-    }
-    if (inside) {
-        store_leave(store);
-    }
+    native_leave(&call);
     PyMem_RawFree(values);
-    Py_DECREF(self);
-    Py_DECREF(store);
     return result;
 }
 
 static inline PyObject *
 func_call(StoreObject *store, FuncObject *self, PyObject *const *arguments, Py_ssize_t count,
-          bool keep_gil)
+          GilPolicy gil)
 {
     const Signature *signature = published(self->signature);
     if (UNLIKELY(signature == NULL)) {
@@ -224,10 +220,10 @@ func_call(StoreObject *store, FuncObject *self, PyObject *const *arguments, Py_s
     if (UNLIKELY(count != (Py_ssize_t)signature->params)) {
         return refuse_arity(count, signature->params);
     }
-    if (LIKELY(signature->raw)) {
-        return call_raw(store, self, signature, arguments, keep_gil);
+    if (LIKELY(signature->unchecked)) {
+        return call_unchecked(store, self, signature, arguments, gil);
     }
-    return call_checked(store, self, signature, arguments, keep_gil);
+    return call_checked(store, self, signature, arguments, gil);
 }
 
 static NOINLINE PyObject *
@@ -258,7 +254,7 @@ func_vectorcall(PyObject *object, PyObject *const *arguments, size_t flags, PyOb
     if (UNLIKELY(store == NULL) || UNLIKELY(!item_check((ItemObject *)object, store))) {
         return NULL;
     }
-    return func_call(store, (FuncObject *)object, arguments + 1, count - 1, false);
+    return func_call(store, (FuncObject *)object, arguments + 1, count - 1, RELEASE_GIL);
 }
 
 static PyObject *
@@ -305,8 +301,8 @@ func_init_native(FuncObject *self, PyObject *args)
     }
     wasm_functype_t *type = (wasm_functype_t *)(uintptr_t)functype;
     wasmtime_func_t native;
-    if (host->signature->raw) {
-        wasmtime_func_new_unchecked(store->context, type, host_call_raw, host, NULL, &native);
+    if (host->signature->unchecked) {
+        wasmtime_func_new_unchecked(store->context, type, host_call_unchecked, host, NULL, &native);
     }
     else {
         wasmtime_func_new(store->context, type, host_call_checked, host, NULL, &native);
@@ -324,7 +320,7 @@ static PyObject *
 func_arity(FuncObject *self, void *Py_UNUSED(closure))
 {
     if (published(self->item.home) == NULL) {
-        item_refuse(&self->item);
+        refuse_uninitialized(self);
         return NULL;
     }
     const Signature *signature = published(self->signature);
@@ -386,7 +382,7 @@ func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
         bound->vectorcall = bound_vectorcall;
         bound->store = (StoreObject *)Py_NewRef(store);
         bound->func = (FuncObject *)Py_NewRef(self);
-        bound->keep_gil = !release_gil;
+        bound->gil = release_gil ? RELEASE_GIL : KEEP_GIL;
     }
     return (PyObject *)bound;
 }
@@ -422,9 +418,6 @@ static PyMemberDef func_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(FuncObject, vectorcall), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
-#ifndef Py_TPFLAGS_HAVE_VECTORCALL
-#define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
-#endif
 static PyType_Slot func_slots[] = {
     {Py_tp_doc, "Base of wasmtime.Func."}, {Py_tp_new, func_tp_new},
     {Py_tp_dealloc, func_dealloc},         {Py_tp_call, PyVectorcall_Call},
@@ -444,7 +437,7 @@ bound_vectorcall(PyObject *object, PyObject *const *arguments, size_t flags, PyO
     if (UNLIKELY(names != NULL && PyTuple_Size(names) > 0)) {
         return func_call_oddly(object, arguments, PyVectorcall_NARGS(flags), names);
     }
-    return func_call(self->store, self->func, arguments, PyVectorcall_NARGS(flags), self->keep_gil);
+    return func_call(self->store, self->func, arguments, PyVectorcall_NARGS(flags), self->gil);
 }
 
 static void

@@ -1,4 +1,4 @@
-/* Globals: one value. Its kind is read from its type once. */
+/* Globals: one value. Its kind is read from its type once. A Global owns nothing native. */
 
 typedef struct {
     ItemObject item;
@@ -32,17 +32,13 @@ PyDoc_STRVAR(
 static PyObject *
 global_value(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"store", NULL};
-    static const ArgumentNames spec = {"value", names, 1};
-    PyObject *given[1];
-    StoreObject *store;
-    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
-        || (store = item_enter(self, given[0])) == NULL) {
+    StoreObject *store = item_enter_alone(self, "value", arguments, count, keywords);
+    if (store == NULL) {
         return NULL;
     }
     wasmtime_val_t value;
     wasmtime_global_get(store->context, &((GlobalObject *)self)->native, &value);
-    PyObject *result = lift_value(store, &value, true);
+    PyObject *result = lift_value(store, &value, ROOT_TAKEN);
     store_leave(store);
     return result;
 }

@@ -3,7 +3,7 @@
  * A HostFunc is the `env` of a native host function. Native code holds a plain pointer to
  * it; the Store it was made in, or the definitions of the Linker it was defined in (which
  * every store that is instantiated through that linker keeps), hold the reference, and
- * outlive the native code. */
+ * outlive the native code. Its signature is shared with the Func made from it. */
 
 struct HostFuncObject {
     PyObject_HEAD
@@ -11,8 +11,6 @@ struct HostFuncObject {
     Signature *signature;
     bool access_caller;
 };
-
-#define HOST_STACK_ARGUMENTS 12
 
 /* The trap that carries a Python exception through WebAssembly. */
 static NOINLINE wasm_trap_t *
@@ -42,44 +40,30 @@ refuse_results(Py_ssize_t given, uint32_t wanted)
     return false;
 }
 
-/* Call the Python function; both lanes meet here. `arguments[0]` is left free for the
- * vectorcall protocol, the real ones follow; they are released. A new reference. */
-static inline PyObject *
-host_invoke(HostFuncObject *self, PyObject **arguments, size_t count)
-{
-    PyObject *result = PyObject_Vectorcall(self->callable, arguments + 1,
-                                           count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    for (size_t i = 1; i <= count; i++) {
-        Py_DECREF(arguments[i]);
-    }
-    return result;
-}
-
-/* One lane's way to read a parameter and to write a result. */
+/* Where the parameters are and the results go, for both forms of a call: one of them is set. */
 typedef struct {
     wasmtime_val_raw_t *raw;      /* the unchecked call: parameters in, results out */
     const wasmtime_val_t *params; /* the checked call */
     wasmtime_val_t *results;
 } HostValues;
 
-static inline bool
+static ALWAYS_INLINE bool
 host_write(StoreObject *store, HostValues *values, uint32_t index, uint8_t kind, PyObject *value,
-           bool only)
+           Place place)
 {
-    Place place = {"result", only ? 0 : (Py_ssize_t)index + 1};
     if (values->raw != NULL) {
         return lower_number(value, kind, &values->raw[index], place);
     }
     return lower_value(store, value, kind, &values->results[index], place);
 }
 
-static inline bool
+static ALWAYS_INLINE bool
 host_write_results(HostFuncObject *self, StoreObject *store, HostValues *values, PyObject *result)
 {
     const Signature *signature = self->signature;
     const uint8_t *kinds = signature_results(signature);
     if (signature->results == 1) {
-        return host_write(store, values, 0, kinds[0], result, true);
+        return host_write(store, values, 0, kinds[0], result, (Place){"result", 0});
     }
     if (signature->results == 0) {
         return result == Py_None || refuse_results(1, 0);
@@ -99,85 +83,55 @@ host_write_results(HostFuncObject *self, StoreObject *store, HostValues *values,
     bool fine =
         PyTuple_Size(items) == size || refuse_results(PyTuple_Size(items), signature->results);
     for (uint32_t i = 0; fine && i < signature->results; i++) {
-        fine = host_write(store, values, i, kinds[i], PyTuple_GetItem(items, i), false);
+        fine = host_write(store, values, i, kinds[i], PyTuple_GetItem(items, i),
+                          (Place){"result", (Py_ssize_t)i + 1});
     }
     Py_DECREF(items);
     return fine;
 }
 
-static inline wasm_trap_t *
-host_call(HostFuncObject *self, wasmtime_caller_t *native_caller, HostValues *values)
+/* Lift the parameters, call the Python function, lower the results. */
+static ALWAYS_INLINE bool
+host_run(HostFuncObject *self, HostFrame *frame, wasmtime_caller_t *caller, HostValues *values)
 {
-    StoreObject *store = wasmtime_context_get_data(wasmtime_caller_context(native_caller));
-    HostEntry entry;
-    host_begin(store, &entry);
-    wasm_trap_t *trap = NULL;
     const Signature *signature = self->signature;
-    PyObject *few[HOST_STACK_ARGUMENTS];
-    PyObject **arguments = few;
-    CallerObject *caller = NULL;
-    size_t count = 0;
-    bool fine = true;
+    if (!host_frame_reserve(frame, signature->params)
+        || (self->access_caller && !host_frame_pass_caller(frame, state.Caller, caller))) {
+        return false;
+    }
+    for (uint32_t i = 0; i < signature->params; i++) {
+        PyObject *value = values->raw != NULL
+                              ? lift_number(signature->kinds[i], &values->raw[i])
+                              : lift_value(frame->store, &values->params[i], ROOT_LENT);
+        if (!host_frame_pass(frame, value)) {
+            return false;
+        }
+    }
+    PyObject *result = host_frame_call(frame, self->callable);
+    bool fine = result != NULL && host_write_results(self, frame->store, values, result);
+    Py_XDECREF(result);
+    return fine;
+}
 
-    /* The store may be closed to new work by what the callable does, but the call that is
-     * running keeps it, the function and its closure alive. */
-    Py_INCREF(self);
-    if (UNLIKELY(signature->params + 2 > HOST_STACK_ARGUMENTS)) {
-        arguments = PyMem_RawMalloc((signature->params + 2) * sizeof(PyObject *));
-        if (arguments == NULL) {
-            PyErr_NoMemory();
-            fine = false;
-        }
-    }
-    if (fine && self->access_caller) {
-        caller = caller_new(state.Caller, store, native_caller);
-        fine = caller != NULL;
-        if (fine) {
-            arguments[++count] = Py_NewRef(caller);
-        }
-    }
-    for (uint32_t i = 0; fine && i < signature->params; i++) {
-        PyObject *value = values->raw != NULL ? lift_number(signature->kinds[i], &values->raw[i])
-                                              : lift_value(store, &values->params[i], false);
-        fine = value != NULL;
-        if (fine) {
-            arguments[++count] = value;
-        }
-    }
-    if (LIKELY(fine)) {
-        PyObject *result = host_invoke(self, arguments, count);
-        fine = result != NULL && host_write_results(self, store, values, result);
-        Py_XDECREF(result);
-    }
-    else {
-        while (count > 0) {
-            Py_DECREF(arguments[count--]);
-        }
-    }
-    if (caller != NULL) {
-        caller_expire(caller);
-        Py_DECREF(caller);
-    }
-    if (UNLIKELY(arguments != few)) {
-        PyMem_RawFree(arguments);
-    }
-    if (fine && UNLIKELY(store->sinks != NULL)) {
-        fine = sinks_deliver(store);
-    }
-    if (UNLIKELY(!fine)) {
+static ALWAYS_INLINE wasm_trap_t *
+host_call(HostFuncObject *self, wasmtime_caller_t *caller, HostValues *values)
+{
+    StoreObject *store = wasmtime_context_get_data(wasmtime_caller_context(caller));
+    PyObject *few[HOST_FEW];
+    HostFrame frame;
+    host_frame_begin(&frame, store, self, few);
+    bool fine = host_run(self, &frame, caller, values);
+    wasm_trap_t *trap = NULL;
+    if (UNLIKELY(!host_frame_close(&frame, fine))) {
         trap = host_failed(store);
     }
-    Py_DECREF(self);
-    if (UNLIKELY(store->dropped != NULL)) {
-        store_free_dropped(store);
-    }
-    host_end(store, &entry);
+    host_frame_end(&frame);
     return trap;
 }
 
 static wasm_trap_t *
-host_call_raw(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *slots,
-              size_t Py_UNUSED(count))
+host_call_unchecked(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *slots,
+                    size_t Py_UNUSED(count))
 {
     HostValues values = {slots, NULL, NULL};
     return host_call(env, caller, &values);
@@ -241,14 +195,14 @@ hostfunc_traverse(HostFuncObject *self, visitproc visit, void *arg)
 static PyObject *
 hostfunc_get_raw(HostFuncObject *self, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(self->signature->raw);
+    return PyBool_FromLong(self->signature->unchecked);
 }
 
 static PyObject *
 hostfunc_get_callback(HostFuncObject *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromVoidPtr(self->signature->raw ? (void *)(uintptr_t)host_call_raw
-                                                   : (void *)(uintptr_t)host_call_checked);
+    return PyLong_FromVoidPtr(self->signature->unchecked ? (void *)(uintptr_t)host_call_unchecked
+                                                         : (void *)(uintptr_t)host_call_checked);
 }
 
 static PyObject *

@@ -1,5 +1,7 @@
-/* Instances, their exports, and the ways to make them: Instance(), Linker.instantiate() and
- * InstancePre.instantiate(). */
+/* Instance: made here from a list of imports; linker.c and instance_pre.c make them, too.
+ *
+ * An Instance is an item (item.c). It owns a reference to the native module that it was made from,
+ * for the names of the exports, and its Exports once they were asked for. */
 
 typedef struct {
     ItemObject item;
@@ -46,6 +48,71 @@ check_engine(StoreObject *store, PyObject *owner, const char *what)
     return false;
 }
 
+/* Imports in the library's form, with what was lent for them. */
+typedef struct {
+    Py_ssize_t count;
+    wasmtime_extern_t *externs;
+    HandleObject **lent;
+} LoweredImports;
+
+static void
+imports_drop(LoweredImports *imports)
+{
+    for (Py_ssize_t i = 0; imports->lent != NULL && i < imports->count; i++) {
+        Py_XDECREF(imports->lent[i]);
+    }
+    PyMem_RawFree(imports->externs);
+    PyMem_RawFree(imports->lent);
+}
+
+/* Lower the items of a tuple; false with an exception. imports_drop() must follow in both cases. */
+static bool
+imports_lower(LoweredImports *imports, StoreObject *store, PyObject *items)
+{
+    size_t count = (size_t)PyTuple_Size(items);
+    imports->count = (Py_ssize_t)count;
+    imports->externs = PyMem_RawCalloc(count ? count : 1, sizeof(wasmtime_extern_t));
+    imports->lent = PyMem_RawCalloc(count ? count : 1, sizeof(HandleObject *));
+    if (imports->externs == NULL || imports->lent == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < imports->count; i++) {
+        if (!lower_extern(store, PyTuple_GetItem(items, i), &imports->externs[i], &imports->lent[i],
+                          (Place){"import", i + 1})) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Instantiate the module as `self`; true, or false with an exception. */
+static bool
+instance_link(InstanceObject *self, StoreObject *store, HandleObject *module,
+              const LoweredImports *imports)
+{
+    NativeCall call;
+    if (!native_enter(&call, store, module)) {
+        return false;
+    }
+    bool fine = false;
+    if (native_begin(&call, RELEASE_GIL)) {
+        wasm_trap_t *trap = NULL;
+        wasmtime_instance_t made;
+        wasmtime_error_t *error =
+            wasmtime_instance_new(store->context, module->pointer, imports->externs,
+                                  (size_t)imports->count, &made, &trap);
+        /* What the start function called may have initialised this object. */
+        fine =
+            native_end(&call, error, trap) && item_become(&self->item, store, &made, sizeof(made));
+        if (fine) {
+            self->module = (HandleObject *)Py_NewRef(module);
+        }
+    }
+    native_leave(&call);
+    return fine;
+}
+
 /* Instance._init(store, module, imports) */
 static PyObject *
 instance_init_native(InstanceObject *self, PyObject *args)
@@ -66,57 +133,17 @@ instance_init_native(InstanceObject *self, PyObject *args)
     if (handle == NULL) {
         return NULL;
     }
-    PyObject *result = NULL;
+    bool fine = false;
     PyObject *items = PySequence_Tuple(imports);
-    if (items == NULL || !check_engine(store, module, "module")) {
-        Py_XDECREF(items);
-        Py_DECREF(handle);
-        return NULL;
+    if (items != NULL && check_engine(store, module, "module")) {
+        LoweredImports lowered;
+        fine =
+            imports_lower(&lowered, store, items) && instance_link(self, store, handle, &lowered);
+        imports_drop(&lowered);
     }
-    Py_ssize_t count = PyTuple_Size(items), lowered = 0;
-    wasmtime_extern_t *externs =
-        PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(wasmtime_extern_t));
-    HandleObject **lent = PyMem_RawCalloc(count ? (size_t)count : 1, sizeof(HandleObject *));
-    if (externs == NULL || lent == NULL) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    for (; lowered < count; lowered++) {
-        if (!lower_extern(store, PyTuple_GetItem(items, lowered), &externs[lowered], &lent[lowered],
-                          "import", lowered + 1)) {
-            goto done;
-        }
-    }
-    if (!store_enter(store)) {
-        goto done;
-    }
-    Py_INCREF(store);
-    if (native_check_stack(store)) {
-        NativeCall call;
-        wasm_trap_t *trap = NULL;
-        wasmtime_instance_t made;
-        native_begin(store, &call, false);
-        wasmtime_error_t *error = wasmtime_instance_new(store->context, handle->pointer, externs,
-                                                        (size_t)count, &made, &trap);
-        native_end(store, &call);
-        /* What the start function called may have initialised this object. */
-        if (native_outcome(store, &call, error, trap)
-            && item_become(&self->item, store, &made, sizeof(made))) {
-            self->module = (HandleObject *)Py_NewRef(handle);
-            result = Py_NewRef(Py_None);
-        }
-    }
-    store_leave(store);
-    Py_DECREF(store);
-done:
-    for (Py_ssize_t i = 0; lent != NULL && i < lowered; i++) {
-        Py_XDECREF(lent[i]);
-    }
-    PyMem_RawFree(externs);
-    PyMem_RawFree(lent);
-    Py_DECREF(items);
+    Py_XDECREF(items);
     Py_DECREF(handle);
-    return result;
+    return fine ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *
@@ -153,13 +180,10 @@ PyDoc_STRVAR(
 static PyObject *
 instance_exports(PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"store", NULL};
-    static const ArgumentNames spec = {"exports", names, 1};
     InstanceObject *self = (InstanceObject *)object;
-    PyObject *given[1];
-    StoreObject *store;
-    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
-        || (store = storelike(given[0])) == NULL || !item_check(&self->item, store)) {
+    PyObject *given = argument_store("exports", arguments, count, keywords);
+    StoreObject *store = given != NULL ? storelike(given) : NULL;
+    if (store == NULL || !item_check(&self->item, store)) {
         return NULL;
     }
     PyObject *exports = published(self->exports);

@@ -1,4 +1,6 @@
-/* --- InstancePre ----------------------------------------------------------------------------- */
+/* InstancePre: a module whose imports a linker has resolved.
+ *
+ * It owns the native object, the linker's definitions as they were then, and the module. */
 
 PyDoc_STRVAR(
     pre_instantiate_doc,
@@ -17,13 +19,10 @@ PyDoc_STRVAR(
 static PyObject *
 pre_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"store", NULL};
-    static const ArgumentNames spec = {"instantiate", names, 1};
     InstancePreObject *self = (InstancePreObject *)object;
-    PyObject *given[1];
-    StoreObject *store;
-    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
-        || (store = storelike(given[0])) == NULL) {
+    PyObject *given = argument_store("instantiate", arguments, count, keywords);
+    StoreObject *store = given != NULL ? storelike(given) : NULL;
+    if (store == NULL) {
         return NULL;
     }
     HandleObject *handle = owner_use(&self->owner);

@@ -1,7 +1,8 @@
-/* What lives in a store and is held by value: functions, memories, tables, globals, tags and
- * instances are plain structs of the library, valid while their store lives. Each object
- * carries the struct and the identity of its store (`home`, the store's weak reference), and
- * owns nothing native: there is nothing to free. */
+/* Items: what lives in a store and is held by value.
+ *
+ * Functions, memories, tables, globals, tags and instances are plain structs of the library, valid
+ * while their store lives. Each object carries the struct and the identity of its store (`home`,
+ * the store's weak reference). It owns nothing native: there is nothing to free. */
 
 typedef struct {
     PyObject_HEAD
@@ -12,13 +13,27 @@ typedef struct {
 #define ITEM_NATIVE(self) ((char *)(self) + sizeof(ItemObject))
 
 static NOINLINE bool
-item_refuse(ItemObject *self)
+refuse_uninitialized(const void *object)
 {
-    if (published(self->home) == NULL) {
-        PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
-        return false;
+    PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name((PyObject *)object));
+    return false;
+}
+
+/* Why `object`, which has this `home`, cannot be used with the store. */
+static NOINLINE bool
+refuse_home(StoreObject *store, PyObject *home, void *object, const char *what)
+{
+    if (relaxed_load(store->context) == NULL) {
+        return store_refuse(store);
     }
-    return refuse_foreign("object", (PyObject *)self);
+    return home == NULL ? refuse_uninitialized(object) : refuse_foreign(what, object);
+}
+
+/* Whether something with this `home` lives in the store. */
+static inline bool
+home_is(PyObject *home, StoreObject *store)
+{
+    return LIKELY(home == published(store->home) && home != NULL);
 }
 
 /* Whether the item lives in this store; otherwise the exception is set. */
@@ -26,17 +41,11 @@ static inline bool
 item_check(ItemObject *self, StoreObject *store)
 {
     PyObject *home = published(self->home);
-    if (LIKELY(home == published(store->home) && home != NULL)) {
-        return true;
-    }
-    if (relaxed_load(store->context) == NULL) {
-        return store_refuse(store);
-    }
-    return item_refuse(self);
+    return home_is(home, store) || refuse_home(store, home, self, "object");
 }
 
-/* Let `self`, which was made without, be what `native` is; false with ValueError if it is something
- * already, perhaps since a moment ago. */
+/* Give `self` the struct at `native`; false with ValueError if it has one already, which another
+ * thread may have given it just now. */
 static bool
 item_become(ItemObject *self, StoreObject *store, const void *native, size_t size)
 {
@@ -65,6 +74,15 @@ item_enter(PyObject *self, PyObject *store_argument)
     return store;
 }
 
+/* As item_enter(), for a method of an item whose only argument is the store. */
+static inline StoreObject *
+item_enter_alone(PyObject *self, const char *method, PyObject *const *arguments, Py_ssize_t count,
+                 PyObject *keywords)
+{
+    PyObject *store = argument_store(method, arguments, count, keywords);
+    return UNLIKELY(store == NULL) ? NULL : item_enter(self, store);
+}
+
 /* The store that a `home` stands for: a new reference, or NULL with ValueError when it is gone. */
 static StoreObject *
 home_store(PyObject *home, const char *what)
@@ -77,51 +95,172 @@ home_store(PyObject *home, const char *what)
     return (StoreObject *)store;
 }
 
+/* Inside of the store that a `home` stands for: a new reference. NULL: an exception is set. */
+static StoreObject *
+home_enter(PyObject *home, const char *what)
+{
+    StoreObject *store = home_store(home, what);
+    if (store != NULL && !store_enter(store)) {
+        Py_CLEAR(store);
+    }
+    return store;
+}
+
+static void
+home_leave(StoreObject *store)
+{
+    store_leave(store);
+    Py_DECREF(store);
+}
+
+/* --- kinds ---------------------------------------------------------------------------------- */
+
+/* A component's function with the way in which Python takes its variants: two functions that differ
+ * in that are not equal. */
+typedef struct {
+    wasmtime_component_func_t func;
+    bool tagged;
+} ComponentFuncNative;
+
+/* One of the fields by which the library knows an item. */
+typedef struct {
+    uint8_t offset, size;
+} ItemField;
+
+#define ITEM_FIELD(type, member) {offsetof(type, member), sizeof(((type *)NULL)->member)}
+#define ITEM_FIELDS 5
+#define NO_EXTERN 0xff
+
+typedef struct {
+    PyTypeObject **base;     /* the core's class for it */
+    PyObject **public_class; /* the class that Python sees */
+    uint8_t extern_kind;     /* in a wasmtime_extern_t, or NO_EXTERN */
+    uint8_t size;            /* of the library's struct */
+    ItemField fields[ITEM_FIELDS];
+} ItemKind;
+
+static const ItemKind item_kinds[] = {
+    {&state.Func_base,
+     &state.Func,
+     WASMTIME_EXTERN_FUNC,
+     sizeof(wasmtime_func_t),
+     {ITEM_FIELD(wasmtime_func_t, store_id), ITEM_FIELD(wasmtime_func_t, __private)}},
+    {&state.Memory_base,
+     &state.Memory,
+     WASMTIME_EXTERN_MEMORY,
+     sizeof(wasmtime_memory_t),
+     {ITEM_FIELD(wasmtime_memory_t, store_id), ITEM_FIELD(wasmtime_memory_t, __private1),
+      ITEM_FIELD(wasmtime_memory_t, __private2)}},
+    {&state.Table_base,
+     &state.Table,
+     WASMTIME_EXTERN_TABLE,
+     sizeof(wasmtime_table_t),
+     {ITEM_FIELD(wasmtime_table_t, store_id), ITEM_FIELD(wasmtime_table_t, __private1),
+      ITEM_FIELD(wasmtime_table_t, __private2)}},
+    {&state.Global_base,
+     &state.Global,
+     WASMTIME_EXTERN_GLOBAL,
+     sizeof(wasmtime_global_t),
+     {ITEM_FIELD(wasmtime_global_t, store_id), ITEM_FIELD(wasmtime_global_t, __private1),
+      ITEM_FIELD(wasmtime_global_t, __private2), ITEM_FIELD(wasmtime_global_t, __private3)}},
+    {&state.Tag_base,
+     &state.Tag,
+     WASMTIME_EXTERN_TAG,
+     sizeof(wasmtime_tag_t),
+     {ITEM_FIELD(wasmtime_tag_t, store_id), ITEM_FIELD(wasmtime_tag_t, __private1),
+      ITEM_FIELD(wasmtime_tag_t, __private2)}},
+    {&state.Instance_base,
+     &state.Instance,
+     NO_EXTERN,
+     sizeof(wasmtime_instance_t),
+     {ITEM_FIELD(wasmtime_instance_t, store_id), ITEM_FIELD(wasmtime_instance_t, __private)}},
+    {&component.Func_base,
+     &component.Func,
+     NO_EXTERN,
+     sizeof(wasmtime_component_func_t),
+     {ITEM_FIELD(ComponentFuncNative, func.store_id),
+      ITEM_FIELD(ComponentFuncNative, func.__private1),
+      ITEM_FIELD(ComponentFuncNative, func.__private2),
+      ITEM_FIELD(ComponentFuncNative, func.__private3), ITEM_FIELD(ComponentFuncNative, tagged)}},
+    {&component.Instance_base,
+     &component.Instance,
+     NO_EXTERN,
+     sizeof(wasmtime_component_instance_t),
+     {ITEM_FIELD(wasmtime_component_instance_t, store_id),
+      ITEM_FIELD(wasmtime_component_instance_t, __private)}},
+};
+
+/* The kind of an item; NULL for what is none (an instance of the base class is made by mistake
+ * only). */
+static const ItemKind *
+item_kind(const void *object)
+{
+    for (size_t i = 0; i < sizeof(item_kinds) / sizeof(item_kinds[0]); i++) {
+        if (PyObject_TypeCheck((PyObject *)object, *item_kinds[i].base)) {
+            return &item_kinds[i];
+        }
+    }
+    return NULL;
+}
+
+/* The kind of what the library exports as `extern_kind`; NULL if there is none. */
+static const ItemKind *
+item_kind_of_extern(uint8_t extern_kind)
+{
+    for (size_t i = 0; i < sizeof(item_kinds) / sizeof(item_kinds[0]); i++) {
+        if (item_kinds[i].extern_kind == extern_kind) {
+            return &item_kinds[i];
+        }
+    }
+    return NULL;
+}
+
+/* A new object for the library's struct at `native`. */
+static PyObject *
+item_wrap(PyObject *type, StoreObject *store, const void *native, size_t size)
+{
+    ItemObject *self = (ItemObject *)type_alloc((PyTypeObject *)type);
+    if (self != NULL) {
+        self->home = Py_NewRef(store->home);
+        memcpy(ITEM_NATIVE(self), native, size);
+    }
+    return (PyObject *)self;
+}
+
+/* --- identity ------------------------------------------------------------------------------- */
+
 /* What tells an item from the others of its kind: the store's number and what the library has in
  * the private fields. (The fields and not the bytes: there is padding between them.) */
 typedef struct {
-    PyTypeObject *kind;
+    const ItemKind *kind;
     int count;
-    uint64_t numbers[5];
+    uint64_t numbers[ITEM_FIELDS];
 } ItemIdentity;
-
-static ItemIdentity component_item_identity(ItemObject *self);
 
 static ItemIdentity
 item_identity(ItemObject *self)
 {
-    PyObject *object = (PyObject *)self;
-    const void *native = ITEM_NATIVE(self);
-    if (PyObject_TypeCheck(object, state.Func_base)) {
-        const wasmtime_func_t *func = native;
-        return (ItemIdentity){state.Func_base, 2, {func->store_id, (uintptr_t)func->__private}};
+    ItemIdentity identity = {item_kind(self), 0, {0}};
+    const ItemField *field = identity.kind == NULL ? NULL : identity.kind->fields;
+    while (field != NULL && identity.count < ITEM_FIELDS && field->size != 0) {
+        const char *place = ITEM_NATIVE(self) + field->offset;
+        uint64_t wide = 0;
+        uint32_t half;
+        switch (field->size) {
+        case sizeof(uint64_t):
+            memcpy(&wide, place, sizeof(wide));
+            break;
+        case sizeof(uint32_t):
+            memcpy(&half, place, sizeof(half));
+            wide = half;
+            break;
+        default:
+            wide = *(const uint8_t *)place;
+        }
+        identity.numbers[identity.count++] = wide;
+        field++;
     }
-    if (PyObject_TypeCheck(object, state.Memory_base)) {
-        const wasmtime_memory_t *memory = native;
-        return (ItemIdentity){
-            state.Memory_base, 3, {memory->store_id, memory->__private1, memory->__private2}};
-    }
-    if (PyObject_TypeCheck(object, state.Table_base)) {
-        const wasmtime_table_t *table = native;
-        return (ItemIdentity){
-            state.Table_base, 3, {table->store_id, table->__private1, table->__private2}};
-    }
-    if (PyObject_TypeCheck(object, state.Global_base)) {
-        const wasmtime_global_t *global = native;
-        return (ItemIdentity){
-            state.Global_base,
-            4,
-            {global->store_id, global->__private1, global->__private2, global->__private3}};
-    }
-    if (PyObject_TypeCheck(object, state.Tag_base)) {
-        const wasmtime_tag_t *tag = native;
-        return (ItemIdentity){state.Tag_base, 3, {tag->store_id, tag->__private1, tag->__private2}};
-    }
-    if (PyObject_TypeCheck(object, state.Instance_base)) {
-        const wasmtime_instance_t *instance = native;
-        return (ItemIdentity){state.Instance_base, 2, {instance->store_id, instance->__private}};
-    }
-    return component_item_identity(self);
+    return identity;
 }
 
 /* Two objects for the same item are equal. It is the library that says what is the same: a number
@@ -143,7 +282,7 @@ static Py_hash_t
 item_hash(PyObject *self)
 {
     if (published(((ItemObject *)self)->home) == NULL) {
-        item_refuse((ItemObject *)self);
+        refuse_uninitialized(self);
         return -1;
     }
     ItemIdentity identity = item_identity((ItemObject *)self);
@@ -160,7 +299,7 @@ static PyObject *
 item_get_identity(ItemObject *self, void *Py_UNUSED(closure))
 {
     if (published(self->home) == NULL) {
-        item_refuse(self);
+        refuse_uninitialized(self);
         return NULL;
     }
     ItemIdentity identity = item_identity(self);
@@ -187,7 +326,7 @@ static PyObject *
 item_get_address(ItemObject *self, void *Py_UNUSED(closure))
 {
     if (published(self->home) == NULL) {
-        item_refuse(self);
+        refuse_uninitialized(self);
         return NULL;
     }
     return PyLong_FromVoidPtr(ITEM_NATIVE(self));
@@ -199,8 +338,6 @@ item_get_home(ItemObject *self, void *Py_UNUSED(closure))
     PyObject *home = published(self->home);
     return Py_NewRef(home ? home : Py_None);
 }
-
-static size_t item_native_size(ItemObject *self);
 
 static PyObject *
 item_set_native(ItemObject *self, PyObject *args)
@@ -214,10 +351,10 @@ item_set_native(ItemObject *self, PyObject *args)
     if (store == NULL) {
         return NULL;
     }
-    if (!item_become(self, store, (const void *)(uintptr_t)address, item_native_size(self))) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    const ItemKind *kind = item_kind(self);
+    bool fine =
+        item_become(self, store, (const void *)(uintptr_t)address, kind != NULL ? kind->size : 0);
+    return fine ? Py_NewRef(Py_None) : NULL;
 }
 
 /* For Python code that is about to call through cffi: the item belongs to this store. */

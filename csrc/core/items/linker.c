@@ -1,17 +1,18 @@
-/* --- Linker -------------------------------------------------------------------------------- *
- * A Linker owns the native linker and, in `definitions`, the host functions defined in it.
- * A store that something was instantiated in through it keeps that list. Definitions and
- * uses exclude each other, for the native linker is not to be changed while it is read:
- * threads take turns, and what a definition itself runs may not come back to its linker. What
- * is looked up for a use (the definitions to keep, the ties) is looked up during it, or it might
- * be that of another moment. */
+/* Linker: definitions, and uses that exclude their change.
+ *
+ * A Linker owns the native linker and, in `definitions`, the host functions defined in it. A store
+ * that something was instantiated in through it keeps that list.
+ *
+ * The native linker must not change while it is read. So definitions and uses exclude each other:
+ * threads take turns, and code that runs during a definition may not use the linker. The list of
+ * definitions and the store that items are bound to are read during a use, so that they fit it. */
 
 struct LinkerObject {
     OwnerObject owner;
-    PyObject *definitions; /* locked: list of HostFunc; of one use, as long as it runs */
-    char wasi;             /* a flag: WASI is defined here, stores must have been given theirs */
+    PyObject *definitions; /* locked: list of HostFunc; it stays the same during a use */
+    char wasi;             /* relaxed: WASI is defined here, stores must have been given theirs */
     uintptr_t readers;     /* atomic: how many uses run */
-    uintptr_t writer;      /* atomic: thread_id() of who defines, 0 when nobody */
+    uintptr_t writer;      /* atomic: thread_id() of the thread that defines, or 0 */
     PyObject *bound_to;    /* locked: identity of the store that all its items live in; NULL: there
                             * are none; None: of several stores, Python knows which (`_bound_items`) */
 };
@@ -24,7 +25,7 @@ typedef struct {
     char wasi;
 } InstancePreObject;
 
-/* A module that imports WASI must not meet a store without: its functions would abort. */
+/* A module that imports WASI needs a store that has it: WASI's functions would abort without. */
 static NOINLINE bool
 check_wasi(PyObject *module)
 {
@@ -157,24 +158,20 @@ static PyObject *
 instantiate(link_function link, void *linker, StoreObject *store, PyObject *definitions,
             HandleObject *module)
 {
-    if (!store_enter(store)) {
+    NativeCall call;
+    if (!native_enter(&call, store, definitions)) {
         return NULL;
     }
-    Py_INCREF(store);
     PyObject *result = NULL;
-    if (store_keep_definitions(store, definitions) && native_check_stack(store)) {
+    if (store_keep_definitions(store, definitions) && native_begin(&call, RELEASE_GIL)) {
         wasmtime_instance_t instance;
-        NativeCall call;
         wasm_trap_t *trap = NULL;
-        native_begin(store, &call, false);
         wasmtime_error_t *error = link(linker, store->context, module->pointer, &instance, &trap);
-        native_end(store, &call);
-        if (native_outcome(store, &call, error, trap)) {
+        if (native_end(&call, error, trap)) {
             result = instance_wrap(store, &instance, module);
         }
     }
-    store_leave(store);
-    Py_DECREF(store);
+    native_leave(&call);
     return result;
 }
 
@@ -273,7 +270,7 @@ linker_get_definitions(LinkerObject *self, void *Py_UNUSED(closure))
     return definitions != NULL ? definitions : Py_NewRef(Py_None);
 }
 
-/* A new list instead of the old one, which those who keep it keep as it was. */
+/* Replace the list. Stores that keep the old one keep it unchanged. */
 static int
 linker_set_definitions(LinkerObject *self, PyObject *value, void *Py_UNUSED(closure))
 {

@@ -1,4 +1,5 @@
-/* Linear memories: copies in and out, growth, and the bounds of their bytes. */
+/* Linear memories: copies in and out, growth, and the bounds of their bytes. A Memory owns nothing
+ * native: its bytes are the store's. */
 
 typedef struct {
     ItemObject item;
@@ -106,6 +107,24 @@ PyDoc_STRVAR(
     "    WasmtimeError: The memory belongs to another store, or the store is in use by another\n"
     "        thread.\n");
 
+/* The bytes to write: those of a buffer, or the numbers of an iterable. */
+static bool
+bytes_of(PyObject *value, Py_buffer *view)
+{
+    if (LIKELY(PyObject_CheckBuffer(value))) {
+        return PyObject_GetBuffer(value, view, PyBUF_SIMPLE) == 0;
+    }
+    /* A number, in whatever form, would make as many zeros of it. */
+    if (PyUnicode_Check(value) || PyIndex_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "value must be bytes-like, not %.200s", type_name(value));
+        return false;
+    }
+    PyObject *collected = PyByteArray_FromObject(value);
+    bool fine = collected != NULL && PyObject_GetBuffer(collected, view, PyBUF_SIMPLE) == 0;
+    Py_XDECREF(collected);
+    return fine;
+}
+
 static PyObject *
 memory_write(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
@@ -129,26 +148,8 @@ memory_write(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObj
         return NULL;
     }
     Py_buffer view;
-    if (LIKELY(PyObject_CheckBuffer(value))) {
-        if (PyObject_GetBuffer(value, &view, PyBUF_SIMPLE) < 0) {
-            return NULL;
-        }
-    }
-    else {
-        /* A number, in whatever form, would make as many zeros of it. */
-        if (PyUnicode_Check(value) || PyIndex_Check(value)) {
-            PyErr_Format(PyExc_TypeError, "value must be bytes-like, not %.200s", type_name(value));
-            return NULL;
-        }
-        PyObject *collected = PyByteArray_FromObject(value);
-        if (collected == NULL) {
-            return NULL;
-        }
-        int status = PyObject_GetBuffer(collected, &view, PyBUF_SIMPLE);
-        Py_DECREF(collected);
-        if (status < 0) {
-            return NULL;
-        }
+    if (!bytes_of(value, &view)) {
+        return NULL;
     }
     StoreObject *store = item_enter(self, given[0]);
     if (store == NULL) {
@@ -184,12 +185,8 @@ PyDoc_STRVAR(
 static PyObject *
 memory_size(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"store", NULL};
-    static const ArgumentNames spec = {"size", names, 1};
-    PyObject *given[1];
-    StoreObject *store;
-    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
-        || (store = item_enter(self, given[0])) == NULL) {
+    StoreObject *store = item_enter_alone(self, "size", arguments, count, keywords);
+    if (store == NULL) {
         return NULL;
     }
     uint64_t size = wasmtime_memory_size(store->context, &((MemoryObject *)self)->native);
@@ -203,12 +200,8 @@ PyDoc_STRVAR(memory_data_len_doc,
 static PyObject *
 memory_data_len(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"store", NULL};
-    static const ArgumentNames spec = {"data_len", names, 1};
-    PyObject *given[1];
-    StoreObject *store;
-    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
-        || (store = item_enter(self, given[0])) == NULL) {
+    StoreObject *store = item_enter_alone(self, "data_len", arguments, count, keywords);
+    if (store == NULL) {
         return NULL;
     }
     size_t size = wasmtime_memory_data_size(store->context, &((MemoryObject *)self)->native);
@@ -263,10 +256,7 @@ memory_grow(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObje
     wasmtime_error_t *error =
         wasmtime_memory_grow(store->context, &((MemoryObject *)self)->native, delta, &before);
     if (error != NULL) {
-        PyObject *exception = exception_from_error(error);
-        if (exception != NULL) {
-            PyErr_SetRaisedException(exception);
-        }
+        raise_error(error);
     }
     else {
         result = PyLong_FromUnsignedLongLong(before);
@@ -278,7 +268,6 @@ memory_grow(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObje
 static PyObject *memory_view(PyObject *self, PyObject *args);
 static PyObject *memory_pin(PyObject *self, PyObject *object);
 
-#define FAST(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 static PyMethodDef memory_methods[] = {
     {"read", FAST(memory_read), memory_read_doc},
     {"write", FAST(memory_write), memory_write_doc},

@@ -1,9 +1,9 @@
-/* Tables: many references. Their kind is read from their type once. */
+/* Tables: many references. Their kind is read from their type once. A Table owns nothing native. */
 
 typedef struct {
     ItemObject item;
     wasmtime_table_t native;
-    uint8_t kind_known; /* inside, as above */
+    uint8_t kind_known; /* inside, as in a Global */
 } TableObject;
 
 static inline uint8_t
@@ -22,12 +22,8 @@ PyDoc_STRVAR(table_size_doc, "size($self, /, store)\n--\n\nThe number of element
 static PyObject *
 table_size(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
 {
-    static const char *const names[] = {"store", NULL};
-    static const ArgumentNames spec = {"size", names, 1};
-    PyObject *given[1];
-    StoreObject *store;
-    if (!arguments_parse(&spec, arguments, count, keywords, given, 1)
-        || (store = item_enter(self, given[0])) == NULL) {
+    StoreObject *store = item_enter_alone(self, "size", arguments, count, keywords);
+    if (store == NULL) {
         return NULL;
     }
     uint64_t size = wasmtime_table_size(store->context, &((TableObject *)self)->native);
@@ -66,7 +62,7 @@ table_get(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject
     wasmtime_val_t value;
     PyObject *result;
     if (wasmtime_table_get(store->context, &((TableObject *)self)->native, index, &value)) {
-        result = lift_value(store, &value, true);
+        result = lift_value(store, &value, ROOT_TAKEN);
     }
     else {
         result = Py_NewRef(Py_None);
@@ -146,11 +142,10 @@ table_add(TableObject *self, StoreObject *store, uint64_t amount, wasmtime_val_t
     while (amount != 0) {
         uint64_t step = amount < TABLE_STEP ? amount : TABLE_STEP, unused;
         NativeCall call;
-        native_begin(store, &call, false);
+        native_work_begin(&call, store);
         wasmtime_error_t *error =
             wasmtime_table_grow(store->context, &self->native, step, value, &unused);
-        native_end(store, &call);
-        store->pending = call.pending;
+        native_work_end(&call);
         if (error != NULL) {
             raise_error(error);
             return false;

@@ -1,199 +1,175 @@
-/* Native calls and the callbacks that come back from them: when the GIL is let go, and what
- * becomes of an exception. */
+/* Native calls: the one way from Python into what may run WebAssembly.
+ *
+ * Everywhere it is taken in these steps:
+ *
+ *     NativeCall call;
+ *     if (native_enter(&call, store, self)) {          the store is entered
+ *         ...                                          lower what takes the store to lower
+ *         if (native_begin(&call, RELEASE_GIL)) {      stack and greenlet serve, the GIL is free
+ *             error = wasmtime_...(store->context, ..., &trap);
+ *             if (native_end(&call, error, trap)) {    the GIL is back; false: an exception is set
+ *                 ...                                  lift what came back
+ *             }
+ *         }
+ *         native_leave(&call);
+ *     }
+ *
+ * Ownership: from native_enter() to native_leave() the call owns a reference to the store and one
+ * to the object whose native half is used, since the callbacks in between may drop the caller's. */
 
-/* --- native calls --------------------------------------------------------------------- */
+typedef enum { RELEASE_GIL, KEEP_GIL } GilPolicy;
 
 typedef struct {
-    PyThreadState *released;
-    PyObject *pending;
-    uintptr_t watched;
+    StoreObject *store;
+    PyObject *object; /* kept alive during the call */
+    Thread *thread;
+    Pending outer;           /* of the call around this one */
+    PyThreadState *released; /* the same */
+    uintptr_t watched;       /* the same: what the watchdog looked at */
+    bool watching;
 } NativeCall;
 
 static NOINLINE bool
-store_refuse_stack(StoreObject *self)
+refuse_stack(Thread *thread, EngineObject *engine)
 {
-    uintptr_t wanted = ((EngineObject *)self->owner.engine)->wasm_stack + STACK_MARGIN;
+    uintptr_t wanted = engine->wasm_stack + STACK_MARGIN;
     PyErr_Format(state.WasmtimeError,
                  "this thread has %zu bytes of native stack left, but the engine lets "
                  "WebAssembly use %zu and the host needs %zu more: start the thread with a larger "
                  "threading.stack_size(), or lower Config.max_wasm_stack",
-                 (size_t)thread_stack_left(&this_thread), (size_t)(wanted - STACK_MARGIN),
+                 (size_t)thread_stack_left(thread), (size_t)(wanted - STACK_MARGIN),
                  (size_t)STACK_MARGIN);
     return false;
 }
 
 /* Whether this stack serves for a native call; to be asked right before it. */
 static ALWAYS_INLINE bool
-native_check_stack(StoreObject *self)
+native_check_stack(NativeCall *call)
 {
-    Thread *thread = thread_here();
+    Thread *thread = call->thread = thread_here();
+    EngineObject *engine = (EngineObject *)call->store->owner.engine;
     if (UNLIKELY(!greenlet_may_enter(thread))) {
         return false;
     }
     /* Nested calls share the limit that the outermost one set. */
-    if (self->depth == 1
-        && UNLIKELY(thread_stack_left(thread)
-                    < ((EngineObject *)self->owner.engine)->wasm_stack + STACK_MARGIN)) {
-        return store_refuse_stack(self);
+    if (call->store->depth == 1
+        && UNLIKELY(thread_stack_left(thread) < engine->wasm_stack + STACK_MARGIN)) {
+        return refuse_stack(thread, engine);
     }
     return true;
 }
 
-/* Between these two, the native call runs, without the GIL unless it is kept. */
+/* Put aside what belongs to the call around this one, and let the watchdog know of this one. */
 static ALWAYS_INLINE void
-native_begin(StoreObject *self, NativeCall *call, bool keep_gil)
+native_set_aside(NativeCall *call)
 {
-    call->pending = self->pending;
-    self->pending = NULL;
-    call->released = self->released;
-    call->watched = 0;
-    if (self->epochs && this_thread.is_main) {
-        call->watched = watchdog_enter(self->engine_handle->pointer);
+    StoreObject *store = call->store;
+    call->outer = store->pending;
+    store->pending = (Pending){NULL, NULL};
+    call->released = store->released;
+    call->watching = store->epochs && call->thread->is_main;
+    if (call->watching) {
+        call->watched = watchdog_enter(store->engine_handle->pointer);
     }
-    self->released = keep_gil ? NULL : PyEval_SaveThread();
 }
 
+/* The call is over: what was put aside is in force again, but for what is pending. */
 static ALWAYS_INLINE void
-native_end(StoreObject *self, NativeCall *call)
+native_put_back(NativeCall *call)
 {
-    if (self->released != NULL) {
-        if (self->depth > 1) {
-            callback_take_gil(self->released);
-        }
-        else {
-            PyEval_RestoreThread(self->released);
-        }
-    }
-    self->released = call->released;
-    if (self->epochs && this_thread.is_main) {
+    call->store->released = call->released;
+    if (call->watching) {
         watchdog_exit(call->watched);
     }
 }
 
-static bool native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error,
+/* Between these two, native code runs, without the GIL unless that is kept. */
+static ALWAYS_INLINE void
+native_release_gil(NativeCall *call, GilPolicy policy)
+{
+    native_set_aside(call);
+    call->store->released = policy == KEEP_GIL ? NULL : PyEval_SaveThread();
+}
+
+static ALWAYS_INLINE void
+native_take_gil(NativeCall *call)
+{
+    StoreObject *store = call->store;
+    if (store->released != NULL) {
+        if (store->depth > 1) {
+            callback_take_gil(store->released);
+        }
+        else {
+            PyEval_RestoreThread(store->released);
+        }
+    }
+    native_put_back(call);
+}
+
+/* --- the four steps ------------------------------------------------------------------------- */
+
+static ALWAYS_INLINE bool
+native_enter(NativeCall *call, StoreObject *store, void *object)
+{
+    if (UNLIKELY(!store_enter(store))) {
+        return false;
+    }
+    call->store = (StoreObject *)Py_NewRef(store);
+    call->object = Py_NewRef(object);
+    return true;
+}
+
+/* False with the exception set: the call must not be made. */
+static ALWAYS_INLINE bool
+native_begin(NativeCall *call, GilPolicy policy)
+{
+    if (UNLIKELY(!native_check_stack(call))) {
+        return false;
+    }
+    native_release_gil(call, policy);
+    return true;
+}
+
+static bool native_failed(StoreObject *store, Pending pending, wasmtime_error_t *error,
                           wasm_trap_t *trap);
 
 /* What the call came to: true, or false with the exception set. Takes `error` and `trap`. */
 static ALWAYS_INLINE bool
-native_outcome(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
+native_end(NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
 {
-    if (LIKELY(error == NULL && trap == NULL && self->pending == NULL)) {
-        self->pending = call->pending;
-        if (UNLIKELY(self->sinks != NULL) && !sinks_deliver(self)) {
-            return false;
-        }
-        return true;
+    StoreObject *store = call->store;
+    native_take_gil(call);
+    Pending pending = store->pending;
+    store->pending = call->outer;
+    if (LIKELY(error == NULL && trap == NULL && !pending_any(&pending))) {
+        return LIKELY(store->sinks == NULL) || sinks_deliver(store);
     }
-    return native_failed(self, call, error, trap);
+    return native_failed(store, pending, error, trap);
 }
 
-/* --- callbacks from native code -------------------------------------------------------- */
-
-typedef struct {
-    PyThreadState *released;
-    PyGILState_STATE gil;
-    Thread *thread;
-    bool on_fiber;
-    Fiber fiber;
-} HostEntry;
-
-static inline void
-host_begin(StoreObject *self, HostEntry *entry)
+static ALWAYS_INLINE void
+native_leave(NativeCall *call)
 {
-    entry->released = self->released;
-    entry->gil = PyGILState_UNLOCKED;
-    if (LIKELY(entry->released != NULL)) {
-        if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
-            if (UNLIKELY(!this_thread.is_main && thread_is_left_behind())) {
-                sleep_for_ever();
-            }
-            entry->gil = PyGILState_Ensure();
-        }
-        else {
-            callback_take_gil(entry->released);
-        }
-    }
-    self->released = NULL;
-    entry->thread = thread_here();
-    callback_begin(entry->thread);
-    entry->on_fiber = self->fiber;
-    if (UNLIKELY(entry->on_fiber)) {
-        fiber_begin(&entry->fiber, entry->thread, (EngineObject *)self->owner.engine);
-    }
+    store_leave(call->store);
+    Py_DECREF(call->object);
+    Py_DECREF(call->store);
 }
 
-static inline void
-host_end(StoreObject *self, HostEntry *entry)
-{
-    if (UNLIKELY(entry->on_fiber)) {
-        fiber_end(&entry->fiber, entry->thread);
-    }
-    callback_end(entry->thread);
-    if (LIKELY(entry->released != NULL)) {
-        if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
-            PyGILState_Release(entry->gil);
-        }
-        else {
-            PyEval_SaveThread();
-        }
-    }
-    self->released = entry->released;
-}
+/* --- long work ------------------------------------------------------------------------------ */
 
-/* Keep the exception in flight for the native call that this callback runs under. */
+/* Between these two, inside the store, native code takes its time without running WebAssembly:
+ * other threads run meanwhile. */
 static void
-host_keep_exception(StoreObject *self)
+native_work_begin(NativeCall *call, StoreObject *store)
 {
-    PyObject *exception = PyErr_GetRaisedException();
-    if (exception == NULL) {
-        PyErr_SetString(PyExc_SystemError, "a callback failed without an exception");
-        exception = PyErr_GetRaisedException();
-    }
-    if (self->pending == NULL || PyTuple_Check(self->pending)) {
-        /* What was thrown into the guest before, it caught: it ran on to get here. */
-        Py_XSETREF(self->pending, exception);
-    }
-    else {
-        /* An earlier one is still on its way: nothing is lost, the later names it. */
-        PyException_SetContext(exception, self->pending);
-        self->pending = exception;
-    }
+    call->store = store;
+    call->thread = thread_here();
+    native_release_gil(call, RELEASE_GIL);
 }
 
-static wasmtime_error_t *store_epoch_tick(wasmtime_context_t *context, void *data, uint64_t *delta,
-                                          wasmtime_update_deadline_kind_t *kind);
-
-/* Have the epoch callback called at the next tick. */
 static void
-store_arm_epochs(StoreObject *self)
+native_work_end(NativeCall *call)
 {
-    wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
-    wasmtime_context_set_epoch_deadline(self->context, 1);
-}
-
-/* The deadline has come: the user's callback says how long the next one is away. */
-static bool
-store_ask_for_deadline(StoreObject *self)
-{
-    uintptr_t passed = self->deadline;
-    /* What the callback calls in this store is not late. */
-    self->deadline = DEADLINE_NEVER;
-    /* A reference of our own: the callback may replace itself. */
-    PyObject *callback = Py_NewRef(self->deadline_callback);
-    PyObject *ticks = PyObject_CallNoArgs(callback);
-    Py_DECREF(callback);
-    uint64_t more = 0;
-    bool fine =
-        ticks != NULL && argument_u64(ticks, "result of the epoch deadline callback", &more);
-    Py_XDECREF(ticks);
-    if (more == 0) {
-        if (self->deadline == DEADLINE_NEVER) {
-            self->deadline = passed;
-        }
-        self->interrupted = fine;
-        return fine;
-    }
-    uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
-    self->deadline = more > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1 : now + (uintptr_t)more;
-    return true;
+    native_take_gil(call);
+    call->store->pending = call->outer;
 }

@@ -1,10 +1,13 @@
-/* --- Caller and StoreContext: a store for the length of a callback ----------------------- */
+/* Caller and StoreContext: a store for the length of a callback.
+ *
+ * A Caller owns a reference to its store. The native caller lives on the library's stack; a Caller
+ * expires when the callback returns, and is refused from then on. */
 
 struct CallerObject {
     PyObject_HEAD
     StoreObject *store;
     wasmtime_caller_t *caller; /* inside: NULL in a StoreContext */
-    bool valid;                /* a flag: not expired; true while the store is entered alone */
+    bool valid;                /* relaxed: not expired, which implies that the store is entered */
 };
 
 static void

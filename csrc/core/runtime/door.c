@@ -1,4 +1,10 @@
-/* --- Door: the way in for Python code that calls through cffi ---------------------------- */
+/* Door: the way in for Python code that calls through cffi.
+ *
+ * It takes the steps of a native call (call.c) in two halves, `__enter__` and `__exit__`, between
+ * which cffi lets the GIL go and takes it back.
+ *
+ * Ownership: a Door owns its store. One that is lost while it is entered frees it, and the store
+ * counts as entered until it dies. */
 
 typedef struct {
     PyObject_HEAD
@@ -36,27 +42,90 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
     if (!store_enter(store)) {
         return NULL;
     }
-    if (!native_check_stack(store)) {
+    self->call.store = store; /* borrowed: the Door owns it anyway */
+    if (!native_check_stack(&self->call)) {
         store_leave(store);
         return NULL;
     }
-    self->call.pending = store->pending;
-    self->call.released = store->released;
-    store->pending = NULL;
+    native_set_aside(&self->call);
     store->released = RELEASED_BY_CFFI;
-    if (store->epochs && this_thread.is_main) {
-        self->call.watched = watchdog_enter(store->engine_handle->pointer);
-    }
     /* From here to the call through cffi, Python code runs that may switch greenlets. */
     callback_begin(&this_thread);
     self->inside = true;
-    /* Under the lock: who waits at the door may be setting the same. */
+    /* Under the lock: a thread that waits to enter may be setting it. */
     PyObject *cdata = locked_get(store, &store->context_cdata);
     return cdata != NULL ? cdata : Py_NewRef(Py_None);
 }
 
-static PyObject *door_outcome(StoreObject *store, PyObject *pending, bool interrupted,
-                              PyObject *raised);
+/* The exception that a call through cffi ended with lies in the store: the Python exception for it,
+ * which is `thrown` itself if the guest did not catch that. It has the details of `raised`, which
+ * cffi's caller made. NULL with an exception. */
+static PyObject *
+door_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, PyObject *raised)
+{
+    PyObject *exception = exception_thrown(store, exnref, thrown, NULL, KIND_ERROR);
+    if (exception == NULL) {
+        return NULL;
+    }
+    if (exception == thrown) {
+        if (!PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
+            attach_frames(exception, raised);
+        }
+    }
+    else {
+        PyObject *handle = PyObject_GetAttr(raised, state.str_handle);
+        if (handle != NULL) {
+            PyObject_SetAttr(exception, state.str_handle, handle);
+        }
+        Py_XDECREF(handle);
+    }
+    PyErr_Clear();
+    return exception;
+}
+
+/* The Trap for an error of the library that the epoch deadline caused; NULL: it is something else,
+ * or there is no memory. */
+static PyObject *
+door_interrupted(PyObject *raised)
+{
+    PyObject *handle = PyObject_GetAttr(raised, state.str_handle);
+    PyObject *trap = handle == NULL || handle == Py_None ? NULL : exception_make(state.Trap);
+    if (trap != NULL
+        && (PyObject_SetAttr(trap, state.str_handle, handle) < 0
+            || PyObject_SetAttr(trap, state.str_interrupted, Py_True) < 0)) {
+        Py_CLEAR(trap);
+    }
+    Py_XDECREF(handle);
+    PyErr_Clear();
+    return trap;
+}
+
+/* The exception to raise instead of `raised`, which a call through cffi came to: what a host
+ * function raised, an exception of WebAssembly, or a Trap if the epoch deadline ended the call.
+ * Takes `pending`. NULL: `raised` is right, unless an exception is set. */
+static PyObject *
+door_outcome(StoreObject *store, Pending pending, bool interrupted, PyObject *raised)
+{
+    bool native = raised != NULL && PyObject_TypeCheck(raised, (PyTypeObject *)state.WasmtimeError);
+    PyObject *exnref = native ? exnref_take(store) : NULL;
+    PyObject *better = pending.raised;
+    if (better == NULL && exnref != NULL) {
+        better = door_thrown(store, exnref, pending.thrown, raised);
+    }
+    else if (better != NULL) {
+        PyErr_Clear();
+        if (native && !PyObject_HasAttr(better, state.str_wasm_backtrace)) {
+            attach_frames(better, raised);
+        }
+    }
+    else {
+        PyErr_Clear();
+        better = interrupted && native ? door_interrupted(raised) : NULL;
+    }
+    Py_XDECREF(pending.thrown);
+    Py_XDECREF(exnref);
+    return better;
+}
 
 static PyObject *
 door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
@@ -66,21 +135,18 @@ door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
         Py_RETURN_FALSE;
     }
     self->inside = false;
-    store->released = self->call.released;
-    if (store->epochs && this_thread.is_main) {
-        watchdog_exit(self->call.watched);
-    }
-    PyObject *pending = store->pending;
-    store->pending = self->call.pending;
-    self->call.pending = NULL;
-    bool fine = (pending != NULL && !PyTuple_Check(pending)) || store->sinks == NULL
-                || sinks_deliver(store);
+    native_put_back(&self->call);
+    Pending pending = store->pending;
+    store->pending = self->call.outer;
+    bool fine = pending.raised != NULL || store->sinks == NULL || sinks_deliver(store);
     bool interrupted = store->interrupted;
     store->interrupted = false;
-    PyObject *raised = count == 3 ? args[1] : NULL;
-    PyObject *better = fine ? door_outcome(store, pending, interrupted, raised) : NULL;
-    if (!fine) {
-        Py_XDECREF(pending);
+    PyObject *better = NULL;
+    if (fine) {
+        better = door_outcome(store, pending, interrupted, count == 3 ? args[1] : NULL);
+    }
+    else {
+        Py_XDECREF(pending.thrown);
     }
     callback_end(&this_thread);
     store_leave(store);

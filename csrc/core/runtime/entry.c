@@ -1,6 +1,8 @@
-/* The one door into a store: who may come in, and with how much native stack. */
-
-/* --- who may come in ------------------------------------------------------------------ */
+/* Entering a store: one thread at a time, and only while it is open.
+ *
+ * store_enter() and store_leave() are pairs and may be nested. Between them, the fields of the
+ * store belong to this thread. Externrefs that the library has dropped are released on the way
+ * out. */
 
 /* In `thread` of a store with WASI that a forked child has from its parent: before it is used, the
  * package is asked whether it can be, since the library's threads for WASI are missing. */
@@ -40,7 +42,7 @@ store_refuse(StoreObject *self)
     return false;
 }
 
-/* The thread that is inside is this one, or nobody was and it is from here on. */
+/* This thread is inside already, or the store was empty and the thread is inside from here on. */
 static inline bool
 store_claim(StoreObject *self)
 {
@@ -55,7 +57,7 @@ store_claim(StoreObject *self)
 #endif
 }
 
-/* Nobody is inside any more. */
+/* No thread is inside any more. */
 static inline void
 store_vacate(StoreObject *self)
 {
@@ -84,7 +86,7 @@ store_enter(StoreObject *self)
     return true;
 }
 
-/* Alone in the store, be it open or not: to make it or to close it. No native call may be made, and
+/* Be alone in the store, open or not, to make it or to close it. No native call may be made, and
  * nothing enters meanwhile, this thread included; store_vacate() must follow. */
 static bool
 store_seize(StoreObject *self)
@@ -109,8 +111,8 @@ store_free_dropped(StoreObject *self)
         }
         PyObject *object = box->object;
         PyMem_RawFree(box);
-        /* May run any Python code, this store's own methods included; what an exception in
-         * flight belongs to is not its business. */
+        /* May run any Python code, this store's own methods included, which must not see an
+         * exception that is in flight. */
         PyObject *in_flight = PyErr_GetRaisedException();
         Py_DECREF(object);
         if (in_flight != NULL) {

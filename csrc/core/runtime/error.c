@@ -1,9 +1,12 @@
-/* From the library's errors and traps to Python's exceptions.
+/* The library's errors and traps, and pending exceptions, become Python exceptions.
  *
- * How an exception of a host function travels: the callback keeps it on the store
- * (`host_keep_exception`) and returns a trap, which unwinds WebAssembly; the native call
- * below which it was raised finds it there and raises the same object again. It never
- * leaves the store and the call that it belongs to. */
+ * How an exception of a host function travels: the callback keeps it in the store's `pending`
+ * (host_keep_exception() in callback.c) and returns a trap, which unwinds WebAssembly. The native
+ * call below which it was raised finds it there and raises the same object again. It never leaves
+ * the store and the call that it belongs to.
+ *
+ * Ownership: a native error or trap is given to the exception that stands for it, whose Handle
+ * deletes it. Where no exception needs it, it is deleted at once. */
 
 /* An exception of `type`, made without running its __init__. */
 static PyObject *
@@ -70,13 +73,13 @@ attach_frames(PyObject *exception, PyObject *carrier)
     PyErr_Clear();
 }
 
-/* As above; takes `error` and `trap`. */
+/* Attach the frames of `error` or `trap`, which are taken. */
 static void
 attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap)
 {
     PyObject *carrier = NULL;
     if (PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
-        /* Set by the call nearest to where it was raised, which saw the most frames. */
+        /* It has those of the call nearest to where it was raised, which saw the most frames. */
         if (error != NULL) {
             wasmtime_error_delete(error);
         }
@@ -104,8 +107,8 @@ attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap
  *
  * One that no wasm frame catches ends a native call and lies in the store, where the next call
  * would meet it: every failing call takes it out. One that a host function throws (`host_throw`)
- * waits in the store's `pending`, inside a tuple, so that it arrives as the same object if the
- * guest does not catch it, and is forgotten if it does. */
+ * waits in the store's `pending.thrown`: it arrives as the same object if the guest does not catch
+ * it, and is forgotten if the guest does. */
 
 static wasmtime_exnref_t *exnref_in(StoreObject *store, PyObject *object);
 static bool exnref_same(StoreObject *store, PyObject *a, PyObject *b);
@@ -113,20 +116,19 @@ static PyObject *exnref_take(StoreObject *store);
 static bool exnref_describe(StoreObject *store, PyObject *exnref, PyObject *exception);
 
 /* The Python exception for `exnref`, a fresh one that reads its details from the native `pointer`,
- * which it takes; or the one in the tuple `thrown`, if the guest did not catch it. */
+ * which it takes; or `thrown` itself, if the guest did not catch it. */
 static PyObject *
 exception_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, void *pointer, int kind)
 {
     if (thrown != NULL) {
-        PyObject *exception = PyTuple_GetItem(thrown, 0);
-        PyObject *its = PyObject_GetAttr(exception, state.str_exnref);
+        PyObject *its = PyObject_GetAttr(thrown, state.str_exnref);
         bool same = its != NULL && exnref_same(store, its, exnref);
         Py_XDECREF(its);
         PyErr_Clear();
         if (same) {
-            attach_backtrace(exception, kind == KIND_ERROR ? pointer : NULL,
+            attach_backtrace(thrown, kind == KIND_ERROR ? pointer : NULL,
                              kind == KIND_TRAP ? pointer : NULL);
-            return Py_NewRef(exception);
+            return Py_NewRef(thrown);
         }
     }
     PyObject *exception = pointer != NULL ? exception_around(state.WasmException, pointer, kind)
@@ -137,133 +139,95 @@ exception_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, void *p
     return exception;
 }
 
-/* The exception to raise instead of `raised`, which a call through cffi came to: what a host
- * function raised (`pending`, taken over), an exception of WebAssembly, or a Trap if the epoch
- * deadline ended the call. NULL: `raised` is right, unless an exception is set. */
+/* The exception for what the library itself came to; takes `error` and `trap`. */
 static PyObject *
-door_outcome(StoreObject *store, PyObject *pending, bool interrupted, PyObject *raised)
+exception_native(wasmtime_error_t *error, wasm_trap_t *trap, bool interrupted)
 {
-    bool native = raised != NULL && PyObject_TypeCheck(raised, (PyTypeObject *)state.WasmtimeError);
-    PyObject *thrown = pending != NULL && PyTuple_Check(pending) ? pending : NULL;
-    if (thrown != NULL) {
-        pending = NULL;
-    }
-    PyObject *exnref = native ? exnref_take(store) : NULL;
-    if (pending == NULL && exnref != NULL) {
-        PyObject *handle = PyObject_GetAttr(raised, state.str_handle);
-        PyObject *exception = exception_thrown(store, exnref, thrown, NULL, KIND_ERROR);
-        if (exception != NULL && thrown != NULL && exception == PyTuple_GetItem(thrown, 0)) {
-            if (!PyObject_HasAttr(exception, state.str_wasm_backtrace)) {
-                attach_frames(exception, raised);
-            }
+    if (trap != NULL) {
+        if (error != NULL) {
+            wasmtime_error_delete(error);
         }
-        else if (exception != NULL && handle != NULL) {
-            PyObject_SetAttr(exception, state.str_handle, handle);
-        }
-        if (exception != NULL) {
-            PyErr_Clear();
-        }
-        Py_XDECREF(handle);
-        Py_XDECREF(thrown);
-        Py_DECREF(exnref);
-        return exception;
+        return exception_around(state.Trap, trap, KIND_TRAP);
     }
-    Py_XDECREF(thrown);
-    Py_XDECREF(exnref);
-    PyErr_Clear();
-    if (pending != NULL) {
-        if (native && !PyObject_HasAttr(pending, state.str_wasm_backtrace)) {
-            attach_frames(pending, raised);
-        }
-        return pending;
+    if (!interrupted) {
+        return exception_from_error(error);
     }
-    PyObject *handle = interrupted && native ? PyObject_GetAttr(raised, state.str_handle) : NULL;
-    if (handle == NULL || handle == Py_None) {
-        Py_XDECREF(handle);
-        PyErr_Clear();
-        return NULL;
+    /* The library cannot make a trap of what an epoch callback returns. */
+    PyObject *exception = exception_around(state.Trap, error, KIND_ERROR);
+    if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) < 0) {
+        Py_CLEAR(exception);
     }
-    PyObject *trap = exception_make(state.Trap);
-    if (trap != NULL
-        && (PyObject_SetAttr(trap, state.str_handle, handle) < 0
-            || PyObject_SetAttr(trap, state.str_interrupted, Py_True) < 0)) {
-        Py_CLEAR(trap);
-    }
-    Py_DECREF(handle);
-    PyErr_Clear();
-    return trap;
+    return exception;
 }
 
-static NOINLINE bool
-native_failed(StoreObject *self, NativeCall *call, wasmtime_error_t *error, wasm_trap_t *trap)
+/* Raise `exception`, which is taken, after the output that the guest wrote before it failed has
+ * been delivered. */
+static void
+raise_after_output(StoreObject *store, PyObject *exception)
 {
-    PyObject *pending = self->pending;
-    PyObject *thrown = NULL;
-    self->pending = call->pending;
-    if (pending != NULL && PyTuple_Check(pending)) {
-        thrown = pending;
-        pending = NULL;
-        if (error == NULL && trap == NULL) { /* the guest caught it */
-            Py_DECREF(thrown);
-            return self->sinks == NULL || sinks_deliver(self);
+    if (store->sinks != NULL && !sinks_deliver(store)) {
+        PyObject *second = PyErr_GetRaisedException();
+        if (second != exception) {
+            PyException_SetContext(second, exception);
+            exception = second;
+        }
+        else {
+            Py_DECREF(second);
         }
     }
-    bool interrupted = self->interrupted;
-    self->interrupted = false;
-    PyObject *exnref = exnref_take(self);
+    PyErr_SetRaisedException(exception);
+}
+
+/* The rest of native_end(): takes all three. */
+static NOINLINE bool
+native_failed(StoreObject *store, Pending pending, wasmtime_error_t *error, wasm_trap_t *trap)
+{
+    if (pending.thrown != NULL && error == NULL && trap == NULL) { /* the guest caught it */
+        Py_DECREF(pending.thrown);
+        return store->sinks == NULL || sinks_deliver(store);
+    }
+    bool interrupted = store->interrupted;
+    store->interrupted = false;
+    PyObject *exnref = exnref_take(store);
     PyObject *exception;
-    if (pending != NULL) {
-        attach_backtrace(pending, error, trap);
-        exception = pending;
+    if (pending.raised != NULL) {
+        attach_backtrace(pending.raised, error, trap);
+        exception = pending.raised;
     }
     else if (exnref != NULL) {
         if (trap != NULL && error != NULL) {
             wasmtime_error_delete(error);
         }
-        exception = trap != NULL ? exception_thrown(self, exnref, thrown, trap, KIND_TRAP)
-                                 : exception_thrown(self, exnref, thrown, error, KIND_ERROR);
-    }
-    else if (trap != NULL) {
-        if (error != NULL) {
-            wasmtime_error_delete(error);
-        }
-        exception = exception_around(state.Trap, trap, KIND_TRAP);
-    }
-    else if (interrupted) {
-        /* The library cannot make a trap of what an epoch callback returns. */
-        exception = exception_around(state.Trap, error, KIND_ERROR);
-        if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) < 0) {
-            Py_CLEAR(exception);
-        }
+        exception = trap != NULL
+                        ? exception_thrown(store, exnref, pending.thrown, trap, KIND_TRAP)
+                        : exception_thrown(store, exnref, pending.thrown, error, KIND_ERROR);
     }
     else {
-        exception = exception_from_error(error);
+        exception = exception_native(error, trap, interrupted);
     }
-    Py_XDECREF(thrown);
+    Py_XDECREF(pending.thrown);
     Py_XDECREF(exnref);
-    if (exception == NULL) {
-        return false;
+    if (exception != NULL) {
+        raise_after_output(store, exception);
     }
-    /* What the guest printed before it failed is delivered first. */
-    if (self->sinks != NULL && !sinks_deliver(self)) {
-        PyObject *second = PyErr_GetRaisedException();
-        if (second != exception) {
-            PyException_SetContext(second, exception);
-            PyErr_SetRaisedException(second);
-        }
-        else {
-            Py_DECREF(second);
-            PyErr_SetRaisedException(exception);
-        }
-        return false;
-    }
-    PyErr_SetRaisedException(exception);
     return false;
 }
 
-/* The trap that throws the WasmException in flight into the guest, which may catch it. NULL: what
- * is in flight passes as an exception of Python's, being one, or a WasmException of another store,
- * or saying why the WasmException could not be thrown. */
+/* `exception` was thrown into the guest: remember it until the call is over. Takes the
+ * reference. */
+static void
+host_keep_thrown(StoreObject *store, PyObject *exception)
+{
+    if (store->pending.raised != NULL) {
+        PyException_SetContext(exception, store->pending.raised);
+        store->pending.raised = NULL;
+    }
+    Py_XSETREF(store->pending.thrown, exception);
+}
+
+/* The trap that throws the WasmException in flight into the guest, which may catch it. NULL: the
+ * exception passes through the guest as one of Python does. It is one of Python, or a WasmException
+ * of another store, or it says why the WasmException could not be thrown. */
 static wasm_trap_t *
 host_throw(StoreObject *store)
 {
@@ -271,35 +235,26 @@ host_throw(StoreObject *store)
         return NULL;
     }
     PyObject *exception = PyErr_GetRaisedException();
-    PyObject *thrown = PyTuple_Pack(1, exception);
-    PyObject *exnref =
-        thrown == NULL ? NULL
-                       : PyObject_CallMethodObjArgs(exception, state.str_exnref_in, store, NULL);
+    PyObject *exnref = PyObject_CallMethodObjArgs(exception, state.str_exnref_in, store, NULL);
     wasmtime_exnref_t *native =
         exnref == NULL || exnref == Py_None ? NULL : exnref_in(store, exnref);
     wasm_trap_t *trap =
         native == NULL ? NULL : wasmtime_context_set_exception(store->context, native);
+    Py_XDECREF(exnref);
     if (trap != NULL) {
-        if (store->pending != NULL && !PyTuple_Check(store->pending)) {
-            PyException_SetContext(exception, Py_NewRef(store->pending));
-        }
-        Py_XSETREF(store->pending, thrown);
-        Py_DECREF(exception);
+        host_keep_thrown(store, exception);
+        return trap;
+    }
+    PyObject *why = PyErr_GetRaisedException();
+    if (why != NULL && why != exception) {
+        PyException_SetContext(why, exception);
+        PyErr_SetRaisedException(why);
     }
     else {
-        Py_XDECREF(thrown);
-        PyObject *why = PyErr_GetRaisedException();
-        if (why != NULL && why != exception) {
-            PyException_SetContext(why, exception);
-            PyErr_SetRaisedException(why);
-        }
-        else {
-            Py_XDECREF(why);
-            PyErr_SetRaisedException(exception);
-        }
+        Py_XDECREF(why);
+        PyErr_SetRaisedException(exception);
     }
-    Py_XDECREF(exnref);
-    return trap;
+    return NULL;
 }
 
 PyDoc_STRVAR(error_doc, "error_from_address($module, address, /)\n--\n\n"

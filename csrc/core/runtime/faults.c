@@ -1,21 +1,23 @@
-/* Faults: the library's signal handlers and Python's, side by side.
+/* Faults: the library's signal handlers beside the program's.
  *
- * WebAssembly traps by faulting; the library finds out in handlers of SIGSEGV, SIGILL, SIGFPE and
- * SIGBUS, which it installs with the first engine, and passes what is not its own to whoever was
- * there before. So a handler of ours is put in place just before the library's: it receives what
- * the library passes on. What the program installs later, by `faulthandler.enable()` or
- * `signal.signal()`, would take every trap for a fault of the process. So the library's handlers
- * are put on top again, and ours passes the real faults, and signals that were sent, to those of
- * the program. wasmtime/_faults.py says when. */
+ * WebAssembly traps by faulting. The library finds out in handlers of SIGSEGV, SIGILL, SIGFPE and
+ * SIGBUS, which it installs with the first engine, and passes other faults on to the handler that
+ * was there before. So a handler of ours is put in place just before the library's: it receives
+ * what the library passes on. A handler that the program installs later, by `faulthandler.enable()`
+ * or `signal.signal()`, would take every trap for a fault of the process. So the library's handlers
+ * are put on top again, and ours passes real faults, and signals that were sent, to those of the
+ * program. The Python half says when (core.faults()).
+ *
+ * The handlers are the process's: they are never taken away. */
 
 /* When the handlers are looked after. */
 typedef enum {
     FAULTS_PREPARE,   /* an engine will be made */
     FAULTS_SETTLE,    /* it was, or could not be */
     FAULTS_COVERING,  /* faulthandler will come on top */
-    FAULTS_COVERED,   /* somebody may have come on top, who hands down what is not for it */
+    FAULTS_COVERED,   /* a handler may have come on top that hands down what is not for it */
     FAULTS_REPLACED,  /* the program may have put another handler in the place of its former one */
-    FAULTS_UNCOVERED, /* who came on top has gone, or who was there before the library */
+    FAULTS_UNCOVERED, /* the handler on top has gone, or the one below the library's */
 } FaultsStep;
 
 #if !defined(_WIN32)
@@ -29,11 +31,11 @@ static const int fault_signals[] = {SIGSEGV, SIGILL, SIGFPE, SIGBUS};
 /* For each of the signals: the handlers, from the top down. */
 static struct {
     bool settled;                            /* the library's are in place */
-    struct sigaction library[FAULT_SIGNALS]; /* they */
-    struct sigaction later[FAULT_SIGNALS];   /* who came on top since, and expects the library's
-                                               * below it */
+    struct sigaction library[FAULT_SIGNALS]; /* those */
+    struct sigaction later[FAULT_SIGNALS];   /* that came on top since, and expect the
+                                               * library's below */
     bool has_later[FAULT_SIGNALS];
-    struct sigaction program[FAULT_SIGNALS]; /* who would be there without the library */
+    struct sigaction program[FAULT_SIGNALS]; /* that would be there without the library */
     uintptr_t telling[FAULT_SIGNALS];        /* atomic: the thread on which `later` is called */
 } faults;
 
@@ -87,8 +89,8 @@ fault_stack_pointer(const void *context)
 
 /* Whether a handler that was not called by ours raises the signal that it has received. Between
  * the moment when faulthandler puts its handlers on top and the one when ours learns of it, a trap
- * of another thread goes to faulthandler. It puts back who was there, the library, and raises the
- * signal. If that is ignored, the fault happens again, and goes to whom it belongs. */
+ * of another thread goes to faulthandler. It puts the library's handler back and raises the
+ * signal. If that is ignored, the fault happens again, and goes where it belongs. */
 static bool
 fault_is_echo(int signal_index, const siginfo_t *info, const void *context)
 {
@@ -119,7 +121,7 @@ fault_handler(int number, siginfo_t *info, void *context)
             atomic_store(&faults.telling[i], 0);
         }
         else {
-            /* Or `later` was told, and hands the signal down. */
+            /* Or `later` has had it, and hands it down. */
             fault_pass_on(&faults.program[i], number, info, context);
         }
     }

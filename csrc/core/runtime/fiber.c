@@ -1,14 +1,18 @@
 /* Python code on a stack of the library's.
  *
- * A component that may wait runs on a fiber, a stack of Config.async_stack_size bytes, and so does
- * what Python runs in the middle of its calls: host functions, signal handlers, output and deadline
- * callbacks. CPython does not know that stack, and the library ends the process when it overflows.
+ * A component that needs an event loop runs on a fiber, a stack of Config.async_stack_size bytes,
+ * and so does what Python runs in the middle of its calls: host functions, signal handlers, output
+ * and deadline callbacks. CPython does not know that stack, and the library ends the process when
+ * it overflows.
  *
  * What is known is that WebAssembly leaves all of it alone that exceeds Config.max_wasm_stack. So
  * while Python code runs there, the thread's stack is taken to end after so many bytes, and the
  * thread has as many levels of recursion as fit into them.
  *
- * Greenlets cannot run there: what greenlet copies lies between two stacks, in nobody's memory. */
+ * Greenlets cannot run there: what greenlet copies lies between two stacks, where no memory is.
+ *
+ * The library owns the stack, for as long as the call runs; a Fiber here only remembers what was
+ * set aside of the thread for the length of a callback. */
 
 /* What a level of recursion takes, at most: 5.6 KiB were measured, in sorted(key=) of CPython 3.9
  * (3.13: 5.1 KiB; most others are below 3 KiB). */
@@ -29,7 +33,7 @@ typedef struct {
     int levels;          /* of recursion, that are kept from Python code */
 } Fiber;
 
-/* What the engine leaves of a fiber to Python code. */
+/* The part of a fiber that is left to Python code. */
 static inline uintptr_t
 fiber_room(const EngineObject *engine)
 {
@@ -66,7 +70,7 @@ fiber_check(const EngineObject *engine)
     return false;
 }
 
-/* Leave this thread so many levels of recursion at most; how many were taken from it. */
+/* Leave this thread at most so many levels of recursion; returns how many were taken from it. */
 static int
 recursion_leave(int levels)
 {
@@ -91,26 +95,25 @@ recursion_leave(int levels)
 }
 
 /* Between these two, Python code runs on a fiber. */
-static NOINLINE void
-fiber_begin(Fiber *fiber, Thread *thread, const EngineObject *engine)
+static NOINLINE Fiber
+fiber_begin(Thread *thread, const EngineObject *engine)
 {
     char here;
     uintptr_t room = fiber_room(engine);
-    fiber->stack_low = thread->stack_low;
+    Fiber fiber = {thread->stack_low, 0};
     thread->stack_low = (uintptr_t)&here - room;
-    fiber->levels = 0;
     int levels = fiber_levels(room);
-    if (RUNNING_PYTHON >= 0x030E0000 || Py_GetRecursionLimit() <= levels) {
-        return;
+    if (RUNNING_PYTHON < 0x030E0000 && Py_GetRecursionLimit() > levels) {
+        fiber.levels = recursion_leave(levels);
     }
-    fiber->levels = recursion_leave(levels);
+    return fiber;
 }
 
 static NOINLINE void
-fiber_end(Fiber *fiber, Thread *thread)
+fiber_end(Fiber fiber, Thread *thread)
 {
-    thread->stack_low = fiber->stack_low;
-    for (; fiber->levels > 0; fiber->levels--) {
+    thread->stack_low = fiber.stack_low;
+    for (; fiber.levels > 0; fiber.levels--) {
         Py_LeaveRecursiveCall();
     }
 }

@@ -1,5 +1,5 @@
-/* Greenlets: coroutines that take turns on the stack of one thread (gevent, eventlet, and what
- * else stands on the package greenlet).
+/* Greenlets: coroutines that take turns on the stack of one thread (gevent, eventlet, and
+ * others that use the package greenlet).
  *
  * To switch, greenlet copies a part of the stack elsewhere and lets another greenlet run at the
  * same addresses. The library keeps a list of a thread's calls in progress, which lies in their
@@ -11,13 +11,13 @@
  * is refused where it would enter native code that uses the list. Thus all calls in progress
  * belong to one greenlet, which ends them in order, whatever ran meanwhile.
  *
- * Nothing is imported for this, and programs without greenlets pay a glance at the number of
- * modules for each callback. */
+ * Nothing is imported for this, and programs without greenlets only pay for a look at
+ * the number of modules in each callback. */
 
 static struct {
     PyObject *modules;          /* sys.modules */
     PyObject *name, *api;       /* "greenlet" and "_C_API": finding them may not need memory */
-    Py_ssize_t seen;            /* a flag: how many there were when greenlet was not among them */
+    Py_ssize_t seen;            /* relaxed: how many there were when greenlet was not among them */
     PyObject *(*current)(void); /* once: PyGreenlet_GetCurrent(), NULL until greenlet is there */
 } greenlets;
 
@@ -58,8 +58,8 @@ greenlets_exist(void)
     return UNLIKELY(count != relaxed_load(greenlets.seen)) && greenlets_find(count);
 }
 
-/* The greenlet that this code runs in, to be compared only; NULL where the interpreter is too far
- * gone to tell. May run other greenlets, to end those that nobody refers to. */
+/* The greenlet that this code runs in, to be compared only; NULL while the interpreter
+ * ends. May run other greenlets, to end those without references. */
 static PyObject *
 greenlet_current(void)
 {

@@ -1,9 +1,9 @@
 /* Native work on a thread of its own.
  *
- * Reading and compiling what others wrote recurses as deep as the text nests, and takes as long as
- * it pleases. So it runs on a native thread with a large stack, whatever stack the caller has. The
- * caller waits without the GIL and hears signals; when a handler raises, it lets go of the job,
- * which runs on to its end and frees what it made.
+ * Parsing and compiling untrusted input recurses as deep as the text nests, and takes as long as
+ * the input makes it. So it runs on a native thread with a large stack, whatever stack the caller
+ * has. The caller waits without the GIL and hears signals; when a handler raises, it lets go of the
+ * job, which runs on to its end and frees what it made.
  *
  * A job owns all that it uses: a copy of its input, and a claim of its own on the native engine.
  * Its thread runs no Python, holds no Python object, and takes no GIL. So the interpreter may exit
@@ -29,7 +29,7 @@ typedef struct {
     void (*run)(Job *job);
     PyObject *(*result)(Job *job); /* takes what was made */
     void (*drop)(Job *job);        /* frees what was made and not taken */
-    bool linear;                   /* takes time in proportion to its input, and little of it */
+    bool linear;                   /* fast, in time proportional to its input */
 } JobKind;
 
 struct Job {
@@ -44,10 +44,10 @@ struct Job {
     unsigned char input[]; /* a copy, with a NUL behind it */
 };
 
-/* Virtual memory: what is not used takes no room. */
+/* Virtual memory: only what is used takes memory. */
 #define JOB_STACK ((size_t)64 << 20)
 
-/* What is this short and linear is done at once where this much stack is left: handing it over
+/* A short input of a linear job is done at once where this much stack is left: handing it over
  * takes ten times as long. The library refuses text of more than 100 levels. */
 #define JOB_SHORT ((size_t)4096)
 #define JOB_SHORT_STACK ((uintptr_t)1 << 20)
@@ -189,7 +189,7 @@ job_new(const JobKind *kind, const char *input, size_t size, wasm_engine_t *engi
     return job;
 }
 
-/* --- its thread ----------------------------------------------------------------------- */
+/* --- its thread ----------------------------------------------------------------------------- */
 
 static void
 worker_free(Worker *self)
@@ -198,7 +198,7 @@ worker_free(Worker *self)
     PyMem_RawFree(self);
 }
 
-/* Become the one that waits for work; false if there is one. */
+/* Become the worker that waits for work; false if there is one. */
 static bool
 worker_park(Worker *self)
 {
@@ -308,7 +308,7 @@ worker_new(void)
     return self;
 }
 
-/* --- its caller ----------------------------------------------------------------------- */
+/* --- its caller ----------------------------------------------------------------------------- */
 
 /* Wait until the thread is done; false with what a signal handler raised. */
 static bool

@@ -1,7 +1,9 @@
-/* Leaving. A host callback that waits for the GIL while the interpreter finalizes would be
- * ended by CPython in the middle of the library's frames, which aborts. So from the exit
- * hook on, no callback of another thread starts to wait any more: it sleeps until the
- * process is gone, as CPython 3.14 lets all its threads do. */
+/* Taking the GIL in a callback, also while Python ends.
+ *
+ * A host callback that waits for the GIL while the interpreter finalizes would be ended by CPython
+ * in the middle of the library's frames, which aborts. So from the exit hook on, no callback of
+ * another thread starts to wait any more: it sleeps until the process is gone, as CPython 3.14 lets
+ * all its threads do. What such a thread owns is never freed. */
 
 static uintptr_t leaving;   /* the Thread that runs the exit hook, from then on */
 static uintptr_t acquiring; /* callbacks that are about to take the GIL */
@@ -32,7 +34,7 @@ static inline void
 callback_take_gil(PyThreadState *released)
 {
 #if PY_VERSION_HEX >= 0x030E0000 && !defined(Py_LIMITED_API)
-    PyEval_RestoreThread(released); /* sleeps for ever by itself, where there is need to */
+    PyEval_RestoreThread(released); /* sleeps for ever by itself if need be */
 #else
     if (LIKELY(this_thread.is_main)) {
         PyEval_RestoreThread(released);

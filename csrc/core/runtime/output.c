@@ -1,4 +1,4 @@
-/* What a WASI program prints.
+/* OutputSink: what a WASI program prints.
  *
  * The library calls the write callback on a worker thread of its own, while the calling
  * thread waits. Python must not run there: at exit that thread would meet an interpreter
@@ -7,7 +7,7 @@
  * and when the epoch moves, which the callback causes.
  *
  * The buffer is shared by the OutputSink and by the native stream, which may outlive the
- * store by a moment; whoever lets go last frees it. */
+ * store by a moment; the last of the two frees it. */
 
 typedef struct {
     uintptr_t references;
@@ -99,8 +99,8 @@ sink_write(void *data, unsigned char *bytes, size_t size)
  *
  * In the child of a fork the library's threads may be missing, and a write to a callback of ours
  * would wait for one of them for ever. Then the guest writes to a pipe, which the library does on
- * the calling thread. A thread of ours empties it, so that the guest never waits; whoever wants to
- * know what was written empties it too, so that nothing is missed. */
+ * the calling thread. A thread of ours empties it, so that the guest never waits; whoever asks
+ * for what was written empties it too, so that nothing is missed. */
 
 /* More than pipes hold. */
 #define SINK_PIPE ((size_t)1 << 20)
@@ -193,9 +193,11 @@ sink_dealloc(SinkObject *self)
     type_free((PyObject *)self);
 }
 
-/* The bytes as they are now; `take`: and none of them afterwards. */
+typedef enum { KEEP_BYTES, TAKE_BYTES } SinkRead;
+
+/* The bytes as they are now, which are in the buffer afterwards or not. */
 static PyObject *
-sink_bytes(SinkBuffer *buffer, bool take)
+sink_bytes(SinkBuffer *buffer, SinkRead how)
 {
     for (;;) {
         sink_lock(buffer);
@@ -211,7 +213,7 @@ sink_bytes(SinkBuffer *buffer, bool take)
         if (same && size != 0) {
             memcpy(PyBytes_AsString(result), buffer->data, size);
         }
-        if (same && take) {
+        if (same && how == TAKE_BYTES) {
             buffer->size = 0;
             atomic_store(&buffer->waiting, 0);
         }
@@ -226,13 +228,13 @@ sink_bytes(SinkBuffer *buffer, bool take)
 static PyObject *
 sink_getvalue(SinkObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return sink_bytes(self->buffer, false);
+    return sink_bytes(self->buffer, KEEP_BYTES);
 }
 
 static PyObject *
 sink_take(SinkObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return sink_bytes(self->buffer, true);
+    return sink_bytes(self->buffer, TAKE_BYTES);
 }
 
 /* The native stream holds the buffer from here on, until it calls the finalizer. */
@@ -319,7 +321,7 @@ static PyType_Slot sink_slots[] = {
 static PyType_Spec sink_spec = {"wasmtime._core.OutputSink", sizeof(SinkObject), 0,
                                 Py_TPFLAGS_DEFAULT, sink_slots};
 
-/* --- a store's sinks: pairs (OutputSink, callable) ------------------------------------------- */
+/* --- a store's sinks: pairs (OutputSink, callable) ------------------------------------------ */
 
 static SinkBuffer *
 sinks_buffer(StoreObject *store, Py_ssize_t index)
@@ -363,7 +365,7 @@ sinks_deliver(StoreObject *store)
         PyObject *pair = Py_NewRef(PyList_GetItem(sinks, i));
         SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
         if (sink_is_waiting(buffer)) {
-            PyObject *bytes = sink_bytes(buffer, true);
+            PyObject *bytes = sink_bytes(buffer, TAKE_BYTES);
             PyObject *answer =
                 bytes ? PyObject_CallFunctionObjArgs(PyTuple_GetItem(pair, 1), bytes, NULL) : NULL;
             fine = answer != NULL;

@@ -1,6 +1,6 @@
-/* The life of a Store, and its Python type. */
+/* Store: its life, and its Python type. store.h says who owns what. */
 
-/* --- life ------------------------------------------------------------------------------ */
+/* --- life ----------------------------------------------------------------------------------- */
 
 static bool
 store_keep(StoreObject *self, PyObject *object)
@@ -74,7 +74,7 @@ store_delete(StoreObject *self)
     sinks_detach(self);
     wasmtime_store_delete(store);
     while (self->boxes != NULL) {
-        /* The library says of each box that it dropped it; those it did not are ours too. */
+        /* The library has told of each box that it dropped; the others are ours, too. */
         ExternBox *box = self->boxes;
         self->boxes = box->next;
         if (box->next != NULL) {
@@ -91,7 +91,8 @@ store_delete(StoreObject *self)
     Py_XDECREF(data);
     Py_CLEAR(self->deadline_callback);
     Py_XDECREF(cdata);
-    Py_CLEAR(self->pending);
+    Py_CLEAR(self->pending.raised);
+    Py_CLEAR(self->pending.thrown);
     Py_CLEAR(self->engine_handle);
 }
 
@@ -111,7 +112,7 @@ store_init_native(StoreObject *self, PyObject *args)
     if (kept == NULL || home == NULL) {
         goto failed;
     }
-    /* What may run Python code is behind us: nothing else gets hold of a half-made store. */
+    /* Nothing below runs Python code: nobody sees a half-made store. */
     if (!store_seize(self)) {
         store_refuse(self);
         goto failed;
@@ -179,8 +180,7 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
             store_delete(self);
         }
         else {
-            relaxed_store(self->context,
-                          NULL); /* closed for all who ask; store_unpin() deletes it */
+            relaxed_store(self->context, NULL); /* closed for all; store_unpin() deletes it */
         }
     }
     store_vacate(self);
@@ -203,7 +203,8 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
     Py_VISIT(self->sinks);
     Py_VISIT(self->data);
     Py_VISIT(self->deadline_callback);
-    Py_VISIT(self->pending);
+    Py_VISIT(self->pending.raised);
+    Py_VISIT(self->pending.thrown);
     for (ExternBox *box = self->boxes; box != NULL; box = box->next) {
         Py_VISIT(box->object);
     }
@@ -242,7 +243,7 @@ store_dealloc(StoreObject *self)
     type_free((PyObject *)self);
 }
 
-/* --- the Python side of it ------------------------------------------------------------- */
+/* --- the Python side of it ------------------------------------------------------------------ */
 
 static PyObject *
 store_get_data(StoreObject *self, PyObject *Py_UNUSED(ignored))

@@ -1,17 +1,16 @@
-/* Stores and the one door into them.
+/* Store: its fields, and who owns what in a store.
  *
- * Every native call that needs a store goes through here. The door checks that the store is
- * open, that no other thread is inside, that this thread has stack enough for WebAssembly;
- * it lets the GIL go, and turns what comes back into the one right exception.
+ * Ownership: a Store owns the native store and everything that native code may reach while it
+ * lives: the host functions made in it or linked into it (`kept`), the Python objects behind its
+ * externrefs (`boxes`), its data, its output sinks. Native code holds plain pointers to those,
+ * never counted ones, so that the garbage collector sees every reference and collects a cycle
+ * through a store. They die after the native store, never before. The native store dies in
+ * store_delete() (store.c) alone: when it is closed, or when the Store is collected.
  *
- * Ownership: a Store owns the native store and everything that native code may reach while
- * it lives: the host functions made in it or linked into it (`kept`), the Python objects
- * behind its externrefs (`boxes`), its data, its output sinks. Native code holds plain
- * pointers to those, never counted ones, so that the garbage collector sees every reference
- * and collects a cycle through a store. They die after the native store, never before.
+ * entry.c says who may enter, call.c how the library is called, callback.c how it calls back.
  *
- * Without the GIL (common.h), the fields of a Store belong to who is inside, where they do not say
- * otherwise. */
+ * Without the GIL (base/common.h), only the thread that is inside touches the fields, unless a
+ * comment says otherwise. */
 
 /* A Python object that WebAssembly holds as an externref. The library says when it dropped
  * the reference, possibly without the GIL; the box waits in `dropped` until the GIL is ours. */
@@ -24,26 +23,37 @@ typedef struct ExternBox {
 
 #define DEADLINE_NEVER ((uintptr_t)-1)
 
+/* What host code left for the native call that it ran under, one or the other. */
+typedef struct {
+    PyObject *raised; /* an exception on its way out, through WebAssembly */
+    PyObject *thrown; /* a WasmException that was thrown into the guest, which may catch it */
+} Pending;
+
+static inline bool
+pending_any(const Pending *pending)
+{
+    return pending->raised != NULL || pending->thrown != NULL;
+}
+
 struct StoreObject {
     OwnerObject owner;           /* only `engine` and `closed` are used: `store` is not shared */
-    wasmtime_store_t *store;     /* a flag, outside: NULL once deleted */
-    wasmtime_context_t *context; /* a flag, outside: NULL once closed, or deleted */
+    wasmtime_store_t *store;     /* relaxed: NULL once deleted */
+    wasmtime_context_t *context; /* relaxed: NULL once closed, or deleted */
     HandleObject *engine_handle; /* keeps the native engine for the watchdog */
     PyObject *home;              /* once: weak reference to this Store, the identity of what lives
                                   * in it */
     PyObject *weakrefs;
     uintptr_t exports; /* atomic: views of its memories that exist */
     uintptr_t pins;    /* atomic: raw pointers into its memories that exist */
-    uintptr_t thread;  /* atomic: thread_id() of who is inside, 0 when nobody */
+    uintptr_t thread;  /* atomic: thread_id() of the thread inside, or 0 */
     uint32_t depth;    /* how often it entered */
     bool epochs;
-    char has_wasi;           /* a flag: WASI's functions may be called; without, they would abort */
-    bool fiber;              /* it runs on a stack of the library's: see fiber.c */
-    bool interrupted;        /* the epoch callback ended the call because of the deadline */
-    PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
-    PyObject *pending;       /* exception raised by Python below the innermost native call; or a
-                              * tuple of one WasmException that was thrown into the guest */
-    uintptr_t deadline;      /* in the engine's user epochs */
+    char has_wasi;    /* relaxed: WASI's functions may be called; without, they would abort */
+    bool fiber;       /* it runs on a stack of the library's: fiber.c */
+    bool interrupted; /* the epoch callback ended the call because of the deadline */
+    PyThreadState *released;  /* how a callback gets the GIL; NULL: it is held */
+    Pending pending;          /* of the innermost native call */
+    uintptr_t deadline;       /* in the engine's user epochs */
     long long table_elements; /* inside: the limit for each table, or -1 */
     PyObject *deadline_callback;
     wasmtime_func_t taker;    /* see exnref_take(); made when it is first needed */

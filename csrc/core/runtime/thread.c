@@ -1,6 +1,7 @@
-/* What the core knows of the threads it runs on: how much native stack each has left,
- * whether the interpreter is leaving, and the watchdog that lets Python's signal handlers
- * run while the main thread is inside WebAssembly. */
+/* What the core knows of the threads it runs on: their numbers, how much native stack each has
+ * left, and which one Python runs signal handlers on.
+ *
+ * `this_thread` belongs to its thread and dies with it; nothing in it is owned. */
 
 #if defined(_WIN32)
 #include <process.h>
@@ -25,7 +26,7 @@ typedef struct {
     uintptr_t era;       /* when stack_low and is_main were found out; 0: not yet */
     uintptr_t stack_low; /* lowest usable address of the stack */
     bool is_main;        /* Python runs signal handlers on this one */
-    uintptr_t callbacks; /* of native calls, that run Python code now: see greenlets.c */
+    uintptr_t callbacks; /* of native calls, that run Python code now: greenlets.c */
     PyObject *greenlet;  /* the one that they run in; not owned */
 } Thread;
 
@@ -35,8 +36,8 @@ static THREAD_LOCAL Thread this_thread;
  * every time. */
 static uintptr_t era;
 
-/* The same, where several fields are wanted: to compute the address is a call in itself, which
- * compilers make again for each field. */
+/* The same, where several fields are wanted: computing the address is a function call,
+ * which compilers make again for each field. */
 static inline Thread *
 thread_here(void)
 {
@@ -45,7 +46,7 @@ thread_here(void)
     return thread;
 }
 
-/* 0 is nobody, and 1 is STORE_INHERITED (store.c). */
+/* 0 means no thread, and 1 is STORE_INHERITED (entry.c). */
 static uintptr_t threads_numbered = 1;
 
 static NOINLINE uintptr_t
@@ -150,7 +151,7 @@ thread_find_out(Thread *thread)
     faults_unblock();
 }
 
-/* Bytes of native stack that this thread has left. */
+/* Bytes of native stack that this thread has left; with the GIL. */
 static inline uintptr_t
 thread_stack_left(Thread *thread)
 {
@@ -162,8 +163,8 @@ thread_stack_left(Thread *thread)
     return position > thread->stack_low ? position - thread->stack_low : 0;
 }
 
-/* On a thread of our own: signals belong to the other threads, since here they would interrupt
- * nobody's system call. Faults stay what they are. */
+/* On a thread of our own: signals belong to the other threads, which have
+ * system calls that they interrupt. Faults are not blocked. */
 static void
 thread_leave_signals_to_others(void)
 {

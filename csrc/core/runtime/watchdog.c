@@ -1,10 +1,15 @@
-/* The watchdog. CPython runs signal handlers on the main thread between bytecodes, which
- * never comes while that thread loops in WebAssembly. So a small native thread looks every
- * few milliseconds whether the main thread is still in the same call as last time, and if
- * so moves the engine's epoch; the epoch callback (store.c) then takes the GIL on the main
- * thread and lets the handlers run. Calls that are nested in one another count as one: a
- * guest may loop over a host function that is a WebAssembly function itself, and no bytecode
- * ever runs. It sleeps when the main thread is elsewhere, and costs a call two stores. */
+/* The watchdog: signals while the main thread is in WebAssembly.
+ *
+ * CPython runs signal handlers on the main thread between bytecodes, which never comes while that
+ * thread loops in WebAssembly. So a small native thread looks every few milliseconds whether the
+ * main thread is still in the same call as last time. If so, it moves the engine's epoch; the epoch
+ * callback (epoch.c) then takes the GIL on the main thread and lets the handlers run. Calls that
+ * are nested in one another count as one: a guest may loop over a host function that is a
+ * WebAssembly function itself, and no bytecode ever runs. The watchdog sleeps while the main thread
+ * is elsewhere, and costs a call two stores.
+ *
+ * There is one for the process, started when first needed. It owns no engine: one dies under the
+ * lock `engines` only. */
 
 static struct {
     uintptr_t engine;  /* wasm_engine_t of the call the main thread is in, or 0 */
@@ -90,7 +95,7 @@ watchdog_prepare(void)
 {
     watchdog.engine = 0;
     watchdog.started = 0;
-    watchdog.parked = 0; /* nobody tries to wake it */
+    watchdog.parked = 0; /* no caller tries to wake it */
     watchdog.engines = NULL;
     watchdog.wake = PyThread_allocate_lock();
     if (watchdog.wake == NULL || (watchdog.engines = PyThread_allocate_lock()) == NULL) {
@@ -101,7 +106,7 @@ watchdog_prepare(void)
     return true;
 }
 
-/* Around the end of an engine, which must not come while its epoch is moved. */
+/* Around the deletion of an engine, which must not happen while its epoch is moved. */
 static void
 watchdog_hold(void)
 {

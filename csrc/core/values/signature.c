@@ -1,5 +1,8 @@
-/* Compiled signatures: what the kinds of a function's parameters and results are, read from
- * the library once for each function and then run over the arguments of every call. */
+/* Signatures: the kinds of a function's parameters and results, read from the library once for each
+ * function and then used by every call.
+ *
+ * A Signature is counted (`references`), because functions and their copies share it; it never
+ * changes, and the last holder frees it. */
 
 /* The numbers are those of wasmtime_valkind_t. */
 enum {
@@ -21,7 +24,7 @@ struct Signature {
     uintptr_t references;
     uint32_t params;
     uint32_t results;
-    bool raw;        /* no references: values pass as raw 16-byte slots */
+    bool unchecked;  /* no references: values pass as raw 16-byte slots, in unchecked calls */
     uint8_t kinds[]; /* of the parameters, then of the results */
 };
 
@@ -72,7 +75,7 @@ heap_kind(uint8_t heap)
     }
 }
 
-/* wasm_valtype_kind() would abort on what wasm.h does not know; this way in knows all. */
+/* wasm_valtype_kind() would abort on what wasm.h does not know; this function knows all. */
 static uint8_t
 valtype_kind(const wasm_valtype_t *type)
 {
@@ -100,13 +103,13 @@ signature_compile(const wasm_functype_t *type)
     self->references = 1;
     self->params = (uint32_t)params->size;
     self->results = (uint32_t)results->size;
-    self->raw = true;
+    self->unchecked = true;
     for (uint32_t i = 0; i < self->params + self->results; i++) {
         const wasm_valtype_t *valtype =
             i < self->params ? params->data[i] : results->data[i - self->params];
         self->kinds[i] = valtype_kind(valtype);
         if (self->kinds[i] > VALKIND_V128) {
-            self->raw = false;
+            self->unchecked = false;
         }
     }
     return self;

@@ -1,4 +1,7 @@
-/* --- exceptions, for error.c ------------------------------------------------------------------- */
+/* Exceptions of WebAssembly: taken out of a store, and described for error.c.
+ *
+ * One that ends a call lies in the store until exnref_take() makes a Reference of it, which owns
+ * its root. The Python exception keeps that Reference, the tag and the values. */
 
 static wasm_trap_t *
 take_inside(void *Py_UNUSED(env), wasmtime_caller_t *caller, wasmtime_val_raw_t *Py_UNUSED(slots),
@@ -13,7 +16,7 @@ take_inside(void *Py_UNUSED(env), wasmtime_caller_t *caller, wasmtime_val_raw_t 
 }
 
 /* Take the exception that a call ended with out of the store; NULL if there is none, or no memory
- * for it, which is as good as none on this path.
+ * for it, which is treated in the same way here.
  *
  * The library leaves a second root to the exception behind, which goes when the innermost call
  * does, and never outside of all calls. So it is asked from a host function made for that. */
@@ -117,6 +120,6 @@ core_describe_exception(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     bool fine = exnref_in(store, exnref) != NULL && exnref_describe(store, exnref, exception);
-    reference_leave_home(store);
+    home_leave(store);
     return fine ? Py_NewRef(Py_None) : NULL;
 }

@@ -1,31 +1,19 @@
-/* References into WebAssembly's garbage-collected heap: structs, arrays, exceptions, and what
- * else there is below any and extern. value.c has their form; here is what Python does to them.
+/* References into WebAssembly's garbage-collected heap: identity and conversion.
  *
- * A struct, an array and an exception are all a row of fields that are read (and, but for
- * exceptions, written) by index. The library checks types and mutability; indices, numbers and
- * stores are checked here, the latter because the library would end the process. */
+ * There are references to structs, arrays and exceptions, and to what else there is below any and
+ * extern. Their struct is in values/value.c. A Reference owns a root, which keeps the referent
+ * alive until the object dies or its store does.
+ *
+ * The library ends the process for a reference of another store; so each is checked here. */
 
 /* Fields that are kept in fewer bits than the i32 that code sees; never in a signature. */
 enum { VALKIND_I8 = 0x40, VALKIND_I16 };
-
-static NOINLINE bool
-reference_refuse(ReferenceObject *self)
-{
-    if (published(self->home) == NULL) {
-        PyErr_Format(PyExc_ValueError, "%.200s: never initialized", type_name(self));
-        return false;
-    }
-    return refuse_foreign("reference", (PyObject *)self);
-}
 
 static inline bool
 reference_check(ReferenceObject *self, StoreObject *store)
 {
     PyObject *home = published(self->home);
-    if (LIKELY(home == published(store->home) && home != NULL)) {
-        return true;
-    }
-    return relaxed_load(store->context) == NULL ? store_refuse(store) : reference_refuse(self);
+    return home_is(home, store) || refuse_home(store, home, self, "reference");
 }
 
 /* Inside the store, with the reference checked; leave with store_leave(). */
@@ -39,36 +27,16 @@ reference_enter(PyObject *self, PyObject *store_argument)
     return store;
 }
 
-/* As above, into the store that the reference knows; release that too. */
+/* As above, in the store that the reference knows; leave with home_leave(). */
 static StoreObject *
 reference_enter_home(ReferenceObject *self)
 {
     PyObject *home = published(self->home);
     if (home == NULL) {
-        reference_refuse(self);
+        refuse_uninitialized(self);
         return NULL;
     }
-    PyObject *store = PyObject_CallNoArgs(home);
-    if (store == NULL) {
-        return NULL;
-    }
-    if (store == Py_None) {
-        Py_DECREF(store);
-        PyErr_SetString(PyExc_ValueError, "the store of this reference is gone");
-        return NULL;
-    }
-    if (!store_enter((StoreObject *)store)) {
-        Py_DECREF(store);
-        return NULL;
-    }
-    return (StoreObject *)store;
-}
-
-static void
-reference_leave_home(StoreObject *store)
-{
-    store_leave(store);
-    Py_DECREF(store);
+    return home_enter(home, "this reference");
 }
 
 /* The native reference in `object`, if it is one to an exception of this store. */
@@ -83,7 +51,7 @@ exnref_in(StoreObject *store, PyObject *object)
     return reference_check(self, store) ? &self->value.of.exnref : NULL;
 }
 
-/* --- identity and conversion ------------------------------------------------------------- */
+/* --- identity and conversion ---------------------------------------------------------------- */
 
 /* What the library's heap calls the referent; good until the next collection. */
 static uint32_t
@@ -173,7 +141,7 @@ reference_convert(PyObject *object, PyObject *store_argument)
             value.kind = VALKIND_ANYREF;
             wasmtime_anyref_from_raw(store->context, raw, &value.of.anyref);
         }
-        result = lift_value(store, &value, true);
+        result = lift_value(store, &value, ROOT_TAKEN);
     }
     store_leave(store);
     return result;
@@ -187,6 +155,67 @@ reference_belongs_to(PyObject *self, PyObject *store_argument)
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+/* --- the Python type ------------------------------------------------------------------------ */
+
+static PyObject *
+reference_get_address(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) == NULL) {
+        PyErr_SetString(PyExc_ValueError, "never initialized");
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(&self->value.of);
+}
+
+/* The same for a C function that takes a struct, an array or an exception: with another of the
+ * three it would end the process. `closure` is the shape wanted. */
+static PyObject *
+reference_get_address_as(ReferenceObject *self, void *closure)
+{
+    if (published(self->home) != NULL && self->shape != (uint8_t)(uintptr_t)closure) {
+        PyErr_Format(PyExc_TypeError, "%.200s: does not refer to an object of its class",
+                     type_name(self));
+        return NULL;
+    }
+    return reference_get_address(self, NULL);
+}
+
+static PyObject *
+reference_get_any_address(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    if (published(self->home) != NULL && self->value.kind != VALKIND_ANYREF) {
+        return reference_get_address_as(self, (void *)(uintptr_t)SHAPE_STRUCT);
+    }
+    return reference_get_address(self, NULL);
+}
+
+static PyObject *
+reference_get_home(ReferenceObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *home = published(self->home);
+    return Py_NewRef(home ? home : Py_None);
+}
+
+/* `_make(store, kind, address)`: an object for the reference at `address`, whose root it takes. */
+static PyObject *
+reference_make(PyObject *type, PyObject *args)
+{
+    PyObject *object;
+    int kind;
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "OiK:_make", &object, &kind, &address)) {
+        return NULL;
+    }
+    StoreObject *store = storelike(object);
+    if (store == NULL) {
+        return NULL;
+    }
+    wasmtime_val_t value;
+    value.kind = (uint8_t)kind;
+    memcpy(&value.of, (void *)(uintptr_t)address, sizeof(wasmtime_anyref_t));
+    return reference_new(store, type, &value, reference_shape(store, &value));
 }
 
 static PyMethodDef reference_methods[] = {

@@ -1,4 +1,8 @@
-/* --- reading and writing --------------------------------------------------------------------- */
+/* Reading and writing structs, arrays and exceptions, which are all a row of fields.
+ *
+ * The library checks types and mutability; indices, numbers and stores are checked here. A value
+ * that is read is a Python object of its own; one that is written is dropped after it was
+ * copied. */
 
 static const char *
 aggregate_noun(ReferenceObject *self)
@@ -63,7 +67,7 @@ aggregate_read(ReferenceObject *self, StoreObject *store, size_t index)
         error = wasmtime_exnref_field(store->context, &self->value.of.exnref, index, &value);
         break;
     }
-    return error != NULL ? raise_error(error) : lift_value(store, &value, true);
+    return error != NULL ? raise_error(error) : lift_value(store, &value, ROOT_TAKEN);
 }
 
 static bool
@@ -95,9 +99,12 @@ aggregate_write(ReferenceObject *self, StoreObject *store, size_t index, PyObjec
     return true;
 }
 
+/* What a negative index means: an error, or a place counted from the end. */
+typedef enum { REFUSE_NEGATIVE, COUNT_FROM_END } NegativeIndex;
+
 /* An index that is in range; inside the store. */
 static bool
-aggregate_index(ReferenceObject *self, StoreObject *store, PyObject *key, bool from_end,
+aggregate_index(ReferenceObject *self, StoreObject *store, PyObject *key, NegativeIndex negative,
                 size_t *index)
 {
     size_t length;
@@ -109,7 +116,8 @@ aggregate_index(ReferenceObject *self, StoreObject *store, PyObject *key, bool f
     if ((wanted == -1 && PyErr_Occurred()) || !aggregate_length(self, store, &length)) {
         return false;
     }
-    Py_ssize_t position = wanted < 0 && from_end ? wanted + (Py_ssize_t)length : wanted;
+    Py_ssize_t position =
+        wanted < 0 && negative == COUNT_FROM_END ? wanted + (Py_ssize_t)length : wanted;
     if (position < 0 || (size_t)position >= length) {
         PyErr_Format(PyExc_IndexError, "index %zd is out of range: the %s has %zu %s", wanted,
                      aggregate_noun(self), length,
@@ -148,7 +156,7 @@ aggregate_get(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyOb
     }
     size_t index;
     ReferenceObject *reference = (ReferenceObject *)self;
-    PyObject *result = aggregate_index(reference, store, given[1], false, &index)
+    PyObject *result = aggregate_index(reference, store, given[1], REFUSE_NEGATIVE, &index)
                            ? aggregate_read(reference, store, index)
                            : NULL;
     store_leave(store);
@@ -185,7 +193,7 @@ aggregate_set(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyOb
     }
     size_t index;
     ReferenceObject *reference = (ReferenceObject *)self;
-    bool fine = aggregate_index(reference, store, given[1], false, &index)
+    bool fine = aggregate_index(reference, store, given[1], REFUSE_NEGATIVE, &index)
                 && aggregate_write(reference, store, index, given[2]);
     store_leave(store);
     return fine ? Py_NewRef(Py_None) : NULL;
@@ -198,7 +206,7 @@ aggregate_size(PyObject *self)
     size_t length = 0;
     bool fine = store != NULL && aggregate_length((ReferenceObject *)self, store, &length);
     if (store != NULL) {
-        reference_leave_home(store);
+        home_leave(store);
     }
     return fine ? (Py_ssize_t)length : -1;
 }
@@ -215,7 +223,7 @@ aggregate_access(ReferenceObject *self, PyObject *key, PyObject *value)
     size_t index, length;
     Py_ssize_t start, stop, step, count;
     if (!PySlice_Check(key)) {
-        if (aggregate_index(self, store, key, true, &index)) {
+        if (aggregate_index(self, store, key, COUNT_FROM_END, &index)) {
             result = value == NULL ? aggregate_read(self, store, index)
                      : aggregate_write(self, store, index, value) ? Py_NewRef(Py_None)
                                                                   : NULL;
@@ -257,7 +265,7 @@ aggregate_access(ReferenceObject *self, PyObject *key, PyObject *value)
     }
 done:
     Py_XDECREF(values);
-    reference_leave_home(store);
+    home_leave(store);
     return result;
 }
 
@@ -298,6 +306,6 @@ aggregate_item(PyObject *object, Py_ssize_t index)
             PyErr_SetString(PyExc_IndexError, "index out of range");
         }
     }
-    reference_leave_home(store);
+    home_leave(store);
     return result;
 }

@@ -1,6 +1,7 @@
-/* How the fields of structs, arrays and exceptions are laid out: compiled once for each type. */
-
-/* --- layouts --------------------------------------------------------------------------------- */
+/* Layouts: how the fields of structs, arrays and exceptions are stored, read once for each
+ * reference.
+ *
+ * A layout is a Signature without results, and counted as one is. */
 
 static Signature *
 layout_new(size_t fields)
@@ -13,7 +14,7 @@ layout_new(size_t fields)
     self->references = 1;
     self->params = (uint32_t)fields;
     self->results = 0;
-    self->raw = false;
+    self->unchecked = false;
     return self;
 }
 

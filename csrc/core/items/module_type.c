@@ -1,4 +1,6 @@
-/* What modules import and export, read in one go: names, and the types of functions as bytes. */
+/* What modules import and export, read in one go: names, and the types of functions as bytes.
+ *
+ * The names of the exports are kept by the module's Handle; the rest is made anew each time. */
 
 /* None where there is no name: what an import has at most, by the type of the function. */
 static PyObject *

@@ -1,4 +1,6 @@
-/* --- making them ------------------------------------------------------------------------------ */
+/* Aggregate: making structs, arrays and exceptions, and the Python type of all three.
+ *
+ * The Python object exists first; it takes over the root of what is made for it. */
 
 static void
 values_drop(wasmtime_val_t *values, size_t count)
@@ -9,9 +11,12 @@ values_drop(wasmtime_val_t *values, size_t count)
     PyMem_RawFree(values);
 }
 
+/* Whether a layout has a kind for each value, or one for all. */
+typedef enum { KIND_OF_EACH, KIND_OF_ALL } LayoutKinds;
+
 /* Lower a list of values; the caller drops them. NULL: exception set. */
 static wasmtime_val_t *
-values_lower(StoreObject *store, PyObject *list, const Signature *layout, bool repeat,
+values_lower(StoreObject *store, PyObject *list, const Signature *layout, LayoutKinds kinds,
              const char *role)
 {
     size_t count = (size_t)PyList_Size(list);
@@ -24,8 +29,8 @@ values_lower(StoreObject *store, PyObject *list, const Signature *layout, bool r
         /* Converting may run Python code, and that may find this list by way of the gc module. */
         PyObject *value = PyList_GetItemRef(list, (Py_ssize_t)i);
         bool fine = value != NULL
-                    && lower_field(store, value, layout->kinds[repeat ? 0 : i], &values[i],
-                                   (Place){role, (Py_ssize_t)i + 1});
+                    && lower_field(store, value, layout->kinds[kinds == KIND_OF_ALL ? 0 : i],
+                                   &values[i], (Place){role, (Py_ssize_t)i + 1});
         Py_XDECREF(value);
         if (!fine) {
             values_drop(values, i);
@@ -80,7 +85,8 @@ refuse_count(const char *noun, size_t wanted, size_t given)
     return NULL;
 }
 
-/* _init_struct(store, wasmtime_struct_type_t address, values): the type is of the store's engine. */
+/* _init_struct(store, wasmtime_struct_type_t address, values): the type is of the store's
+ * engine. */
 static PyObject *
 aggregate_init_struct(ReferenceObject *self, PyObject *args)
 {
@@ -102,7 +108,7 @@ aggregate_init_struct(ReferenceObject *self, PyObject *args)
         refuse_count("struct", layout->params, count);
     }
     else if (layout != NULL) {
-        values = values_lower(store, list, layout, false, "field");
+        values = values_lower(store, list, layout, KIND_OF_EACH, "field");
     }
     if (values != NULL) {
         wasmtime_struct_ref_pre_t *pre = wasmtime_struct_ref_pre_new(store->context, type);
@@ -146,10 +152,9 @@ array_new(StoreObject *store, wasmtime_array_type_t *type, wasmtime_val_t *eleme
     }
     if (error == NULL && length > ARRAY_LONG) {
         NativeCall call;
-        native_begin(store, &call, false);
+        native_work_begin(&call, store);
         error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
-        native_end(store, &call);
-        store->pending = call.pending;
+        native_work_end(&call);
     }
     else if (error == NULL) {
         error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
@@ -189,9 +194,9 @@ aggregate_init_array(ReferenceObject *self, PyObject *args)
     wasmtime_array_type_t *type = (wasmtime_array_type_t *)(uintptr_t)address;
     PyObject *result = NULL;
     Signature *layout = layout_of_array(type);
-    wasmtime_val_t *values =
-        layout == NULL ? NULL
-                       : values_lower(store, list, layout, true, repeat < 0 ? "element" : "value");
+    wasmtime_val_t *values = layout == NULL ? NULL
+                                            : values_lower(store, list, layout, KIND_OF_ALL,
+                                                           repeat < 0 ? "element" : "value");
     if (values != NULL) {
         wasmtime_val_t made = {.kind = VALKIND_ANYREF};
         wasmtime_error_t *error = NULL;
@@ -257,7 +262,7 @@ aggregate_init_exn(ReferenceObject *self, PyObject *args)
             refuse_count("exception", layout->params, count);
         }
         else if (layout != NULL) {
-            values = values_lower(store, list, layout, false, "value");
+            values = values_lower(store, list, layout, KIND_OF_EACH, "value");
         }
         if (values != NULL) {
             wasmtime_val_t made = {.kind = VALKIND_EXNREF};

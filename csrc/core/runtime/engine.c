@@ -1,0 +1,74 @@
+/* Engine: an Owner that also counts the user's epochs, and knows of its configuration what the core
+ * needs. A store keeps its Engine, and the native engine too (`engine_handle`). */
+
+struct EngineObject {
+    OwnerObject owner;
+    uintptr_t epoch;             /* moved by Engine.increment_epoch() alone, not by the watchdog */
+    uintptr_t wasm_stack;        /* bytes of native stack that WebAssembly may use */
+    uintptr_t fiber_stack;       /* bytes of the stacks on which components run that may wait */
+    uint64_t memory_reservation; /* bytes that a linear memory can grow into in place */
+    bool memory_may_move;        /* a memory may outgrow its reservation */
+    bool epochs;                 /* epoch checks are compiled in */
+    bool epochs_explicit;        /* the user asked for them: a new store's deadline is at hand */
+};
+
+static PyObject *
+engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
+{
+    HandleObject *handle = owner_use(&self->owner);
+    if (handle == NULL) {
+        return NULL;
+    }
+    atomic_add(&self->epoch, 1);
+    wasmtime_engine_increment_epoch(handle->pointer);
+    Py_DECREF(handle);
+    Py_RETURN_NONE;
+}
+
+/* As owner_adopt(), and set the configuration in the same step. */
+static PyObject *
+engine_adopt(EngineObject *self, PyObject *args)
+{
+    PyObject *handle;
+    int epochs, epochs_explicit, memory_may_move;
+    Py_ssize_t wasm_stack, fiber_stack;
+    unsigned long long memory_reservation;
+    if (!PyArg_ParseTuple(args, "O!ppnnpK:_own_configured", state.Handle, &handle, &epochs,
+                          &epochs_explicit, &wasm_stack, &fiber_stack, &memory_may_move,
+                          &memory_reservation)) {
+        return NULL;
+    }
+    bool vacant;
+    LOCK(self);
+    vacant = owner_is_vacant(&self->owner);
+    if (vacant) {
+        self->memory_may_move = memory_may_move != 0;
+        self->memory_reservation = memory_reservation;
+        self->epochs = epochs != 0;
+        self->epochs_explicit = epochs_explicit != 0;
+        self->wasm_stack = (uintptr_t)wasm_stack;
+        self->fiber_stack = (uintptr_t)fiber_stack;
+        self->owner.handle = (HandleObject *)Py_NewRef(handle);
+    }
+    UNLOCK();
+    return vacant ? Py_NewRef(Py_None) : owner_refuse_second(&self->owner);
+}
+
+static PyMethodDef engine_methods[] = {
+    {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
+     "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
+    {"_own_configured", (PyCFunction)engine_adopt, METH_VARARGS,
+     "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, fiber_stack, "
+     "memory_may_move, memory_reservation, /)\n--\n\n"
+     "As _own(), with what the core must know of the configuration."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_doc, "Base of wasmtime.Engine."}, {Py_tp_dealloc, owner_dealloc},
+    {Py_tp_traverse, owner_traverse},        {Py_tp_clear, owner_clear},
+    {Py_tp_methods, engine_methods},         {0, NULL},
+};
+static PyType_Spec engine_spec = {"wasmtime._core.Engine", sizeof(EngineObject), 0,
+                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                                  engine_slots};
