@@ -22,10 +22,14 @@ _PIECES = 256, 1 << 20
 
 def read_exact(memory: Any, where: tuple[Any, ...], pointer: int, length: int) -> bytearray:
     """Copy exactly so many bytes out of a memory; see `Memory.read_exact`."""
+    if type(pointer) is type(length) is int and pointer >= 0 and length > 0:
+        data: bytearray = memory.read(*where, pointer, pointer + length)
+        if len(data) == length:
+            return data
     start = _unsigned(memory, where, "pointer", pointer)
     count = _unsigned(memory, where, "length", length)
     _check_range(memory, where, start, count)
-    data: bytearray = memory.read(*where, start, start + count)
+    data = memory.read(*where, start, start + count)
     return data
 
 
@@ -46,7 +50,6 @@ def read_cstr(
 ) -> str:
     """Read text that ends at a NUL; see `Memory.read_cstr`."""
     start = _unsigned(memory, where, "pointer", pointer)
-    _check_range(memory, where, start, 1)
     size = memory.data_len(*where)
     stop = size
     if limit is not None:
@@ -76,9 +79,7 @@ def write_str(
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, not {type(text).__name__}")
     data = text.encode(encoding, errors)
-    start = _unsigned(memory, where, "pointer", pointer)
-    _check_range(memory, where, start, len(data))
-    written: int = memory.write(*where, data, start)
+    written: int = memory.write(*where, data, _unsigned(memory, where, "pointer", pointer))
     return written
 
 

@@ -7,7 +7,7 @@ store and the two parts of a name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from ._native import core, encode_name
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._table import Table
     from ._tag import Tag
 
-__all__ = ["LookupByName", "LookupInStore", "checked"]
+__all__ = ["LookupByName", "LookupInStore", "wrong_kind"]
 
 #: What looks an item up, by the name of its class.
 _METHODS = {
@@ -35,23 +35,18 @@ _METHODS = {
 }
 
 
-def checked(item: object, kind: type, *names: str) -> Any:
-    """Return an item that was found, if it is of a class.
+def wrong_kind(item: object, kind: type, *names: str) -> TypeError:
+    """Return the error to raise for an item of another class than the one that was asked for.
 
     Args:
         item: The item.
         kind: The class.
-        names: What it was found by, for the error.
-
-    Raises:
-        TypeError: The item is of another class. The message says of which, and what returns it.
+        names: What it was found by.
     """
-    if isinstance(item, kind):
-        return item
     found = type(item).__name__
     way_out = f": {_METHODS[found]}() returns it" if found in _METHODS else ""
     name = " ".join(map(repr, names))
-    raise TypeError(f"{name} is of the type {found}, not {kind.__name__}{way_out}")
+    return TypeError(f"{name} is of the type {found}, not {kind.__name__}{way_out}")
 
 
 class LookupByName:
@@ -94,38 +89,50 @@ class LookupByName:
 
         C API: ``wasmtime_instance_export_get`` and ``wasmtime_caller_export_get``.
         """
-        func: Func = checked(self[name], core.Func, name)
-        return func
+        item = self[name]
+        if isinstance(item, core.Func):
+            return item
+        raise wrong_kind(item, core.Func, name)
 
     def get_memory(self, name: str) -> Memory:
         """Return the memory of a name, as `get_func` does for functions.
 
         A shared one is a `SharedMemory`.
         """
-        found: Memory = checked(self[name], core.Memory, name)
-        return found
+        item = self[name]
+        if isinstance(item, core.Memory):
+            return item
+        raise wrong_kind(item, core.Memory, name)
 
     def get_shared_memory(self, name: str) -> SharedMemory:
         """Return the shared memory of a name, as `get_func` does for functions."""
         from ._sharedmemory import SharedMemory
 
-        found: SharedMemory = checked(self[name], SharedMemory, name)
-        return found
+        item = self[name]
+        if isinstance(item, SharedMemory):
+            return item
+        raise wrong_kind(item, SharedMemory, name)
 
     def get_table(self, name: str) -> Table:
         """Return the table of a name, as `get_func` does for functions."""
-        found: Table = checked(self[name], core.Table, name)
-        return found
+        item = self[name]
+        if isinstance(item, core.Table):
+            return item
+        raise wrong_kind(item, core.Table, name)
 
     def get_global(self, name: str) -> Global:
         """Return the global of a name, as `get_func` does for functions."""
-        found: Global = checked(self[name], core.Global, name)
-        return found
+        item = self[name]
+        if isinstance(item, core.Global):
+            return item
+        raise wrong_kind(item, core.Global, name)
 
     def get_tag(self, name: str) -> Tag:
         """Return the tag of a name, as `get_func` does for functions."""
-        found: Tag = checked(self[name], core.Tag, name)
-        return found
+        item = self[name]
+        if isinstance(item, core.Tag):
+            return item
+        raise wrong_kind(item, core.Tag, name)
 
 
 class LookupInStore:
@@ -178,32 +185,44 @@ class LookupInStore:
 
         C API: ``wasmtime_linker_get``.
         """
-        func: Func = checked(self._find(store, module, name), core.Func, module, name)
-        return func
+        item = self._find(store, module, name)
+        if isinstance(item, core.Func):
+            return item
+        raise wrong_kind(item, core.Func, module, name)
 
     def get_memory(self, store: Storelike, module: str, name: str) -> Memory:
         """Return the memory that is defined by a name, as `get_func` does for functions."""
-        found: Memory = checked(self._find(store, module, name), core.Memory, module, name)
-        return found
+        item = self._find(store, module, name)
+        if isinstance(item, core.Memory):
+            return item
+        raise wrong_kind(item, core.Memory, module, name)
 
     def get_shared_memory(self, store: Storelike, module: str, name: str) -> SharedMemory:
         """Return the shared memory that is defined by a name, as `get_func` does for functions."""
         from ._sharedmemory import SharedMemory
 
-        found: SharedMemory = checked(self._find(store, module, name), SharedMemory, module, name)
-        return found
+        item = self._find(store, module, name)
+        if isinstance(item, SharedMemory):
+            return item
+        raise wrong_kind(item, SharedMemory, module, name)
 
     def get_table(self, store: Storelike, module: str, name: str) -> Table:
         """Return the table that is defined by a name, as `get_func` does for functions."""
-        found: Table = checked(self._find(store, module, name), core.Table, module, name)
-        return found
+        item = self._find(store, module, name)
+        if isinstance(item, core.Table):
+            return item
+        raise wrong_kind(item, core.Table, module, name)
 
     def get_global(self, store: Storelike, module: str, name: str) -> Global:
         """Return the global that is defined by a name, as `get_func` does for functions."""
-        found: Global = checked(self._find(store, module, name), core.Global, module, name)
-        return found
+        item = self._find(store, module, name)
+        if isinstance(item, core.Global):
+            return item
+        raise wrong_kind(item, core.Global, module, name)
 
     def get_tag(self, store: Storelike, module: str, name: str) -> Tag:
         """Return the tag that is defined by a name, as `get_func` does for functions."""
-        found: Tag = checked(self._find(store, module, name), core.Tag, module, name)
-        return found
+        item = self._find(store, module, name)
+        if isinstance(item, core.Tag):
+            return item
+        raise wrong_kind(item, core.Tag, module, name)

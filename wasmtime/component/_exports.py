@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from .._lookup import checked
+from .._lookup import wrong_kind
 from .._store import Storelike
 from ._component import Component, ExportIndex
 from ._func import Func
@@ -113,13 +113,17 @@ class Exports(Mapping[str, Any]):
             KeyError: There is no such export.
             TypeError: It is something else than a function. The message says what.
         """
-        func: Func = checked(self[name], Func, name)
-        return func
+        item = self[name]
+        if isinstance(item, Func):
+            return item
+        raise wrong_kind(item, Func, name)
 
     def get_instance(self, name: str) -> Exports:
         """Return what an interface exports, as `get_func` does for functions."""
-        exports: Exports = checked(self[name], Exports, name)
-        return exports
+        item = self[name]
+        if isinstance(item, Exports):
+            return item
+        raise wrong_kind(item, Exports, name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
