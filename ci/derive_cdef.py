@@ -246,6 +246,7 @@ class Table:
     """
 
     def __init__(self, bindings: str, hand_written: str) -> None:
+        """Read the table."""
         self.records: dict[str, tuple[str, Optional[ast.expr]]] = {}
         self.aliases: dict[str, str] = {}
         self.parameters: dict[str, list[str]] = {}

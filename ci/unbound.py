@@ -24,7 +24,8 @@ LIST = ROOT / "ci" / "unbound.txt"
 
 HEAD = """\
 Functions of the C API that the package does not use, by reason. Kept by ci/unbound.py; the
-test tests/native_library/test_coverage_of_c_api.py fails when a function is used and listed, or neither.
+test tests/native_library/test_coverage_of_c_api.py fails when a function is used and listed, or
+neither.
 """
 
 SUPERSEDED = "superseded: the wasmtime_* function of the same purpose knows stores and all types"

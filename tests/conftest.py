@@ -4,6 +4,7 @@ Fixtures that every test may ask for.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and FETCHING.intersection(item.fixturenames):
             item.add_marker(pytest.mark.network)
+
+
+def pytest_collection_finish() -> None:
+    """
+    Let collections of garbage look at what tests make, and not at all modules each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ _PIECES = 256, 1 << 20
 
 def read_exact(memory: Any, where: tuple[Any, ...], pointer: int, length: int) -> bytearray:
     """Copy exactly so many bytes out of a memory; see `Memory.read_exact`."""
+    # What is inside takes one call; the rest of this function finds out what is wrong.
     if type(pointer) is type(length) is int and pointer >= 0 and length > 0:
         data: bytearray = memory.read(*where, pointer, pointer + length)
         if len(data) == length:

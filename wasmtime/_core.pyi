@@ -67,7 +67,11 @@ def shared_memory_view(
 ) -> memoryview: ...
 def shared_memory_pin(handle: Handle, /) -> MemoryPin: ...
 def component_instantiate(
-    linker: _PublicComponentLinker, store: Storelike, component: Component, needs_event_loop: bool, /
+    linker: _PublicComponentLinker,
+    store: Storelike,
+    component: Component,
+    needs_event_loop: bool,
+    /,
 ) -> _PublicComponentInstance: ...
 
 @final

@@ -174,8 +174,7 @@ class Linker(LinkerBase, LookupInStore):
         self._set_shadowing(enable)
 
     def _set_shadowing(self, enable: bool) -> None:
-        if not isinstance(enable, bool):
-            raise TypeError(f"allow_shadowing must be a bool, not {type(enable).__name__}")
+        expect(enable, bool, "allow_shadowing")
         with self._changing() as linker:
             lib.wasmtime_linker_allow_shadowing(linker, enable)
             self._shadowing = enable

@@ -127,11 +127,12 @@ _IMPORTED = b"(import)"
 
 
 def _check_module_types(text: bytes) -> None:
-    """Refuses the text of a component in which the type of a core module has a table or global of a
-    type that goes by a name: the library's parser does not look the name up, and ends the process.
+    """Refuse component text in which a core module's type has a table or global of a named type.
+
+    The library's parser does not look the name up, and ends the process.
 
     Raises:
-        WasmtimeError: there is such a type.
+        WasmtimeError: There is such a type.
     """
     if b"component" not in text or b"$" not in text or b"ref" not in text:
         return

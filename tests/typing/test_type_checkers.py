@@ -66,6 +66,7 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@needs("numpy")
 def test_what_type_checkers_accept_also_happens(tmp_path: Path) -> None:
     run(HERE / "accepted.py", cwd=tmp_path)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Optional, Union
 
 from .._engine import Engine, engine_handle
-from .._error import WasmtimeError
+from .._error import WasmtimeError, expect
 from .._linker import LinkerBase
 from .._native import check, core, lib
 from .._store import Storelike, store_of
@@ -108,8 +108,7 @@ class Linker(LinkerBase):
 
     @allow_shadowing.setter
     def allow_shadowing(self, allow: bool) -> None:
-        if not isinstance(allow, bool):
-            raise TypeError(f"allow_shadowing must be a bool, not {type(allow).__name__}")
+        expect(allow, bool, "allow_shadowing")
         with self._changing() as linker:
             lib.wasmtime_component_linker_allow_shadowing(linker, allow)
             self._shadowing = allow
