@@ -280,6 +280,7 @@ assert in_child(child) == 0
     ).check()
 
 
+@pytest.mark.slow
 def test_children_that_are_forked_while_guests_run_end_soon() -> None:
     """
     Each of them works, or says that it cannot: at such a moment the library may hold a lock.
