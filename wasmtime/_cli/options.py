@@ -38,6 +38,8 @@ def _variable(text: str) -> tuple[str, Optional[str]]:
     name, separator, value = text.partition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} has no name before '='")
+    if name == "--":  # a separator, which older versions of argparse take out of "--env=--"
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a variable")
     return name, value if separator else None
 
 
