@@ -5,6 +5,7 @@ Fixtures that every test may ask for.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,14 @@ sys.path.append(str(CHECKOUT))
 
 #: Fixtures that fetch what is not in the cache.
 FETCHING = {"wheel", "library"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Shorten the races of a run without slow tests; in any other they take their full time.
+    """
+    if "not slow" in config.option.markexpr:
+        os.environ.setdefault("WASMTIME_SAFETY_RACES", "0.3")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,9 @@ Fixtures for tests of generated packages.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable
@@ -15,6 +17,17 @@ import pytest
 from wasmtime.bindgen import generate
 
 from .files import write_package
+
+
+@pytest.fixture(autouse=True)
+def generated_packages_go(tmp_path: Path) -> Iterator[None]:
+    """
+    Forget the packages that a test imported: every collection of garbage would look at them again.
+    """
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{tmp_path}{os.sep}"):
+            del sys.modules[name]
 
 
 @pytest.fixture
