@@ -117,7 +117,7 @@ def quote(text: str) -> str:
 
 def docstring(text: str) -> list[str]:
     """The lines of a docstring that says `text`."""
-    text = text.expandtabs().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    text = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     lines = [line.rstrip() for line in text.strip().splitlines()]
     if len(lines) <= 1:
         return ['"""', *lines, '"""']

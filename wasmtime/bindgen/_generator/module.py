@@ -85,7 +85,7 @@ class Module:
 
     def comment(self, text: str, indent: int) -> None:
         """Add a comment, changed where it would be a directive to a tool."""
-        for line in text.expandtabs().strip().splitlines():
+        for line in text.strip().splitlines():
             mark = "#:" if _DIRECTIVE.match(line.strip()) else "#"
             self.line(f"{mark} {line.rstrip()}".rstrip(), indent)
 

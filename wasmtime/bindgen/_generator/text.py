@@ -17,12 +17,12 @@ _JOINERS = "\u200c\u200d"
 def clean(text: str) -> str:
     """The text without characters that hide, reorder or end other text.
 
-    Every kind of line end becomes a newline. Control characters, lone surrogates and invisible
-    formatting characters become U+FFFD.
+    Every kind of line end becomes a newline, and a tab the spaces that it stands for. Control
+    characters, lone surrogates and invisible formatting characters become U+FFFD.
     """
     if text.isprintable():
         return text
-    return "\n".join("".join(map(_harmless, line)) for line in text.splitlines())
+    return "\n".join("".join(map(_harmless, line.expandtabs())) for line in text.splitlines())
 
 
 def one_line(text: str) -> str:
@@ -31,6 +31,6 @@ def one_line(text: str) -> str:
 
 
 def _harmless(char: str) -> str:
-    if char.isprintable() or char in _JOINERS or char == "\t":
+    if char.isprintable() or char in _JOINERS:
         return char
     return "\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char
