@@ -13,7 +13,6 @@ written; 2 for a wrong command line, wrong arguments of an invoked function amon
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -131,6 +130,8 @@ def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.N
 
 def _version() -> str:
     """What a bug report should tell: both versions, whose library it is, system and Python."""
+    import platform  # of no use to a program that runs
+
     python = f"{platform.python_implementation()} {platform.python_version()}"
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         python += " free-threaded"

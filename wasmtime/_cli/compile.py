@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from typing import Optional
 
 from .programs import STANDARD, add_cache_option, load, make_engine
@@ -86,6 +85,8 @@ def _write(output: str, compiled: bytes) -> None:
 
 def _replace(path: str, contents: bytes) -> None:
     """Write a file at once: a half-written one could not be told from a whole one later."""
+    import tempfile  # which takes as long to load as the rest of this package
+
     descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".wasmtime-")
     try:
         with os.fdopen(descriptor, "wb") as stream:
