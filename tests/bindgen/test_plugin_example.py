@@ -172,6 +172,7 @@ def test_the_typed_package_is_what_is_generated() -> None:
     assert generate("plugin", component) == there
 
 
+@pytest.mark.slow
 def test_the_host_is_well_typed() -> None:
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("mypy is not installed")

@@ -139,6 +139,7 @@ def test_a_name_that_is_used_breaks_no_package(load: Any, types: str, functions:
         check(load(name, component([word], types, functions)), [word])
 
 
+@pytest.mark.slow
 @SUFFIXES
 def test_all_taken_names_together_break_no_package(load: Any, types: str, functions: str) -> None:
     every = words([*TAKEN, *USED.split()])

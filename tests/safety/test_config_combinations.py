@@ -83,6 +83,7 @@ def test_there_are_as_many_switches_as_in_the_c_api() -> None:
     assert len(SWITCHES) == 40
 
 
+@pytest.mark.slow
 def test_each_pair_of_switches(tmp_path: Path) -> None:
     outcomes = survivors(pairs({}, run=True), tmp_path)
     assert sum(map(len, outcomes.values())) == 40 * 39 // 2 * 4
@@ -192,6 +193,7 @@ def test_each_size_at_its_edges(tmp_path: Path) -> None:
     assert len(refused) >= 2 * len(names)
 
 
+@pytest.mark.slow
 def test_each_setting_of_a_pool_at_its_edges(tmp_path: Path) -> None:
     trials = [
         {"pool": {name: edge}, "run": True}

@@ -21,6 +21,7 @@ from benchmarks.measure import COMMAND
 MEASURED = ["calls", "host_calls", "traps", "memory", "globals_tables", "instantiation"]
 
 
+@pytest.mark.slow
 def test_every_row_can_be_measured(tmp_path: Path) -> None:
     # In one process: pyperf's workers are its own business, and take long to start.
     only = [f"--only={concern}" for concern in MEASURED]
