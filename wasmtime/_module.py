@@ -7,9 +7,9 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
-from ._artifacts.compiled import Compiled, LibraryFunctions, StrPath
+from ._artifacts.compiled import Compiled, LibraryFunctions
 from ._engine import Engine, engine_handle
-from ._native import core, ffi, lib
+from ._native import StrPath, core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wasi_names import PREVIEW1
 from ._wat2wasm import Source, to_wasm

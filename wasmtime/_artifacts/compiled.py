@@ -5,13 +5,12 @@ A `Compiled` owns the library's object for the code and gives it up when it is c
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, TypeVar, Union
 
 from .._engine import Engine, engine_handle
 from .._error import WasmtimeError
 from .._managed import Managed
-from .._native import check, core, decode_path, encode_path, ffi, take_bytes
+from .._native import StrPath, check, core, decode_path, encode_path, ffi, take_bytes
 from .._wat2wasm import Source, source_bytes, to_wasm
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ else:
     _Self = TypeVar("_Self")  # a name in quotes would start the compiler at every import
 
 Binary = Union[bytes, bytearray, memoryview]
-StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 class LibraryFunctions:

@@ -7,13 +7,10 @@ import sys
 from typing import Any, Callable, Union
 
 from .._error import WasmtimeError
-from .._native import decode_path, encode_path, ffi, lib
+from .._native import StrPath, decode_path, encode_path, ffi, lib
 from .record import Record, Setting, try_on_scratch
 
 __all__ = ["CacheSettings", "apply_cache"]
-
-#: A path in any form that Python's own file functions take.
-StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 def _cache_setting(

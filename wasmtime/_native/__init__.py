@@ -19,6 +19,7 @@ import sys
 
 from . import files
 from .arguments import (
+    StrPath,
     check_unsigned,
     decode_path,
     encode_cstring,
@@ -71,6 +72,7 @@ from .exchange import address_of, byte_vec, check, take_bytes  # noqa: E402
 
 __all__ = [
     "VERSION",
+    "StrPath",
     "address_of",
     "byte_vec",
     "check",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from typing import Any
+from typing import Any, Union
 
 __all__ = [
+    "StrPath",
     "check_unsigned",
     "decode_path",
     "encode_cstring",
@@ -58,6 +59,9 @@ def encode_cstring(value: object, what: str) -> bytes:
 
 
 # --- paths ---------------------------------------------------------------------------------------
+
+#: A path in any form that Python's own file functions take.
+StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 def encode_path(value: Any, what: str) -> bytes:

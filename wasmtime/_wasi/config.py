@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
-from .._native import lib
+from .._native import StrPath, lib
 from .arguments import ArgvSetting, EnvSetting, process_arguments, process_environment
 from .native import Served, apply
 from .output import CustomOutput, Output
-from .paths import StrPath, encode_guest_path, locate, try_directory
+from .paths import encode_guest_path, locate, try_directory
 from .permissions import DirPerms, FilePerms, may_change
 from .setting import Setting
 from .streams import (

@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Union
 
 from .._error import WasmtimeError
-from .._native import decode_path, encode_cstring, encode_path
+from .._native import StrPath, decode_path, encode_cstring, encode_path
 
 __all__ = [
-    "StrPath",
     "check_text",
     "encode_guest_path",
     "is_text",
@@ -20,9 +18,6 @@ __all__ = [
     "try_reading",
     "try_writing",
 ]
-
-#: A path in any form that Python's own file functions take.
-StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 def check_text(value: object, what: str) -> None:

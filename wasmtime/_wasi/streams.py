@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple, Optional, Union
 
+from .._native import StrPath
 from .output import CustomOutput
-from .paths import StrPath, locate, try_reading, try_writing
+from .paths import locate, try_reading, try_writing
 from .setting import View
 
 __all__ = [

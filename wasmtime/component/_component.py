@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Optional
 
-from .._artifacts.compiled import Compiled, LibraryFunctions, StrPath
+from .._artifacts.compiled import Compiled, LibraryFunctions
 from .._artifacts.seal import SEAL_SIZE, seal
 from .._engine import Engine
 from .._error import WasmtimeError
-from .._native import encode_name, ffi, lib
+from .._native import StrPath, encode_name, ffi, lib
 from .._wasi_names import HTTP
 from .._wat2wasm import Source
 from ._types import ComponentExtern, ComponentType

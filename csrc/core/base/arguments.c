@@ -102,7 +102,7 @@ argument_u64(PyObject *value, const char *name, uint64_t *out)
     unsigned long long number = PyLong_AsUnsignedLongLong(integer);
     if (number == (unsigned long long)-1 && PyErr_Occurred()) {
         PyErr_Clear();
-        PyErr_Format(PyExc_OverflowError, "%s: %R is not in the range 0 ... 2**64-1", name,
+        PyErr_Format(PyExc_OverflowError, "%s must be between 0 and 2**64 - 1, not %R", name,
                      integer);
         Py_DECREF(integer);
         return false;
