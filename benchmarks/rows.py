@@ -30,6 +30,7 @@ CONCERNS = (
     "memory",
     "globals_tables",
     "instantiation",
+    "artifacts",
     "component",
     "threads",
     "import_time",

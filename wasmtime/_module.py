@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import os
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from ._artifacts.compiled import Compiled, LibraryFunctions
 from ._engine import Engine, engine_handle
-from ._native import StrPath, core, ffi, lib
+from ._native import core, ffi, lib
 from ._types import ExportType, ImportType, module_exports, module_imports
 from ._wasi_names import PREVIEW1
 from ._wat2wasm import Source, to_wasm
 
 if TYPE_CHECKING:
     from ._artifacts.cache import CacheOption
+    from ._artifacts.seal import Artifact
 
 __all__ = ["Module"]
 
@@ -74,28 +73,25 @@ class Module(Compiled):
         self._tables64 = tables_of_64_bits(binary)
         super()._compile(engine, binary)
 
-    def serialize(self) -> bytearray:
-        artifact = super().serialize()
+    def _notes(self) -> bytes:
         if not any(self._tables64):
-            return artifact
+            return b""
         from json import dumps
 
-        from ._artifacts.seal import seal
-
-        # Behind what the library reads, and under a seal again.
         told = dumps(self._tables64).encode()
-        return bytearray(seal(bytes(artifact) + told + len(told).to_bytes(4, "big") + _TABLES64))
+        return told + len(told).to_bytes(4, "big") + _TABLES64
 
-    def _deserialize(self, engine: Engine, artifact: bytes) -> None:
-        super()._deserialize(engine, artifact)
-        self._tables64 = _read_tables64(io.BytesIO(artifact))
+    def _recall(self, artifact: Artifact) -> None:
+        from ._artifacts.seal import SEAL_SIZE
 
-    @classmethod
-    def deserialize_file(cls, engine: Engine, path: StrPath) -> Module:
-        module = super().deserialize_file(engine, path)
-        with open(path, "rb") as file:
-            module._tables64 = _read_tables64(file)
-        return module
+        end = len(artifact) - SEAL_SIZE - len(_TABLES64)
+        if artifact[end : len(artifact) - SEAL_SIZE] != _TABLES64:
+            return
+        from json import loads
+
+        start = end - 4 - int.from_bytes(artifact[end - 4 : end], "big")
+        imports, exports = loads(bytes(artifact[start : end - 4]))
+        self._tables64 = imports, exports
 
     @staticmethod
     def validate(engine: Engine, wasm: Source) -> None:
@@ -152,21 +148,3 @@ class Module(Compiled):
         start, end = ffi.new("void **"), ffi.new("void **")
         lib.wasmtime_module_image_range(handle.pointer, start, end)
         return range(int(ffi.cast("uintptr_t", start[0])), int(ffi.cast("uintptr_t", end[0])))
-
-
-def _read_tables64(artifact: BinaryIO) -> tuple[list[int], list[str]]:
-    """What an artifact says of tables with 64-bit indices."""
-    from ._artifacts.seal import SEAL_SIZE
-
-    foot = 4 + len(_TABLES64) + SEAL_SIZE
-    if artifact.seek(0, os.SEEK_END) < foot:
-        return [], []
-    artifact.seek(-foot, os.SEEK_END)
-    size = int.from_bytes(artifact.read(4), "big")
-    if artifact.read(len(_TABLES64)) != _TABLES64:
-        return [], []
-    from json import loads
-
-    artifact.seek(-foot - size, os.SEEK_END)
-    imports, exports = loads(artifact.read(size))
-    return imports, exports

@@ -9,6 +9,7 @@
 /* base: what everything needs */
 #include "base/state.c"     /* the classes that the package hands over */
 #include "base/arguments.c" /* arguments of methods, numbers in range */
+#include "base/seal.c"      /* the sum under the seal of an artifact */
 
 /* runtime: native objects, threads, the store, and the ways in and out */
 #include "runtime/faults.c"    /* the library's signal handlers beside the program's */
@@ -103,12 +104,13 @@ static PyMethodDef core_functions[] = {
     {FUNCTION(faults, METH_O), faults_doc},
     {FUNCTION(leave, METH_NOARGS), leave_doc},
 
-    /* compiling, errors */
+    /* compiling, errors, artifacts */
     {FUNCTION(run_job, METH_VARARGS), run_job_doc},
     {FUNCTION(error_from_address, METH_O), error_doc},
     {FUNCTION(describe_exception, METH_VARARGS),
      "describe_exception($module, exnref, exception, /)\n--\n\n"
      "Set what `exnref` carries as attributes of `exception`."},
+    {FUNCTION(seal_sum, METH_O), seal_doc},
 
     /* types of modules */
     {FUNCTION(describe_exports, METH_O),

@@ -5,9 +5,11 @@ Compiled code outside of the process: serialised, cached on disk, pickled.
 from __future__ import annotations
 
 import copy
+import hashlib
 import multiprocessing
 import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from wasmtime import (
     WasmtimeError,
     wat2wasm,
 )
+from wasmtime._artifacts.seal import check_artifact, seal
 from wasmtime.component import Component, Linker
 
 TEXT = '(func (export "triple") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))'
@@ -59,7 +62,7 @@ class TestSerialize:
 
     def test_every_flipped_byte_of_the_code_is_noticed(self, engine: Engine) -> None:
         artifact = Module(engine, TEXT).serialize()
-        code = len(artifact) - 48  # the seal: 16 bytes of magic, 32 of digest
+        code = len(artifact) - 48  # the seal: 16 bytes of magic, 32 of a sum
         for offset in range(4, code, 997):
             damaged = bytearray(artifact)
             damaged[offset] ^= 0x40
@@ -71,6 +74,31 @@ class TestSerialize:
         for length in (4, 63, 1000, len(artifact) // 2, len(artifact) - 49):
             with pytest.raises(WasmtimeError, match="ends early"):
                 Module.deserialize(engine, artifact[:length])
+
+    def test_every_flipped_bit_at_the_end_of_the_code_is_noticed(self, engine: Engine) -> None:
+        """
+        Where the code is no multiple of what the sum takes at a time.
+        """
+        artifact = Module(engine, TEXT).serialize()
+        for size in range(len(artifact) - 48 - 65, len(artifact) - 48):
+            part = seal(bytes(artifact[:size]))
+            for damaged in (artifact[: size - 1] + b"\xff", artifact[:size] + b"\0"):
+                with pytest.raises(WasmtimeError, match="damaged"):
+                    check_artifact(damaged + part[size:], "it")
+
+    def test_an_artifact_that_an_earlier_version_sealed(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        code = bytes(Module(engine, TEXT).serialize()[:-48])
+        sealed = code + b"\0wasmtime-python" + hashlib.sha256(code).digest()
+        path = tmp_path / "module.cwasm"
+        path.write_bytes(sealed)
+        assert triple(Module.deserialize(engine, sealed), 2) == 6
+        assert triple(Module.deserialize_file(engine, path), 3) == 9
+        damaged = sealed.replace(b"triple", b"tr1ple")
+        assert damaged != sealed
+        with pytest.raises(WasmtimeError, match="do not match their checksum"):
+            Module.deserialize(engine, damaged)
 
     @pytest.mark.parametrize("data", [b"", b"\0asm\1\0\0\0", b"hello"])
     def test_what_is_no_artifact_is_refused(self, engine: Engine, data: bytes) -> None:
@@ -183,6 +211,30 @@ class TestCache:
             entry.write_bytes(damaged)
             assert triple(Module.from_file(engine, program, cache=directory), 2) == 6
             assert entry.read_bytes() == whole
+
+    def test_what_was_loaded_outlives_its_entry(
+        self, engine: Engine, program: Path, directory: Path
+    ) -> None:
+        """
+        It may be mapped; entries are replaced and removed, never changed.
+        """
+        Module.from_file(engine, program, cache=directory)
+        module = Module.from_file(engine, program, cache=directory)
+        (entry,) = self.entries(directory)
+        os.replace(shutil.copy(program, directory / "other"), entry)
+        entry.unlink()
+        assert triple(module, 2) == 6
+
+    def test_what_artifacts_tell_beyond_the_code_is_in_entries_too(
+        self, engine: Engine, tmp_path: Path, directory: Path
+    ) -> None:
+        program = tmp_path / "table.wat"
+        program.write_text('(table (export "t") i64 1 2 funcref)')
+        for _ in ("compiled", "loaded"):
+            module = Module.from_file(engine, program, cache=directory)
+            (table,) = module.exports
+            assert isinstance(table.type, TableType)
+            assert table.type.is_64
 
     @pytest.mark.skipif(os.name != "posix", reason="there are no such permissions here")
     def test_a_directory_that_others_can_write_to_is_refused(

@@ -244,7 +244,7 @@ def test_a_directory_that_can_only_be_passed_through_is_no_obstacle() -> None:
             os.seteuid({SOMEBODY})
             with PrivateDirectory({os.path.join(own, "cache")!r}, "it") as directory:
                 directory.write("a", b"b")
-                assert directory.read("a") == b"b"
+                assert directory.open("a").read() == b"b"
         """
         subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
 

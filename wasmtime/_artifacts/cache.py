@@ -19,7 +19,7 @@ import os
 import sys
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Optional, TypeVar, Union
 
 from .._error import WasmtimeError
 from .._native import VERSION
@@ -90,7 +90,7 @@ class Cache:
         engine: Engine,
         kind: str,
         wasm: bytes,
-        deserialize: Callable[[bytes], _T],
+        deserialize: Callable[[BinaryIO], _T],
         compile: Callable[[], _T],
         serialize: Callable[[_T], Any],
     ) -> _T:
@@ -100,7 +100,7 @@ class Cache:
             engine: The engine, whose configuration is part of the entry's name.
             kind: What is compiled, "module" or "component".
             wasm: The WebAssembly binary.
-            deserialize: Makes it of an entry's bytes; WasmtimeError means that they are of no use.
+            deserialize: Makes it of an entry's file; WasmtimeError means that it is of no use.
             compile: Compiles.
             serialize: The sealed artifact of what was compiled.
 
@@ -119,9 +119,8 @@ class Cache:
         with directory:
             entry = f"{self._key(engine, kind, wasm)}.cwasm"
             try:
-                # Read, not mapped: what is checked is what is loaded, and nobody can cut it short
-                # under a running module.
-                loaded = deserialize(directory.read(entry))
+                with directory.open(entry) as file:
+                    loaded = deserialize(file)
             except (WasmtimeError, OSError):
                 pass
             else:

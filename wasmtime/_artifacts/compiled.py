@@ -5,7 +5,8 @@ A `Compiled` owns the library's object for the code and gives it up when it is c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, TypeVar, Union
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, ClassVar, TypeVar, Union
 
 from .._engine import Engine, engine_handle
 from .._error import WasmtimeError
@@ -15,6 +16,7 @@ from .._wat2wasm import Source, source_bytes, to_wasm
 
 if TYPE_CHECKING:
     from .cache import CacheOption
+    from .seal import Artifact
 
 __all__ = ["Compiled", "LibraryFunctions"]
 
@@ -85,7 +87,7 @@ class Compiled(Managed):
             engine,
             self._functions.kind,
             source,
-            lambda artifact: self._deserialize(engine, artifact),
+            lambda entry: self._load_entry(engine, entry),
             lambda: self._compile(engine, to_wasm(source)),
             lambda _: self.serialize(),
         )
@@ -121,6 +123,47 @@ class Compiled(Managed):
 
         check_artifact(artifact, "encoded")
         self._adopt(self._functions.type, self._restored(engine, artifact), engine)
+        self._recall(artifact)
+
+    def _load_file(self, engine: Engine, file: BinaryIO, path: bytes, what: str) -> None:
+        """Become what `serialize` was called on, from an open file that the library maps.
+
+        Args:
+            engine: The engine.
+            file: The file.
+            path: Where the library finds it.
+            what: What it is, for errors.
+
+        Raises:
+            OSError: The file cannot be mapped.
+            WasmtimeError: As `deserialize`.
+        """
+        from .seal import checked_file
+
+        handle = engine_handle(engine)
+        with checked_file(file, what) as artifact:
+            load = self._functions.deserialize_file
+            self._adopt(self._functions.type, self._loaded(load, handle.pointer, path), engine)
+            self._recall(artifact)
+
+    def _load_entry(self, engine: Engine, file: BinaryIO) -> None:
+        """Become what is in an open file of a cache, which must be the file that is loaded.
+
+        It is mapped where the library can open the very file again. None of this package is ever
+        changed: another takes its place, or its name goes, and a mapping outlives both.
+        """
+        path = f"/proc/self/fd/{file.fileno()}"
+        if os.path.exists(path):
+            self._load_file(engine, file, path.encode(), "the cache entry")
+        else:
+            self._deserialize(engine, file.read())
+
+    def _notes(self) -> bytes:
+        """What an artifact has to tell beyond what the library writes into it."""
+        return b""
+
+    def _recall(self, artifact: Artifact) -> None:
+        """Read what `_notes` wrote, which is right before the seal."""
 
     @classmethod
     def _restored(cls, engine: Engine, artifact: bytes) -> Any:
@@ -135,13 +178,6 @@ class Compiled(Managed):
         result = ffi.new(f"{cls._functions.type} **")
         _check_loaded(function(*args, result))
         return result[0]
-
-    @classmethod
-    def _wrap(cls: type[_Self], engine: Engine, pointer: Any) -> _Self:
-        """Make an object that owns a loaded native one."""
-        loaded = cls.__new__(cls)
-        loaded._adopt(cls._functions.type, pointer, engine)
-        return loaded
 
     @property
     def engine(self) -> Engine:
@@ -199,7 +235,7 @@ class Compiled(Managed):
         handle = self._use()
         vec = ffi.new("wasm_byte_vec_t *")
         check(self._functions.serialize(handle.pointer, vec))
-        return bytearray(seal(take_bytes(vec)))
+        return seal(take_bytes(vec) + self._notes())
 
     @classmethod
     def deserialize(cls: type[_Self], engine: Engine, encoded: Binary) -> _Self:
@@ -248,14 +284,13 @@ class Compiled(Managed):
         C API: ``wasmtime_module_deserialize_file`` and
         ``wasmtime_component_deserialize_file``.
         """
-        from .seal import check_artifact_file
-
-        handle = engine_handle(engine)
+        engine_handle(engine)
         native_path = encode_path(path, "path")
         opened = decode_path(native_path)
-        check_artifact_file(opened, f"the file {opened!r}")
-        load = cls._functions.deserialize_file
-        return cls._wrap(engine, cls._loaded(load, handle.pointer, native_path))
+        loaded = cls.__new__(cls)
+        with open(opened, "rb") as file:
+            loaded._load_file(engine, file, native_path, f"the file {opened!r}")
+        return loaded
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle the compiled code, with its engine.

@@ -20,7 +20,7 @@ import stat
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any, BinaryIO, Optional
 
 from .._error import WasmtimeError
 
@@ -72,18 +72,19 @@ class PrivateDirectory:
             return os.path.join(self._path, name), {}
         return name, {"dir_fd": self._descriptor}
 
-    def read(self, name: str) -> bytes:
-        """Return the contents of a file.
+    def open(self, name: str) -> BinaryIO:
+        """Open a file to read it.
 
         Raises:
             OSError: It cannot be read, or it is not a regular file of this user's alone.
         """
         path, at = self._at(name)
-        with open(os.open(path, _READ, **at), "rb") as file:
-            danger = danger_of_file(os.fstat(file.fileno()))
-            if danger is not None:
-                raise PermissionError(f"{os.path.join(self._path, name)!r} {danger}")
-            return file.read()
+        file = open(os.open(path, _READ, **at), "rb")  # noqa: SIM115
+        danger = danger_of_file(os.fstat(file.fileno()))
+        if danger is not None:
+            file.close()
+            raise PermissionError(f"{os.path.join(self._path, name)!r} {danger}")
+        return file
 
     def write(self, name: str, contents: Any) -> None:
         """Put a file in place, at once: readers see the old one or the whole new one.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Optional
 
 from .._artifacts.compiled import Compiled, LibraryFunctions
-from .._artifacts.seal import SEAL_SIZE, seal
+from .._artifacts.seal import SEAL_SIZE
 from .._engine import Engine
 from .._error import WasmtimeError
-from .._native import StrPath, encode_name, ffi, lib
+from .._native import encode_name, ffi, lib
 from .._wasi_names import HTTP
 from .._wat2wasm import Source
 from ._types import ComponentExtern, ComponentType
 
 if TYPE_CHECKING:
     from .._artifacts.cache import CacheOption
+    from .._artifacts.seal import Artifact
 
 __all__ = ["Component", "ExportIndex"]
 
@@ -126,37 +126,11 @@ class Component(Compiled):
         super()._compile(engine, binary)
         self._waits = uses_async(binary)
 
-    def serialize(self) -> bytearray:
-        """The compiled code as bytes, for `deserialize`.
+    def _notes(self) -> bytes:
+        return _WAITS if self._waits else b""
 
-        Returns:
-            A bytearray that starts with the ELF magic number and ends with a checksum, for
-            machines of this kind and engines of this configuration and version only.
-
-        Raises:
-            ValueError: This is closed.
-
-        C API: ``wasmtime_component_serialize``.
-        """
-        artifact = super().serialize()
-        # Behind what the library reads, and under a seal again.
-        return bytearray(seal(bytes(artifact) + _WAITS)) if self._waits else artifact
-
-    def _deserialize(self, engine: Engine, artifact: bytes) -> None:
-        super()._deserialize(engine, artifact)
+    def _recall(self, artifact: Artifact) -> None:
         self._waits = artifact[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE] == _WAITS
-
-    @classmethod
-    def deserialize_file(cls, engine: Engine, path: StrPath) -> Component:
-        """As `wasmtime.Module.deserialize_file`, for a component.
-
-        C API: ``wasmtime_component_deserialize_file``.
-        """
-        component = super().deserialize_file(engine, path)
-        with open(path, "rb") as file:
-            file.seek(-len(_WAITS) - SEAL_SIZE, os.SEEK_END)
-            component._waits = file.read(len(_WAITS)) == _WAITS
-        return component
 
     def get_export_index(
         self, name: str, instance: Optional[ExportIndex] = None
