@@ -133,12 +133,14 @@ def missed(results: Results, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def markdown(results: Results, rows: Sequence[Row]) -> str:
-    """The table, for a terminal and for documents."""
+    """The table, for a terminal and for documents, of the rows that have been measured."""
     lines = [
         "| work | published | here | published ÷ here |",
         "|---|---:|---:|---:|",
     ]
     for row in rows:
+        if results.best("ours", row) is None:
+            continue
         ours, published = (human(results.best(n, row), row.unit) for n in ("ours", "published"))
         lines.append(f"| {label(row)} | {published} | {ours} | {gained(results, row)} |")
     lines += [

@@ -109,6 +109,12 @@ def test_each_row_shows_the_best_of_all_rounds(results: table.Results) -> None:
     )
 
 
+def test_a_row_that_was_not_measured_yet_is_not_shown(results: table.Results) -> None:
+    shown = table.markdown(results, rows.select())
+    rows.row("new", "never measured")(lambda: rows.Work("pass"))
+    assert table.markdown(results, rows.select()) == shown
+
+
 def test_rows_that_miss_their_target_are_named(results: table.Results) -> None:
     said = list(table.missed(results, rows.select()))
     assert said == ["missed: 2 × instead of 3 ×", "bound: 3.00 × builtin instead of 2.5 ×"]
