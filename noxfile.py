@@ -199,6 +199,17 @@ def docs(session: nox.Session) -> None:
     pytest(session, tests=("tests/docs",))
 
 
+@nox.session
+def site(session: nox.Session) -> None:
+    """Write the documents as a site into ``docs/_build``; what Sphinx warns of is an error."""
+    install(session, "docs")
+    out = ROOT / "docs" / "_build"
+    shutil.rmtree(out, ignore_errors=True)
+    with session.chdir(temporary(session, "empty")):
+        options = ["--quiet", "--fail-on-warning", "--keep-going", "--builder", "html"]
+        session.run("python", "-m", "sphinx", *options, str(ROOT / "docs"), str(out))
+
+
 def build_wheel(session: nox.Session, archive: Path, out: Path, **env: str) -> Path:
     """Build a wheel from an sdist, repair it if it is for Linux, and return its path.
 

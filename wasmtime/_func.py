@@ -70,7 +70,7 @@ class Func(core.Func):
             same object, with the attribute ``wasm_backtrace``.
         access_caller: Give `func` a `Caller` as its first argument.
 
-    Raises (on a call):
+    Raises when called:
         WasmtimeError: Too many or too few parameters, the function lives in another store, the
             store is in use by another thread, or this thread's stack is too small.
         TypeError: A parameter does not convert.

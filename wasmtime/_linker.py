@@ -300,7 +300,7 @@ class Linker(LinkerBase, LookupInStore):
         Returns:
             A decorator that gives back the function itself.
 
-        Raises (where the decorator is applied):
+        Raises when applied:
             TypeError: A parameter or the result has no annotation, or one that is not in the
                 table.
             WasmtimeError: The name is taken and `allow_shadowing` is off.

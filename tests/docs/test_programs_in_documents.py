@@ -1,50 +1,65 @@
 """
 Programs in the documents: each runs, and prints what the document says.
+
+The blocks of a page run one after the other in one namespace, as a reader would type them, in a
+process and an empty directory of their own. ``<!-- skip: next "why" -->`` before a block leaves it
+out.
 """
 
 from __future__ import annotations
 
 import doctest
 import re
-import threading
+import sys
+from pathlib import Path
 
 import pytest
 from support import CHECKOUT, run_in_subprocess
 
 import wasmtime.bindgen
 
+PROGRAM = """
+from pathlib import Path
 
-def programs_of(name: str) -> list[str]:
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+
+page = Path({page!r})
+sybil = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], path=str(page.parent))
+for example in sybil.parse(page).examples():
+    example.evaluate()
+"""
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+
+
+def blocks_of(page: Path) -> list[str]:
     """
-    The Python programs that a document shows.
+    The Python programs that a page shows.
     """
-    text = (CHECKOUT / name).read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return re.findall(r"```(?:python|pycon)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_program_of_the_readme() -> None:
-    (program,) = programs_of("README.md")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Sybil is for newer versions of Python")
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if blocks_of(page)],
+    ids=lambda page: str(page.relative_to(CHECKOUT)),
+)
+def test_the_programs_of_a_page_run(page: Path) -> None:
+    run_in_subprocess(PROGRAM.format(page=str(page)), preamble="").check()
+
+
+def test_the_program_of_the_readme_prints_what_it_says() -> None:
+    (program,) = blocks_of(CHECKOUT / "README.md")
     ended = run_in_subprocess(program, preamble="").check()
     assert ended.errors == ""
     assert ended.output.splitlines()[0] == "Hello from Python, 3 to go"
 
 
-def test_the_program_with_a_generated_package() -> None:
-    (program,) = programs_of("docs/bindgen.md")
-    ended = run_in_subprocess(program, preamble="").check()
-    assert (ended.output, ended.errors) == ("", "")
-
-
-def test_the_programs_with_configurations(capsys: pytest.CaptureFixture[str]) -> None:
-    size = threading.stack_size()
-    programs = programs_of("docs/configuration.md")
-    assert len(programs) >= 6
-    try:
-        for program in programs:
-            exec(compile(program, "docs/configuration.md", "exec"), {})
-    finally:
-        threading.stack_size(size)
-    printed = capsys.readouterr().out
+def test_the_programs_with_configurations_print_what_they_say() -> None:
+    program = "\n".join(blocks_of(CHECKOUT / "docs" / "configuration.md"))
+    printed = run_in_subprocess(program, preamble="").check().output
     assert "Config(consume_fuel=True, wasm_threads=False)" in printed
     assert "wasm_relaxed_simd needs wasm_simd: switch both off, or neither" in printed
 

@@ -160,7 +160,7 @@ def lock() -> AbstractContextManager[None]:
     Calls of their functions do that by themselves. It is for what takes the store as an argument,
     memories, tables and globals, where other threads call functions at the same time.
 
-    Raises (where the block is entered):
+    Raises when entered:
         WasmtimeError: The thread that is inside waits for a store that this one is inside of.
     """
     return lock_of(_public().store).hold()
