@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import _extern  # noqa: F401 - hands the classes over to the core
 from ._engine import Engine
-from ._error import ExitTrap, WasmtimeError
+from ._error import ExitTrap, GuestExit, WasmtimeError
 from ._exception import WasmException
 from ._exportable import AsExtern
 from ._func import BoundFunc, Caller, Func
@@ -41,7 +41,7 @@ from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext, Storelike
 from ._table import Table
 from ._tag import Tag
-from ._trap import Frame, Trap
+from ._trap import Frame, InterruptTrap, TimeoutTrap, Trap
 from ._types import (
     ExportType,
     FuncType,
@@ -124,10 +124,12 @@ __all__ = [
     "FuncType",
     "Global",
     "GlobalType",
+    "GuestExit",
     "GuestProfiler",
     "ImportType",
     "Instance",
     "InstancePre",
+    "InterruptTrap",
     "Limits",
     "Linker",
     "Managed",
@@ -147,6 +149,7 @@ __all__ = [
     "TableType",
     "Tag",
     "TagType",
+    "TimeoutTrap",
     "Trap",
     "TrapCode",
     "Val",

@@ -35,6 +35,7 @@ def _pool_is_lost() -> bool:
 def _after_fork() -> None:
     global _making_engines
     _making_engines = RLock()
+    core.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

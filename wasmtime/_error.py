@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar
 if TYPE_CHECKING:
     from ._trap import Frame
 
-__all__ = ["ArgumentTypeError", "ExitTrap", "WasmtimeError", "expect"]
+__all__ = ["ArgumentTypeError", "ExitTrap", "GuestExit", "WasmtimeError", "expect"]
 
 _Self = TypeVar("_Self")
 _Wanted = TypeVar("_Wanted")
@@ -137,7 +137,21 @@ class WasmtimeError(NativeException):
         self.close()
 
 
-class ExitTrap(WasmtimeError):
+class GuestExit(NativeException):
+    """A guest has ended before it returned.
+
+    The base of `Trap`, whatever the reason (`TimeoutTrap`, `InterruptTrap`, and what WebAssembly
+    does not survive), and of `ExitTrap`, for programs that end themselves. It is never raised by
+    itself::
+
+        try:
+            start(store)
+        except wasmtime.GuestExit as why:
+            print("the guest has ended:", why)
+    """
+
+
+class ExitTrap(WasmtimeError, GuestExit):
     """A WASI program ended itself with ``proc_exit``.
 
     It is a `WasmtimeError`, raised for every exit status, 0 included.

@@ -17,7 +17,7 @@ from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext
 from ._table import Table
 from ._tag import Tag
-from ._trap import Trap
+from ._trap import InterruptTrap, TimeoutTrap, Trap
 from ._value import Val
 
 
@@ -49,6 +49,8 @@ core.setup(
     WasmtimeError=WasmtimeError,
     ExitTrap=ExitTrap,
     Trap=Trap,
+    TimeoutTrap=TimeoutTrap,
+    InterruptTrap=InterruptTrap,
     WasmException=WasmException,
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
-from ._error import NativeException
+from ._error import GuestExit
 from ._native import ffi, lib, take_bytes
 
 if TYPE_CHECKING:
     from ._trapcode import TrapCode
 
-__all__ = ["Frame", "Trap", "TrapCode"]
+__all__ = ["Frame", "InterruptTrap", "TimeoutTrap", "Trap", "TrapCode"]
 
 _Self = TypeVar("_Self")
 
@@ -87,7 +87,7 @@ class Frame:
         return f"{self.module_offset:#x} - {module}!{function}"
 
 
-class Trap(NativeException):
+class Trap(GuestExit):
     """WebAssembly stopped.
 
     It did something that the specification forbids, or fuel ran out, or the epoch deadline came. A
@@ -132,6 +132,17 @@ class Trap(NativeException):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class TimeoutTrap(Trap, TimeoutError):
+    """The time that `Store.set_timeout` gives was up before the call had ended.
+
+    It is a `Trap`, whose `trap_code` is `TrapCode.INTERRUPT`, and Python's own TimeoutError.
+    """
+
+
+class InterruptTrap(Trap):
+    """`Store.interrupt` ended the call. Its `trap_code` is `TrapCode.INTERRUPT`."""
 
 
 def _pointer(handle: Any) -> Any:

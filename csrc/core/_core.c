@@ -14,8 +14,9 @@
 /* runtime: native objects, threads, the store, and the ways in and out */
 #include "runtime/faults.c"    /* the library's signal handlers beside the program's */
 #include "runtime/thread.c"    /* a thread's native stack; which thread is the main one */
+#include "runtime/monitor.c"   /* time, locks and conditions of native threads */
 #include "runtime/leaving.c"   /* taking the GIL in callbacks, also while Python ends */
-#include "runtime/watchdog.c"  /* signals while the main thread is in WebAssembly */
+#include "runtime/ticker.c"    /* the thread that moves epochs: signals, times, polls */
 #include "runtime/greenlets.c" /* which greenlet of a thread may enter */
 #include "runtime/handle.c"    /* Handle: owns one native object */
 #include "runtime/owner.c"     /* Owner: has a Handle until it is closed */
@@ -23,11 +24,14 @@
 #include "runtime/fiber.c"     /* Python code on a stack of the library's */
 #include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
 #include "runtime/entry.c"     /* entering a store: one thread at a time */
+#include "runtime/stopping.c"  /* why what a store runs ends: timeout, interrupt, deadline */
 #include "runtime/call.c"      /* the native call: the one way in */
 #include "runtime/error.c"     /* errors, traps and pending exceptions become exceptions */
 #include "runtime/caller.c"    /* Caller, StoreContext: a store for the length of a callback */
 #include "runtime/callback.c"  /* the callback and the frame of a host function: the way back */
 #include "runtime/epoch.c"     /* deadlines, signals and output, when the epoch moves */
+#include "runtime/waiting.c"   /* waiting on behalf of a guest */
+#include "runtime/process.c"   /* the beginning of Python, and forks */
 #include "runtime/store.c"     /* Store: its life and its Python type */
 #include "runtime/door.c"      /* Door: for Python code that calls through cffi */
 #include "runtime/output.c"    /* OutputSink: what WASI programs print */
@@ -103,6 +107,7 @@ static PyMethodDef core_functions[] = {
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
     {FUNCTION(faults, METH_O), faults_doc},
     {FUNCTION(leave, METH_NOARGS), leave_doc},
+    {FUNCTION(after_fork, METH_NOARGS), after_fork_doc},
 
     /* compiling, errors, artifacts */
     {FUNCTION(run_job, METH_VARARGS), run_job_doc},
@@ -241,9 +246,10 @@ core_begin(void)
             "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
         return false;
     }
-    if (!state_begin() || !thread_begin() || !greenlets_setup() || !job_setup()) {
+    if (!state_begin() || !greenlets_setup() || !job_setup()) {
         return false;
     }
+    process_begin();
     home = PyInterpreterState_Get();
     return true;
 }

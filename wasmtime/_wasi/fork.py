@@ -268,7 +268,7 @@ def _poll_oneoff(caller: Caller, subscriptions: int, events: int, count: int, wr
             return _NOT_SUPPORTED
         waits.append((max(timeout, 0), userdata))
     shortest = min(waits)[0]
-    time.sleep(min(shortest / 1e9, 1e9))
+    caller._store._sleep(min(shortest / 1e9, 1e9))
     due = [_EVENT.pack(userdata, 0, _CLOCK_EVENT) for wait, userdata in waits if wait <= shortest]
     try:
         memory.write(caller, b"".join(due), events)

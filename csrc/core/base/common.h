@@ -45,6 +45,12 @@ atomic_claim(uintptr_t *slot, uintptr_t value)
     return __atomic_compare_exchange_n(slot, &expected, value, false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);
 }
+static inline bool
+atomic_exchange_if(uintptr_t *slot, uintptr_t expected, uintptr_t value)
+{
+    return __atomic_compare_exchange_n(slot, &expected, value, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
 #elif defined(_MSC_VER)
 #include <intrin.h>
 #define LIKELY(x) (x)
@@ -68,6 +74,13 @@ static inline bool
 atomic_claim(uintptr_t *slot, uintptr_t value)
 {
     return _InterlockedCompareExchange64((volatile __int64 *)slot, (__int64)value, 0) == 0;
+}
+static inline bool
+atomic_exchange_if(uintptr_t *slot, uintptr_t expected, uintptr_t value)
+{
+    return (uintptr_t)_InterlockedCompareExchange64((volatile __int64 *)slot, (__int64)value,
+                                                    (__int64)expected)
+           == expected;
 }
 #else
 #error "this compiler is not supported: the core needs atomics and thread-local storage"

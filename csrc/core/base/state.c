@@ -51,6 +51,8 @@ static struct {
     PyObject *WasmtimeError;
     PyObject *ExitTrap;
     PyObject *Trap;
+    PyObject *TimeoutTrap;
+    PyObject *InterruptTrap;
     PyObject *WasmException;
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
@@ -134,6 +136,8 @@ static const NamedSlot state_classes[] = {
     {"WasmtimeError", &state.WasmtimeError},
     {"ExitTrap", &state.ExitTrap},
     {"Trap", &state.Trap},
+    {"TimeoutTrap", &state.TimeoutTrap},
+    {"InterruptTrap", &state.InterruptTrap},
     {"WasmException", &state.WasmException},
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},

@@ -25,7 +25,7 @@ typedef struct {
     Thread *thread;
     Pending outer;           /* of the call around this one */
     PyThreadState *released; /* the same */
-    uintptr_t watched;       /* the same: what the watchdog looked at */
+    uintptr_t watched;       /* the same: what the ticker looked at */
     bool watching;
 } NativeCall;
 
@@ -42,24 +42,34 @@ refuse_stack(Thread *thread, EngineObject *engine)
     return false;
 }
 
-/* Whether this stack serves for a native call; to be asked right before it. */
+/* An outermost call of a store that has a timeout, or with too little stack. */
+static NOINLINE bool
+native_begin_outermost(Thread *thread, StoreObject *store)
+{
+    if (thread_stack_left(thread) < store_stack_wanted(store)) {
+        return refuse_stack(thread, (EngineObject *)store->owner.engine);
+    }
+    return timeout_begin(store);
+}
+
+/* Whether this stack serves for a native call; to be asked right before it. The time of the call
+ * runs from here on. */
 static ALWAYS_INLINE bool
-native_check_stack(NativeCall *call)
+native_check_entry(NativeCall *call)
 {
     Thread *thread = call->thread = thread_here();
-    EngineObject *engine = (EngineObject *)call->store->owner.engine;
     if (UNLIKELY(!greenlet_may_enter(thread))) {
         return false;
     }
-    /* Nested calls share the limit that the outermost one set. */
+    /* Nested calls share the stack and the time of the outermost one. */
     if (call->store->depth == 1
-        && UNLIKELY(thread_stack_left(thread) < engine->wasm_stack + STACK_MARGIN)) {
-        return refuse_stack(thread, engine);
+        && UNLIKELY(thread_stack_left(thread) < call->store->stack_wanted)) {
+        return native_begin_outermost(thread, call->store);
     }
     return true;
 }
 
-/* Put aside what belongs to the call around this one, and let the watchdog know of this one. */
+/* Put aside what belongs to the call around this one, and let the ticker know of this one. */
 static ALWAYS_INLINE void
 native_set_aside(NativeCall *call)
 {
@@ -69,7 +79,7 @@ native_set_aside(NativeCall *call)
     call->released = store->released;
     call->watching = store->epochs && call->thread->is_main;
     if (call->watching) {
-        call->watched = watchdog_enter(store->engine_handle->pointer);
+        call->watched = ticker_enter(store->engine_handle->pointer);
     }
 }
 
@@ -79,7 +89,7 @@ native_put_back(NativeCall *call)
 {
     call->store->released = call->released;
     if (call->watching) {
-        watchdog_exit(call->watched);
+        ticker_exit(call->watched);
     }
 }
 
@@ -123,7 +133,7 @@ native_enter(NativeCall *call, StoreObject *store, void *object)
 static ALWAYS_INLINE bool
 native_begin(NativeCall *call, GilPolicy policy)
 {
-    if (UNLIKELY(!native_check_stack(call))) {
+    if (UNLIKELY(!native_check_entry(call))) {
         return false;
     }
     native_release_gil(call, policy);

@@ -71,7 +71,7 @@ storelike(PyObject *object)
     if (PyObject_TypeCheck(object, state.Caller_base)) {
         CallerObject *caller = (CallerObject *)object;
         bool valid = relaxed_load(caller->valid);
-        if (LIKELY(valid && atomic_load_relaxed(&caller->store->thread) == thread_id())) {
+        if (LIKELY(valid && store_thread(caller->store) == thread_id())) {
             return caller->store;
         }
         PyErr_SetString(PyExc_ValueError,

@@ -43,7 +43,7 @@ door_enter(DoorObject *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     self->call.store = store; /* borrowed: the Door owns it anyway */
-    if (!native_check_stack(&self->call)) {
+    if (!native_check_entry(&self->call)) {
         store_leave(store);
         return NULL;
     }
@@ -83,13 +83,14 @@ door_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, PyObject *ra
     return exception;
 }
 
-/* The Trap for an error of the library that the epoch deadline caused; NULL: it is something else,
- * or there is no memory. */
+/* The exception for an error of the library that says that the guest was stopped; NULL: it is
+ * something else, or there is no memory. */
 static PyObject *
-door_interrupted(PyObject *raised)
+door_stopped(PyObject *raised, StopReason stopped)
 {
     PyObject *handle = PyObject_GetAttr(raised, state.str_handle);
-    PyObject *trap = handle == NULL || handle == Py_None ? NULL : exception_make(state.Trap);
+    PyObject *trap =
+        handle == NULL || handle == Py_None ? NULL : exception_make(stop_exception(stopped));
     if (trap != NULL
         && (PyObject_SetAttr(trap, state.str_handle, handle) < 0
             || PyObject_SetAttr(trap, state.str_interrupted, Py_True) < 0)) {
@@ -101,10 +102,10 @@ door_interrupted(PyObject *raised)
 }
 
 /* The exception to raise instead of `raised`, which a call through cffi came to: what a host
- * function raised, an exception of WebAssembly, or a Trap if the epoch deadline ended the call.
+ * function raised, an exception of WebAssembly, or a Trap if the guest was stopped.
  * Takes `pending`. NULL: `raised` is right, unless an exception is set. */
 static PyObject *
-door_outcome(StoreObject *store, Pending pending, bool interrupted, PyObject *raised)
+door_outcome(StoreObject *store, Pending pending, StopReason stopped, PyObject *raised)
 {
     bool native = raised != NULL && PyObject_TypeCheck(raised, (PyTypeObject *)state.WasmtimeError);
     PyObject *exnref = native ? exnref_take(store) : NULL;
@@ -120,7 +121,7 @@ door_outcome(StoreObject *store, Pending pending, bool interrupted, PyObject *ra
     }
     else {
         PyErr_Clear();
-        better = interrupted && native ? door_interrupted(raised) : NULL;
+        better = stopped != STOP_NOT && native ? door_stopped(raised, stopped) : NULL;
     }
     Py_XDECREF(pending.thrown);
     Py_XDECREF(exnref);
@@ -139,11 +140,11 @@ door_exit(DoorObject *self, PyObject *const *args, Py_ssize_t count)
     Pending pending = store->pending;
     store->pending = self->call.outer;
     bool fine = pending.raised != NULL || store->sinks == NULL || sinks_deliver(store);
-    bool interrupted = store->interrupted;
-    store->interrupted = false;
+    StopReason stopped = store->stopped;
+    store->stopped = STOP_NOT;
     PyObject *better = NULL;
     if (fine) {
-        better = door_outcome(store, pending, interrupted, count == 3 ? args[1] : NULL);
+        better = door_outcome(store, pending, stopped, count == 3 ? args[1] : NULL);
     }
     else {
         Py_XDECREF(pending.thrown);

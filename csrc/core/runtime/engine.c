@@ -3,7 +3,9 @@
 
 struct EngineObject {
     OwnerObject owner;
-    uintptr_t epoch;             /* moved by Engine.increment_epoch() alone, not by the watchdog */
+    uintptr_t epoch;             /* moved by Engine.increment_epoch() alone, not by the ticker */
+    TickedEngine *ticked;        /* once: lives as long as the native engine */
+    uintptr_t sleepers;          /* atomic: guests that wait, see waiting.c */
     uintptr_t wasm_stack;        /* bytes of native stack that WebAssembly may use */
     uintptr_t fiber_stack;       /* bytes of the stacks on which components run that may wait */
     uint64_t memory_reservation; /* bytes that a linear memory can grow into in place */
@@ -11,6 +13,8 @@ struct EngineObject {
     bool epochs;                 /* epoch checks are compiled in */
     bool epochs_explicit;        /* the user asked for them: a new store's deadline is at hand */
 };
+
+static void waiting_wake_engine(EngineObject *engine);
 
 static PyObject *
 engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
@@ -21,6 +25,9 @@ engine_increment_epoch(EngineObject *self, PyObject *Py_UNUSED(ignored))
     }
     atomic_add(&self->epoch, 1);
     wasmtime_engine_increment_epoch(handle->pointer);
+    if (UNLIKELY(atomic_load(&self->sleepers) != 0)) {
+        waiting_wake_engine(self);
+    }
     Py_DECREF(handle);
     Py_RETURN_NONE;
 }
@@ -38,10 +45,15 @@ engine_adopt(EngineObject *self, PyObject *args)
                           &memory_reservation)) {
         return NULL;
     }
+    TickedEngine *ticked = ticker_add_engine(((HandleObject *)handle)->pointer);
+    if (ticked == NULL) {
+        return PyErr_NoMemory();
+    }
     bool vacant;
     LOCK(self);
     vacant = owner_is_vacant(&self->owner);
     if (vacant) {
+        self->ticked = ticked;
         self->memory_may_move = memory_may_move != 0;
         self->memory_reservation = memory_reservation;
         self->epochs = epochs != 0;

@@ -23,6 +23,13 @@ store_enter_inherited(StoreObject *self)
     return store_enter(self);
 }
 
+/* The number of the thread that is inside, or 0, or STORE_INHERITED. */
+static inline uintptr_t
+store_thread(StoreObject *self)
+{
+    return atomic_load_relaxed(&self->thread) & ~STORE_INTERRUPTED;
+}
+
 static NOINLINE bool
 store_refuse(StoreObject *self)
 {
@@ -76,7 +83,7 @@ store_refuse_closed(StoreObject *self)
 static inline bool
 store_enter(StoreObject *self)
 {
-    if (UNLIKELY(!store_claim(self))) {
+    if (UNLIKELY(!store_claim(self)) && store_thread(self) != thread_id()) { /* interrupted: us */
         return store_refuse(self);
     }
     if (UNLIKELY(self->context == NULL)) {

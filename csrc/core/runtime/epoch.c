@@ -2,7 +2,17 @@
  *
  * The engine owns the epoch; each store has a deadline of its own in it. The callback belongs to
  * the native store and has the Store as its data, without a reference: it dies with the native
- * store. */
+ * store.
+ *
+ * It looks at one thing after another, always in this order:
+ *
+ *   1. the guest is to end: its time is up, or it was interrupted (stopping.c);
+ *   2. an asynchronous call is polled: it gives way to its event loop, which does the rest;
+ *   3. the user's deadline has come;
+ *   4. Python is to run: signal handlers, the delivery of output, the user's deadline callback;
+ *   5. the call has kept the GIL for long: it gives it away.
+ *
+ * A guest that waits (waiting.c) looks at 1, 3 and 4 in the same functions. */
 
 static wasmtime_error_t *store_epoch_tick(wasmtime_context_t *context, void *data, uint64_t *delta,
                                           wasmtime_update_deadline_kind_t *kind);
@@ -12,10 +22,17 @@ static void
 store_arm_epochs(StoreObject *self)
 {
     wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
-    wasmtime_context_set_epoch_deadline(self->context, 1);
+    store_set_native_deadline(self, 1);
 }
 
-/* The deadline has come: the user's callback says how long the next one is away. */
+static inline bool
+store_deadline_has_come(const StoreObject *self)
+{
+    return atomic_load(&((EngineObject *)self->owner.engine)->epoch) >= self->deadline;
+}
+
+/* The deadline has come: the user's callback says how long the next one is away. False: the guest
+ * ends, with an exception set or the reason noted. */
 static bool
 store_ask_for_deadline(StoreObject *self)
 {
@@ -34,64 +51,94 @@ store_ask_for_deadline(StoreObject *self)
         if (self->deadline == DEADLINE_NEVER) {
             self->deadline = passed;
         }
-        self->interrupted = fine;
-        return fine;
+        self->stopped = fine ? STOP_DEADLINE : STOP_NOT;
+        return false;
     }
     uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
     self->deadline = more > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1 : now + (uintptr_t)more;
     return true;
 }
 
-/* The engine's epoch moved while this store runs: the user's deadline may have come, a signal may
- * wait, output may have to be delivered. Runs on the thread that called. */
-static wasmtime_error_t *
-store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *delta,
-                 wasmtime_update_deadline_kind_t *kind)
+/* Point 4, with the GIL. False: the guest ends, with an exception set or the reason noted. */
+static bool
+store_run_python(StoreObject *self, bool signals)
 {
-    StoreObject *self = data;
-    EngineObject *engine = (EngineObject *)self->owner.engine;
-    *delta = 1;
-    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
-    bool due = atomic_load(&engine->epoch) >= self->deadline;
-    if (due && self->deadline_callback == NULL) {
-        self->interrupted = true;
-        return wasmtime_error_new("wasm trap: interrupt");
+    if (signals && PyErr_CheckSignals() < 0) {
+        return false;
     }
-    bool signals = this_thread.is_main;
+    if (sinks_have_output(self)
+        && ((self->fiber && !fiber_without_greenlets()) || !sinks_deliver(self))) {
+        return false;
+    }
+    /* What ran may have moved the deadline, or taken the callback away. */
+    if (store_deadline_has_come(self)) {
+        if (self->deadline_callback == NULL) {
+            self->stopped = STOP_DEADLINE;
+            return false;
+        }
+        if ((self->fiber && !fiber_without_greenlets()) || !store_ask_for_deadline(self)) {
+            return false;
+        }
+    }
+    /* It may have interrupted the store, too, or taken its time. */
+    self->stopped = store_stop_reason(self);
+    return self->stopped == STOP_NOT;
+}
+
+/* Points 3 and 4, on the thread that called. False: the guest ends; either the store says why, or
+ * an exception is on its way. */
+static bool
+store_attend(StoreObject *self, bool signals)
+{
+    bool due = store_deadline_has_come(self);
+    if (due && self->deadline_callback == NULL) {
+        self->stopped = STOP_DEADLINE;
+        return false;
+    }
     if (!due && !signals && !sinks_have_output(self)) {
-        return NULL;
+        return true;
     }
     HostEntry entry;
     host_begin(self, &entry);
     /* The library took its callback away for as long as this one runs, and the deadline has
      * passed: a call that Python code makes in this store would trap at once. */
     store_arm_epochs(self);
-    bool fine = true;
-    if (signals) {
-        fine = PyErr_CheckSignals() == 0;
-    }
-    if (fine && sinks_have_output(self)) {
-        fine = (!self->fiber || fiber_without_greenlets()) && sinks_deliver(self);
-    }
-    /* What ran may have moved the deadline, or taken the callback away. */
-    if (fine && atomic_load(&engine->epoch) >= self->deadline) {
-        if (self->deadline_callback != NULL) {
-            fine = (!self->fiber || fiber_without_greenlets()) && store_ask_for_deadline(self);
-        }
-        else {
-            self->interrupted = true;
-        }
-    }
+    bool fine = store_run_python(self, signals);
     if (!fine) {
-        host_keep_exception(self);
-    }
-    if (!fine || self->interrupted) {
+        if (self->stopped == STOP_NOT) {
+            host_keep_exception(self);
+        }
         /* The library sets no deadline then; the next call has to look again. */
         wasmtime_context_set_epoch_deadline(self->context, 0);
     }
     host_end(self, &entry);
-    if (!fine) {
-        return wasmtime_error_new("python exception");
+    return fine;
+}
+
+/* Points 1, 3 and 4. */
+static bool
+store_may_go_on(StoreObject *self, bool signals)
+{
+    self->stopped = store_stop_reason(self);
+    return self->stopped == STOP_NOT && store_attend(self, signals);
+}
+
+/* Runs on the thread that called, in the middle of WebAssembly. */
+static wasmtime_error_t *
+store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *delta,
+                 wasmtime_update_deadline_kind_t *kind)
+{
+    StoreObject *self = data;
+    *delta = 1;
+    *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+    self->stopped = store_stop_reason(self); /* 1 */
+    if (self->stopped != STOP_NOT) {
+        return stop_error(self);
     }
-    return self->interrupted ? wasmtime_error_new("wasm trap: interrupt") : NULL;
+    /* 2: an asynchronous call in a poll notes why it was called, and yields. */
+    if (!store_attend(self, this_thread.is_main)) { /* 3, 4 */
+        return stop_error(self);
+    }
+    /* 5: a call that has kept the GIL gives it away. */
+    return NULL;
 }

@@ -141,19 +141,19 @@ exception_thrown(StoreObject *store, PyObject *exnref, PyObject *thrown, void *p
 
 /* The exception for what the library itself came to; takes `error` and `trap`. */
 static PyObject *
-exception_native(wasmtime_error_t *error, wasm_trap_t *trap, bool interrupted)
+exception_native(wasmtime_error_t *error, wasm_trap_t *trap, StopReason stopped)
 {
-    if (trap != NULL) {
-        if (error != NULL) {
-            wasmtime_error_delete(error);
-        }
-        return exception_around(state.Trap, trap, KIND_TRAP);
+    if (trap != NULL && error != NULL) {
+        wasmtime_error_delete(error);
     }
-    if (!interrupted) {
-        return exception_from_error(error);
+    if (stopped == STOP_NOT) {
+        return trap != NULL ? exception_around(state.Trap, trap, KIND_TRAP)
+                            : exception_from_error(error);
     }
     /* The library cannot make a trap of what an epoch callback returns. */
-    PyObject *exception = exception_around(state.Trap, error, KIND_ERROR);
+    PyObject *type = stop_exception(stopped);
+    PyObject *exception = trap != NULL ? exception_around(type, trap, KIND_TRAP)
+                                       : exception_around(type, error, KIND_ERROR);
     if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) < 0) {
         Py_CLEAR(exception);
     }
@@ -186,8 +186,8 @@ native_failed(StoreObject *store, Pending pending, wasmtime_error_t *error, wasm
         Py_DECREF(pending.thrown);
         return store->sinks == NULL || sinks_deliver(store);
     }
-    bool interrupted = store->interrupted;
-    store->interrupted = false;
+    StopReason stopped = store->stopped;
+    store->stopped = STOP_NOT;
     PyObject *exnref = exnref_take(store);
     PyObject *exception;
     if (pending.raised != NULL) {
@@ -203,7 +203,7 @@ native_failed(StoreObject *store, Pending pending, wasmtime_error_t *error, wasm
                         : exception_thrown(store, exnref, pending.thrown, error, KIND_ERROR);
     }
     else {
-        exception = exception_native(error, trap, interrupted);
+        exception = exception_native(error, trap, stopped);
     }
     Py_XDECREF(pending.thrown);
     Py_XDECREF(exnref);

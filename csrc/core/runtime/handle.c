@@ -27,25 +27,13 @@ enum {
     KIND_GUEST_PROFILER,
 };
 
-/* An engine dies under the watchdog's lock: it may be about to move the epoch of it. */
-static void
-drop_engine(void *engine)
-{
-    watchdog_hold();
-    if (atomic_load(&watchdog.engine) == (uintptr_t)engine) {
-        atomic_store(&watchdog.engine, 0); /* entered and never left: a Door that was lost */
-    }
-    wasm_engine_delete(engine);
-    watchdog_go_on();
-}
-
 #define DROP(function) ((drop_function)(void (*)(void))(function))
 static const struct {
     const char *name;
     int kind;
     drop_function drop;
 } handle_kinds[] = {
-    {"wasm_engine_t", KIND_ENGINE, drop_engine},
+    {"wasm_engine_t", KIND_ENGINE, DROP(ticker_delete_engine)},
     {"wasmtime_module_t", KIND_MODULE, DROP(wasmtime_module_delete)},
     {"wasmtime_linker_t", KIND_LINKER, DROP(wasmtime_linker_delete)},
     {"wasmtime_instance_pre_t", KIND_INSTANCE_PRE, DROP(wasmtime_instance_pre_delete)},

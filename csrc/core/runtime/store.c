@@ -72,6 +72,7 @@ store_delete(StoreObject *self)
     PyObject *data = locked_swap(self, &self->data, NULL);
     PyObject *cdata = locked_swap(self, &self->context_cdata, NULL);
     sinks_detach(self);
+    store_leave_ticker(self);
     wasmtime_store_delete(store);
     while (self->boxes != NULL) {
         /* The library has told of each box that it dropped; the others are ours, too. */
@@ -128,6 +129,9 @@ store_init_native(StoreObject *self, PyObject *args)
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
     self->table_elements = -1;
+    self->stack_wanted = store_stack_wanted(self);
+    self->expiry.thread = &self->thread;
+    self->expiry.engine = settings->ticked;
     relaxed_store(self->store, wasmtime_store_new(handle->pointer, self, NULL));
     self->epochs = settings->epochs;
     wasmtime_context_t *context = wasmtime_store_context(self->store);
@@ -168,7 +172,7 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
     }
     if (!store_seize(self)) {
         PyErr_SetString(state.WasmtimeError,
-                        atomic_load_relaxed(&self->thread) == thread_id()
+                        store_thread(self) == thread_id()
                             ? "store is in use: it cannot be closed by what it is running"
                             : "store is in use by another thread: it cannot be closed now");
         return NULL;
@@ -274,8 +278,8 @@ store_set_deadline(StoreObject *self, PyObject *argument)
     }
     uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
     self->deadline = ticks > DEADLINE_NEVER - 1 - now ? DEADLINE_NEVER - 1 : now + (uintptr_t)ticks;
-    self->interrupted = false;
-    wasmtime_context_set_epoch_deadline(self->context, ticks == 0 ? 0 : 1);
+    self->stopped = STOP_NOT;
+    store_set_native_deadline(self, ticks == 0 ? 0 : 1);
     store_leave(self);
     Py_RETURN_NONE;
 }
@@ -365,6 +369,12 @@ static PyMethodDef store_methods[] = {
      "_set_epoch_deadline($self, ticks, /)\n--\n\nDeadline in the engine's user epochs."},
     {"_set_epoch_callback", (PyCFunction)store_set_deadline_callback, METH_O,
      "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
+    {"_set_timeout", (PyCFunction)store_set_timeout, METH_O,
+     "_set_timeout($self, seconds, /)\n--\n\nTime for each outermost call; 0 lifts it."},
+    {"_sleep", (PyCFunction)store_sleep, METH_O,
+     "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
+    {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,
+     "interrupt($self, /)\n--\n\nSee wasmtime.Store."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,
@@ -392,6 +402,7 @@ static PyGetSetDef store_getset[] = {
 static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
+    {"_timeout", T_DOUBLE, offsetof(StoreObject, timeout), READONLY, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
     {"_table_elements", T_LONGLONG, offsetof(StoreObject, table_elements), 0, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -23,6 +23,15 @@ typedef struct ExternBox {
 
 #define DEADLINE_NEVER ((uintptr_t)-1)
 
+/* Why what a store runs must end. */
+typedef enum {
+    STOP_NOT,
+    STOP_DEADLINE,  /* the engine's epoch has come to Store.set_epoch_deadline() */
+    STOP_TIMEOUT,   /* the time of Store.set_timeout() is up */
+    STOP_INTERRUPT, /* Store.interrupt() */
+    STOP_REASONS
+} StopReason;
+
 /* What host code left for the native call that it ran under, one or the other. */
 typedef struct {
     PyObject *raised; /* an exception on its way out, through WebAssembly */
@@ -39,18 +48,22 @@ struct StoreObject {
     OwnerObject owner;           /* only `engine` and `closed` are used: `store` is not shared */
     wasmtime_store_t *store;     /* relaxed: NULL once deleted */
     wasmtime_context_t *context; /* relaxed: NULL once closed, or deleted */
-    HandleObject *engine_handle; /* keeps the native engine for the watchdog */
+    HandleObject *engine_handle; /* keeps the native engine for the ticker */
     PyObject *home;              /* once: weak reference to this Store, the identity of what lives
                                   * in it */
     PyObject *weakrefs;
-    uintptr_t exports; /* atomic: views of its memories that exist */
-    uintptr_t pins;    /* atomic: raw pointers into its memories that exist */
-    uintptr_t thread;  /* atomic: thread_id() of the thread inside, or 0 */
-    uint32_t depth;    /* how often it entered */
+    uintptr_t exports;      /* atomic: views of its memories that exist */
+    uintptr_t pins;         /* atomic: raw pointers into its memories that exist */
+    uintptr_t thread;       /* atomic: thread_id() of the thread inside, or 0 */
+    uint32_t depth;         /* how often it entered */
+    StopReason stopped;     /* why the innermost native call was ended */
+    uintptr_t stack_wanted; /* bytes for an outermost call; too many with a timeout: call.c */
+    double timeout;         /* seconds for each outermost call, or 0 */
+    Expiry expiry;          /* what the ticker knows of it */
+    struct Waiter *waiter;  /* locked by waiting.c: its guest waits */
     bool epochs;
-    char has_wasi;    /* relaxed: WASI's functions may be called; without, they would abort */
-    bool fiber;       /* it runs on a stack of the library's: fiber.c */
-    bool interrupted; /* the epoch callback ended the call because of the deadline */
+    char has_wasi; /* relaxed: WASI's functions may be called; without, they would abort */
+    bool fiber;    /* it runs on a stack of the library's: fiber.c */
     PyThreadState *released;  /* how a callback gets the GIL; NULL: it is held */
     Pending pending;          /* of the innermost native call */
     uintptr_t deadline;       /* in the engine's user epochs */

@@ -4,6 +4,7 @@
  * `this_thread` belongs to its thread and dies with it; nothing in it is owned. */
 
 #if defined(_WIN32)
+#include <io.h>
 #include <process.h>
 #include <windows.h>
 #else
@@ -15,6 +16,7 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/auxv.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #endif
 #endif
@@ -46,7 +48,8 @@ thread_here(void)
     return thread;
 }
 
-/* 0 means no thread, and 1 is STORE_INHERITED (entry.c). */
+/* 0 means no thread, and 1 is STORE_INHERITED (entry.c); the highest bit is STORE_INTERRUPTED
+ * (ticker.c). */
 static uintptr_t threads_numbered = 1;
 
 static NOINLINE uintptr_t

@@ -1,0 +1,232 @@
+/* Stopping a guest: Store.set_timeout() and Store.interrupt().
+ *
+ * Each outermost entry into a store with a timeout sets the moment when it expires, and tells the
+ * ticker (ticker.c) if that has to look sooner than it would. Nothing is done when the call is
+ * over: a moment that has passed means nothing to a store that runs nothing, and the next entry sets
+ * another. Stores without a timeout pay nothing: the entry compares the stack that is left with
+ * `stack_wanted` in any case, and with a timeout that is more than there can be.
+ *
+ * An interrupt is a bit in the word that says which thread is inside, set by whoever interrupts,
+ * if a thread is inside, and gone when that leaves.
+ *
+ * What was set is seen by the epoch callback (epoch.c), which the ticker has the library call until
+ * the guest has ended, and by guests that wait (waiting.c).
+ *
+ * A call that suspends (an event loop's) keeps its moment: store_expires() says when it is. */
+
+/* Whether what the store runs is to end, whatever its epochs say. */
+static inline StopReason
+store_stop_reason(const StoreObject *self)
+{
+    if (UNLIKELY(atomic_load(&self->thread) & STORE_INTERRUPTED)) {
+        return STOP_INTERRUPT;
+    }
+    uintptr_t expires = atomic_load_relaxed(&self->expiry.expires);
+    if (UNLIKELY(expires != 0) && moment_now() >= expires) {
+        return STOP_TIMEOUT;
+    }
+    return STOP_NOT;
+}
+
+/* When the call in progress must have ended. */
+static inline Moment
+store_expires(const StoreObject *self)
+{
+    uintptr_t expires = atomic_load_relaxed(&self->expiry.expires);
+    return expires != 0 ? (Moment)expires : MOMENT_NEVER;
+}
+
+/* Have the native deadline come at the next tick; or at once, if the guest is to end. */
+static void
+store_set_native_deadline(StoreObject *self, uint64_t ticks)
+{
+    wasmtime_context_set_epoch_deadline(self->context, ticks);
+    /* After that: the tick of an interrupt that comes between the two would be lost. */
+    if (ticks != 0 && store_stop_reason(self) != STOP_NOT) {
+        wasmtime_context_set_epoch_deadline(self->context, 0);
+    }
+}
+
+/* The native stack that an outermost call needs. */
+static inline uintptr_t
+store_stack_wanted(const StoreObject *self)
+{
+    return ((EngineObject *)self->owner.engine)->wasm_stack + STACK_MARGIN;
+}
+
+/* --- what the guest and its caller hear ------------------------------------------------------- */
+
+static const char *const stop_messages[STOP_REASONS] = {
+    "python exception", /* it is on its way already */
+    "wasm trap: interrupt",
+    "wasm trap: interrupt: the time given by Store.set_timeout() is up",
+    "wasm trap: interrupt: Store.interrupt() was called",
+};
+
+/* The error that the epoch callback ends the guest with. */
+static wasmtime_error_t *
+stop_error(const StoreObject *self)
+{
+    return wasmtime_error_new((char *)stop_messages[self->stopped]);
+}
+
+/* The trap that a host function of ours ends the guest with, after wait_for(). */
+static wasm_trap_t *
+stop_trap(const StoreObject *self)
+{
+    const char *message = stop_messages[self->stopped];
+    return wasmtime_trap_new((char *)message, strlen(message));
+}
+
+/* The class of the exception that the call is ended with. */
+static PyObject *
+stop_exception(StopReason stopped)
+{
+    return stopped == STOP_TIMEOUT     ? state.TimeoutTrap
+           : stopped == STOP_INTERRUPT ? state.InterruptTrap
+                                       : state.Trap;
+}
+
+/* The same for a host function in Python; the exception is set. */
+static void
+stop_raise(StoreObject *self)
+{
+    PyObject *message = PyUnicode_FromString(stop_messages[self->stopped]);
+    PyObject *exception = NULL;
+    if (message != NULL) {
+        exception = PyObject_CallFunctionObjArgs(stop_exception(self->stopped), message, NULL);
+        Py_DECREF(message);
+    }
+    self->stopped = STOP_NOT;
+    if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) == 0) {
+        PyErr_SetRaisedException(exception);
+    }
+    else {
+        Py_XDECREF(exception);
+    }
+}
+
+/* --- timeouts --------------------------------------------------------------------------------- */
+
+static inline Moment
+timeout_span(double seconds)
+{
+    double nanoseconds = seconds * 1e9;
+    return nanoseconds >= 9e18 ? MOMENT_NEVER : nanoseconds < 1 ? 1 : (Moment)nanoseconds;
+}
+
+static NOINLINE bool
+refuse_without_ticker(void)
+{
+    PyErr_SetString(state.WasmtimeError,
+                    "a timeout needs a native thread, which cannot be started: this process has "
+                    "too many threads, or too little memory");
+    return false;
+}
+
+/* An outermost call begins: its time is counted from now. False with the exception set. */
+static bool
+timeout_begin(StoreObject *self)
+{
+    if (self->timeout == 0) {
+        return true;
+    }
+    Moment moment = moment_after(moment_now(), timeout_span(self->timeout));
+    return LIKELY(ticker_arm(&self->expiry, moment)) || refuse_without_ticker();
+}
+
+/* The store gets its first timeout, and needs the ticker from now on. */
+static bool
+timeout_provide(StoreObject *self)
+{
+    if (!self->epochs) {
+        PyErr_SetString(state.WasmtimeError, "set_timeout() needs an engine with epoch checks: "
+                                             "Config.epoch_interruption was set to False");
+        return false;
+    }
+    if (self->timeout == 0) {
+        if (!ticker_reserve()) {
+            return refuse_without_ticker();
+        }
+        self->stack_wanted = UINTPTR_MAX;
+    }
+    return true;
+}
+
+static void
+timeout_lift(StoreObject *self)
+{
+    if (self->timeout != 0) {
+        self->timeout = 0;
+        self->stack_wanted = store_stack_wanted(self);
+        atomic_store(&self->expiry.expires, 0);
+        ticker_forget(&self->expiry, true);
+    }
+}
+
+/* _set_timeout(seconds): checked by Store.set_timeout(); 0 lifts it. What runs gets so much from
+ * now on. */
+static PyObject *
+store_set_timeout(StoreObject *self, PyObject *argument)
+{
+    double seconds = PyFloat_AsDouble(argument);
+    if ((seconds == -1 && PyErr_Occurred()) || !store_enter(self)) {
+        return NULL;
+    }
+    bool fine = true;
+    if (seconds == 0) {
+        timeout_lift(self);
+    }
+    else {
+        fine = timeout_provide(self);
+        if (fine) {
+            self->timeout = seconds;
+            fine = self->depth == 1 || timeout_begin(self);
+        }
+    }
+    store_leave(self);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+/* The native store dies. */
+static void
+store_leave_ticker(StoreObject *self)
+{
+    if (self->timeout != 0 || atomic_load(&self->expiry.scheduled) != 0) {
+        ticker_forget(&self->expiry, self->timeout != 0);
+    }
+    self->timeout = 0;
+}
+
+/* --- interrupts ------------------------------------------------------------------------------- */
+
+/* Whether a thread was inside, which is told to end what it runs. */
+static bool
+store_mark_interrupted(StoreObject *self)
+{
+    uintptr_t thread = atomic_load(&self->thread);
+    while (thread != 0 && thread != STORE_INHERITED && !(thread & STORE_INTERRUPTED)) {
+        if (atomic_exchange_if(&self->thread, thread, thread | STORE_INTERRUPTED)) {
+            return true;
+        }
+        thread = atomic_load(&self->thread);
+    }
+    return false;
+}
+
+static void waiting_wake_store(StoreObject *store);
+
+static PyObject *
+store_interrupt(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (published(self->home) != NULL && !self->epochs) {
+        PyErr_SetString(state.WasmtimeError, "interrupt() needs an engine with epoch checks: "
+                                             "Config.epoch_interruption was set to False");
+        return NULL;
+    }
+    if (store_mark_interrupted(self)) {
+        ticker_interrupt(&self->expiry);
+        waiting_wake_store(self);
+    }
+    Py_RETURN_NONE;
+}
