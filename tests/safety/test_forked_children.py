@@ -101,7 +101,7 @@ FAILING_MALLOC = """
     not hasattr(os, "confstr") or "CS_GNU_LIBC_VERSION" not in os.confstr_names,
     reason="replaces malloc as glibc lets one do",
 )
-def test_a_forked_child_without_memory_for_a_watchdog(tmp_path: Path) -> None:
+def test_a_forked_child_without_memory_for_a_ticker(tmp_path: Path) -> None:
     library = compile_c(FAILING_MALLOC, tmp_path / "malloc.so", "-shared", "-fPIC")
     run_in_subprocess(
         FORK

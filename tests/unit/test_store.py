@@ -343,7 +343,7 @@ def test_a_deadline_callback_may_call_the_store(ticking: Engine) -> None:
 
 def test_a_deadline_stays_passed_after_the_callback_ended_the_call(ticking: Engine) -> None:
     """
-    On another thread than the main one, where no watchdog moves the epoch.
+    On another thread than the main one, where no ticker moves the epoch.
     """
     store = Store(ticking)
     spin = export(store, SPIN, "spin")
