@@ -35,6 +35,22 @@ def linker() -> Work:
     )
 
 
+@row(
+    "instantiation.pooled",
+    "new Store and instantiation from a pool",
+    ours_only=True,
+    note="one memory; linked before (`Linker.instantiate_pre`)",
+)
+def pooled() -> Work:
+    from wasmtime import Config, Engine, Linker, Module, PoolingAllocationConfig, Store
+
+    engine = Engine(Config(allocation_strategy=PoolingAllocationConfig(total_memories=100)))
+    linked = Linker(engine).instantiate_pre(Module(engine, '(memory (export "memory") 1)'))
+    return Work(
+        "instantiate(Store(engine))", instantiate=linked.instantiate, engine=engine, Store=Store
+    )
+
+
 @row("instantiation.store", "new Store alone")
 def store() -> Work:
     from wasmtime import Engine, Store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 
+from ._engine import Engine
 from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
 from ._exception import WasmException
 from ._func import Caller, Func
@@ -29,6 +30,7 @@ def _check_inherited(store: Store) -> None:
 
 
 core.setup(
+    Engine=Engine,
     Store=Store,
     Caller=Caller,
     StoreContext=StoreContext,

@@ -49,10 +49,9 @@ class Store(core.Store, Managed):
     C API: ``wasmtime_store_new``.
     """
 
-    def __init__(self, engine: Optional[Engine] = None, data: Optional[Any] = None) -> None:
-        if engine is None:
-            engine = Engine()
-        self._init(expect(engine, Engine, "engine"), data)
+    if TYPE_CHECKING:
+
+        def __init__(self, engine: Optional[Engine] = None, data: Optional[Any] = None) -> None: ...
 
     @property
     def engine(self) -> Engine:

@@ -614,6 +614,18 @@ def test_pool_settings() -> None:
         PoolingAllocationConfig(total_memory=1)
 
 
+def test_what_a_pool_has_collected_is_there_when_nothing_else_is_left() -> None:
+    pool = PoolingAllocationConfig(total_memories=2, total_core_instances=2)
+    assert pool.decommit_batch_size == 64
+    engine = Engine(Config(allocation_strategy=pool))
+    module = Module(engine, '(memory (export "memory") 1)')
+    for _ in range(200):
+        with Store(engine) as store:
+            memory = Instance(store, module, []).exports(store)["memory"]
+            assert memory.read(store, 0, 5) == bytes(5)
+            memory.write(store, b"mine!", 0)
+
+
 def test_a_pool_that_cannot_be() -> None:
     config = Config(memory_reservation=MIB, allocation_strategy="pooling")
     with pytest.raises(WasmtimeError, match="max_memory_size of the pool"):

@@ -4,6 +4,8 @@ Stores: data, fuel, epochs, limits, garbage collection.
 
 from __future__ import annotations
 
+import gc
+import inspect
 import threading
 import time
 import weakref
@@ -52,6 +54,37 @@ def ticking() -> Engine:
     config = Config()
     config.epoch_interruption = True
     return Engine(config)
+
+
+def test_a_store_is_made_like_an_object_of_any_python_class(engine: Engine) -> None:
+    assert list(inspect.signature(Store).parameters) == ["engine", "data"]
+    assert Store(data=1, engine=engine).data() == Store(engine, 1).data() == 1
+    assert Store(None).engine is not Store().engine
+
+    class Own(Store):
+        def __init__(self, engine: Engine, name: str) -> None:
+            super().__init__(engine, data=name)
+            self.name = name
+
+    assert Own(engine, "a").data() == Own(engine, "a").name
+    wrong: Any = Store
+    with pytest.raises(TypeError, match="engine must be an Engine, not int"):
+        wrong(1)
+    with pytest.raises(TypeError, match="at most 2 arguments"):
+        wrong(engine, 1, 2)
+
+
+def test_a_store_keeps_what_every_linker_that_was_used_in_it_defines(engine: Engine) -> None:
+    store = Store(engine)
+    module = Module(engine, '(import "" "f" (func $f (result i32))) (export "f" (func $f))')
+    exports = []
+    for number in range(3):
+        linker = Linker(engine)
+        linker.define_func("", "f", FuncType([], [ValType.i32()]), lambda number=number: number)
+        exports.append(linker.instantiate(store, module).exports(store))
+        del linker
+    gc.collect()
+    assert [one["f"](store) for one in exports] == [0, 1, 2]
 
 
 def export(store: Store, text: str, name: str, *imports: Any) -> Any:

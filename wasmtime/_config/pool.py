@@ -49,11 +49,12 @@ class PoolingAllocationConfig(Record):
         """
         raise NotImplementedError
 
-    @size(1, lib.wasmtime_pooling_allocation_config_decommit_batch_size_set, 63)
+    @size(64, lib.wasmtime_pooling_allocation_config_decommit_batch_size_set, 63)
     def decommit_batch_size(self) -> int:
         """How many freed regions are collected before they are given back to the system together.
 
-        Default: 1, that is, at once.
+        Default: 64, with which an instance costs a quarter less than with 1, at once, the library's
+        own default. A pool with nothing else left gives back what it has collected first.
         C API: ``wasmtime_pooling_allocation_config_decommit_batch_size_set``.
         """
         raise NotImplementedError
@@ -218,7 +219,9 @@ class PoolingAllocationConfig(Record):
             lib.wasmtime_pooling_allocation_config_new(),
             lib.wasmtime_pooling_allocation_config_delete,
         )
-        for name, value in self._values.items():
+        # This package's default is not the library's.
+        values = {"decommit_batch_size": self.decommit_batch_size, **self._values}
+        for name, value in values.items():
             self._settings[name].apply(native, value)
         return native
 

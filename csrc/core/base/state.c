@@ -31,6 +31,7 @@ static struct {
     PyTypeObject *MemoryPin;
 
     /* Handed over by the package: the public classes, of which the core makes instances. */
+    PyObject *Engine;
     PyObject *Store;
     PyObject *Caller;
     PyObject *StoreContext;
@@ -116,6 +117,7 @@ typedef struct {
 
 /* Classes that the package must hand over, by name. */
 static const NamedSlot state_classes[] = {
+    {"Engine", &state.Engine},
     {"Store", &state.Store},
     {"Caller", &state.Caller},
     {"StoreContext", &state.StoreContext},

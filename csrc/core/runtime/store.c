@@ -5,6 +5,9 @@
 static bool
 store_keep(StoreObject *self, PyObject *object)
 {
+    if (self->kept == NULL && (self->kept = PyDict_New()) == NULL) {
+        return false;
+    }
     PyObject *key = PyLong_FromVoidPtr(object);
     if (key == NULL) {
         return false;
@@ -18,17 +21,17 @@ store_keep(StoreObject *self, PyObject *object)
 static inline bool
 store_keep_definitions(StoreObject *self, PyObject *definitions)
 {
-    if (LIKELY(self->last_definitions == definitions)) {
+    if (LIKELY(self->definitions == definitions)) {
         return true;
     }
     if (PyList_Size(definitions) == 0) {
         return true;
     }
-    if (!store_keep(self, definitions)) {
-        return false;
+    if (self->definitions == NULL) {
+        self->definitions = Py_NewRef(definitions);
+        return true;
     }
-    self->last_definitions = definitions;
-    return true;
+    return store_keep(self, definitions);
 }
 
 static void
@@ -86,7 +89,7 @@ store_delete(StoreObject *self)
         Py_DECREF(object);
     }
     self->dropped = NULL;
-    self->last_definitions = NULL;
+    Py_CLEAR(self->definitions);
     Py_CLEAR(self->kept);
     Py_CLEAR(self->sinks);
     Py_XDECREF(data);
@@ -97,58 +100,90 @@ store_delete(StoreObject *self)
     Py_CLEAR(self->engine_handle);
 }
 
-static PyObject *
-store_init_native(StoreObject *self, PyObject *args)
+/* Make the native store, of an engine whose Handle is given away with the call. */
+static wasmtime_context_t *
+store_open(StoreObject *self, EngineObject *engine, HandleObject *handle, PyObject *data)
 {
-    PyObject *engine, *data;
-    if (!PyArg_ParseTuple(args, "O!O:_init", state.Engine_base, &engine, &data)) {
-        return NULL;
-    }
-    HandleObject *handle = owner_use((OwnerObject *)engine);
-    if (handle == NULL) {
-        return NULL;
-    }
-    PyObject *kept = PyDict_New();
-    PyObject *home = PyWeakref_NewRef((PyObject *)self, NULL);
-    if (kept == NULL || home == NULL) {
-        goto failed;
-    }
-    /* Nothing below runs Python code: nobody sees a half-made store. */
-    if (!store_seize(self)) {
-        store_refuse(self);
-        goto failed;
-    }
-    if (self->home != NULL || self->owner.closed) {
-        store_vacate(self);
-        PyErr_SetString(PyExc_ValueError, "store: already initialized");
-        goto failed;
-    }
-    EngineObject *settings = (EngineObject *)engine;
-    self->kept = kept;
     self->data = Py_NewRef(data);
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
     self->table_elements = -1;
     self->stack_wanted = store_stack_wanted(self);
     self->expiry.thread = &self->thread;
-    self->expiry.engine = settings->ticked;
+    self->expiry.engine = engine->ticked;
     relaxed_store(self->store, wasmtime_store_new(handle->pointer, self, NULL));
-    self->epochs = settings->epochs;
+    self->epochs = engine->epochs;
     wasmtime_context_t *context = wasmtime_store_context(self->store);
     if (self->epochs) {
-        self->deadline = settings->epochs_explicit ? 0 : DEADLINE_NEVER;
+        self->deadline = engine->epochs_explicit ? 0 : DEADLINE_NEVER;
         wasmtime_store_epoch_deadline_callback(self->store, store_epoch_tick, self, NULL);
-        wasmtime_context_set_epoch_deadline(context, settings->epochs_explicit ? 0 : 1);
+        wasmtime_context_set_epoch_deadline(context, engine->epochs_explicit ? 0 : 1);
     }
-    publish(self->home, home);
-    publish(self->context, context);
-    store_vacate(self);
-    Py_RETURN_NONE;
-failed:
-    Py_XDECREF(kept);
-    Py_XDECREF(home);
-    Py_DECREF(handle);
+    return context;
+}
+
+static bool
+store_init_with(StoreObject *self, EngineObject *engine, PyObject *data)
+{
+    HandleObject *handle = owner_use(&engine->owner);
+    PyObject *home = handle != NULL ? PyWeakref_NewRef((PyObject *)self, NULL) : NULL;
+    if (home == NULL) {
+        Py_XDECREF(handle);
+        return false;
+    }
+    /* Nothing below runs Python code: nobody sees a half-made store. */
+    bool alone = store_seize(self);
+    bool vacant = alone && self->home == NULL && !self->owner.closed;
+    if (vacant) {
+        wasmtime_context_t *context = store_open(self, engine, handle, data);
+        publish(self->home, home);
+        publish(self->context, context);
+    }
+    else if (!alone) {
+        store_refuse(self);
+    }
+    else {
+        PyErr_SetString(PyExc_ValueError, "store: already initialized");
+    }
+    if (alone) {
+        store_vacate(self);
+    }
+    if (!vacant) {
+        Py_DECREF(handle);
+        Py_DECREF(home);
+    }
+    return vacant;
+}
+
+/* The engine of a new store: the one that was given, or one of its own. A new reference. */
+static PyObject *
+store_engine_argument(PyObject *given)
+{
+    if (given == Py_None) {
+        return PyObject_CallNoArgs(state.Engine);
+    }
+    if (PyObject_TypeCheck(given, state.Engine_base)) {
+        return Py_NewRef(given);
+    }
+    PyErr_Format(state.ArgumentTypeError, "engine must be an Engine, not %.200s", type_name(given));
     return NULL;
+}
+
+static int
+store_init(StoreObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"engine", "data", NULL};
+    PyObject *given = Py_None, *data = Py_None;
+    if (LIKELY(kwargs == NULL && PyTuple_Size(args) == 1)) {
+        given = PyTuple_GetItem(args, 0);
+    }
+    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:Store", names, &given, &data)) {
+        return -1;
+    }
+    PyObject *engine = store_engine_argument(given);
+    bool fine = engine != NULL && store_init_with(self, (EngineObject *)engine, data);
+    Py_XDECREF(engine);
+    return fine ? 0 : -1;
 }
 
 /* A raw pointer into a memory is gone. A store that was closed before is deleted with the last. */
@@ -203,6 +238,7 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->owner.engine);
+    Py_VISIT(self->definitions);
     Py_VISIT(self->kept);
     Py_VISIT(self->sinks);
     Py_VISIT(self->data);
@@ -241,8 +277,6 @@ store_dealloc(StoreObject *self)
     }
     store_delete(self);
     Py_CLEAR(self->home);
-    Py_CLEAR(self->kept);
-    Py_CLEAR(self->data);
     owner_clear(&self->owner);
     type_free((PyObject *)self);
 }
@@ -361,8 +395,6 @@ store_mark_inherited(StoreObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef store_methods[] = {
-    {"_init", (PyCFunction)store_init_native, METH_VARARGS,
-     "_init($self, engine, data, /)\n--\n\nMake the native store."},
     {"close", (PyCFunction)store_close, METH_NOARGS, "close($self, /)\n--\n\nSee wasmtime.Store."},
     {"data", (PyCFunction)store_get_data, METH_NOARGS, "data($self, /)\n--\n\nSee wasmtime.Store."},
     {"_set_epoch_deadline", (PyCFunction)store_set_deadline, METH_O,
@@ -409,10 +441,15 @@ static PyMemberDef store_members[] = {
 };
 
 static PyType_Slot store_slots[] = {
-    {Py_tp_doc, "Base of wasmtime.Store."}, {Py_tp_dealloc, store_dealloc},
-    {Py_tp_traverse, store_traverse},       {Py_tp_clear, store_clear},
-    {Py_tp_methods, store_methods},         {Py_tp_getset, store_getset},
-    {Py_tp_members, store_members},         {0, NULL},
+    {Py_tp_doc, "Store(engine=None, data=None)\n--\n\nBase of wasmtime.Store."},
+    {Py_tp_init, store_init},
+    {Py_tp_dealloc, store_dealloc},
+    {Py_tp_traverse, store_traverse},
+    {Py_tp_clear, store_clear},
+    {Py_tp_methods, store_methods},
+    {Py_tp_getset, store_getset},
+    {Py_tp_members, store_members},
+    {0, NULL},
 };
 static PyType_Spec store_spec = {"wasmtime._core.Store", sizeof(StoreObject), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

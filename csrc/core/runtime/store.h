@@ -1,11 +1,11 @@
 /* Store: its fields, and who owns what in a store.
  *
  * Ownership: a Store owns the native store and everything that native code may reach while it
- * lives: the host functions made in it or linked into it (`kept`), the Python objects behind its
- * externrefs (`boxes`), its data, its output sinks. Native code holds plain pointers to those,
- * never counted ones, so that the garbage collector sees every reference and collects a cycle
- * through a store. They die after the native store, never before. The native store dies in
- * store_delete() (store.c) alone: when it is closed, or when the Store is collected.
+ * lives: the host functions made in it or linked into it (`kept`, `definitions`), the Python
+ * objects behind its externrefs (`boxes`), its data, its output sinks. Native code holds plain
+ * pointers to those, never counted ones, so that the garbage collector sees every reference and
+ * collects a cycle through a store. They die after the native store, never before. The native store
+ * dies in store_delete() (store.c) alone: when it is closed, or when the Store is collected.
  *
  * entry.c says who may enter, call.c how the library is called, callback.c how it calls back.
  *
@@ -73,11 +73,11 @@ struct StoreObject {
     wasmtime_exnref_t *taken; /* where to, while it runs */
     ExternBox *boxes;
     ExternBox *dropped;
-    PyObject *kept;             /* dict: id -> host functions and linker definitions */
-    PyObject *last_definitions; /* borrowed from `kept` */
-    PyObject *sinks;            /* list of (OutputSink, callable), or NULL */
-    PyObject *data;             /* locked */
-    PyObject *context_cdata;    /* locked */
+    PyObject *definitions;   /* of the first linker that was used here, or NULL */
+    PyObject *kept;          /* dict: id -> host functions, other linkers' definitions; or NULL */
+    PyObject *sinks;         /* list of (OutputSink, callable), or NULL */
+    PyObject *data;          /* locked */
+    PyObject *context_cdata; /* locked */
 };
 
 /* The native call in progress was made through cffi, which released the GIL itself. */
