@@ -33,6 +33,7 @@ CONCERNS = (
     "artifacts",
     "component",
     "threads",
+    "gil",
     "import_time",
 )
 

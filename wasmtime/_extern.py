@@ -29,6 +29,10 @@ def _check_inherited(store: Store) -> None:
     check_inherited(store)
 
 
+def _breathe() -> None:
+    """Called by what keeps Python's lock for long without running Python code: see ``epoch.c``."""
+
+
 core.setup(
     Engine=Engine,
     Store=Store,
@@ -57,6 +61,7 @@ core.setup(
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,
     check_inherited=_check_inherited,
+    breathe=_breathe,
 )
 
 # Host callbacks of other threads must not wait for an interpreter that ends.

@@ -154,14 +154,15 @@ class Func(core.Func):
         """
         return int(self._arity[1])
 
-    def bind(self, store: Store, release_gil: bool = True) -> BoundFunc:
+    def bind(self, store: Store, release_gil: Optional[bool] = None) -> BoundFunc:
         """The function together with its store, to be called as ``bound(*params)``.
 
         Args:
             store: The store that the function lives in; the bound function keeps it alive.
-            release_gil: Let other Python threads run during the call. False saves the half of a
-                short call that giving the lock away costs; then everything else waits for the
-                call, so it is for functions that end soon.
+            release_gil: Whether other Python threads run during the call. None: if it lasts; a
+                short one keeps Python's lock, since giving it away costs as much as the call.
+                True: always. False: never, so everything else waits for the call. Calls that are
+                not bound do as with None. See docs/threads.md.
 
         Raises:
             TypeError: `store` is not a Store.

@@ -25,6 +25,7 @@
 #include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
 #include "runtime/entry.c"     /* entering a store: one thread at a time */
 #include "runtime/stopping.c"  /* why what a store runs ends: timeout, interrupt, deadline */
+#include "runtime/gil.c"       /* who has the GIL while WebAssembly runs */
 #include "runtime/call.c"      /* the native call: the one way in */
 #include "runtime/error.c"     /* errors, traps and pending exceptions become exceptions */
 #include "runtime/caller.c"    /* Caller, StoreContext: a store for the length of a callback */

@@ -33,13 +33,15 @@ def test_two_threads_in_one_store() -> None:
 store = Store(engine)
 e = Instance(store, module, []).exports(store)
 add, spin, m, t, g = e["add"], e["spin"], e["m"], e["t"], e["g"]
+left = iter(range(5000))  # a store has room for 10000 instances
 def adding():
     assert add(store, 1, 2) == 3
 counts = race(
     adding, adding, lambda: spin(store, 100000), lambda: m.read(store, 0, 100),
     lambda: m.write(store, b"x" * 1000), lambda: t.set(store, 0, object()),
     lambda: g.set_value(store, g.value(store) + 1), lambda: m.grow(store, 0),
-    lambda: e["add"].type(store), lambda: Instance(store, module, []),
+    lambda: e["add"].type(store),
+    lambda: next(left, None) is None or Instance(store, module, []),
     lambda: Func(store, FuncType([], []), lambda: None)(store), seconds=2)
 assert sum(counts) > 100, counts
 adding()

@@ -58,6 +58,7 @@ static struct {
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
     PyObject *check_inherited;
+    PyObject *breathe; /* a function that does nothing */
 
     PyObject *signal; /* _signal.signal */
 
@@ -144,6 +145,7 @@ static const NamedSlot state_classes[] = {
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},
     {"check_inherited", &state.check_inherited},
+    {"breathe", &state.breathe},
     {NULL, NULL},
 };
 

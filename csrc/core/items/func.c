@@ -8,6 +8,7 @@ typedef struct {
     wasmtime_func_t native;
     Signature *signature; /* once: compiled when it is first needed */
     vectorcallfunc vectorcall;
+    Tempo tempo; /* with the GIL: whether its calls give that away */
 } FuncObject;
 
 /* A function with its store: `bound(…)` instead of `func(store, …)`. */
@@ -98,6 +99,12 @@ lift_raw_results(const Signature *signature, const wasmtime_val_raw_t *slots)
     return list;
 }
 
+static ALWAYS_INLINE bool
+func_begin(NativeCall *call, FuncObject *self, GilPolicy gil)
+{
+    return gil == ADAPT_GIL ? native_begin_adapting(call, &self->tempo) : native_begin(call, gil);
+}
+
 /* The unchecked call: a signature of numbers and vectors only. */
 static ALWAYS_INLINE PyObject *
 call_unchecked(StoreObject *store, FuncObject *self, const Signature *signature,
@@ -122,7 +129,7 @@ call_unchecked(StoreObject *store, FuncObject *self, const Signature *signature,
     }
     NativeCall call;
     if (LIKELY(native_enter(&call, store, self))) {
-        if (LIKELY(native_begin(&call, gil))) {
+        if (LIKELY(func_begin(&call, self, gil))) {
             wasm_trap_t *trap = NULL;
             wasmtime_error_t *error =
                 wasmtime_func_call_unchecked(store->context, &self->native, slots, size, &trap);
@@ -189,7 +196,7 @@ call_checked(StoreObject *store, FuncObject *self, const Signature *signature,
                           (Place){"parameter", (Py_ssize_t)lowered + 1})) {
         lowered++;
     }
-    if (lowered == signature->params && native_begin(&call, gil)) {
+    if (lowered == signature->params && func_begin(&call, self, gil)) {
         wasm_trap_t *trap = NULL;
         wasmtime_error_t *error =
             wasmtime_func_call(store->context, &self->native, values, signature->params, results,
@@ -254,7 +261,7 @@ func_vectorcall(PyObject *object, PyObject *const *arguments, size_t flags, PyOb
     if (UNLIKELY(store == NULL) || UNLIKELY(!item_check((ItemObject *)object, store))) {
         return NULL;
     }
-    return func_call(store, (FuncObject *)object, arguments + 1, count - 1, RELEASE_GIL);
+    return func_call(store, (FuncObject *)object, arguments + 1, count - 1, ADAPT_GIL);
 }
 
 static PyObject *
@@ -360,9 +367,12 @@ static PyObject *
 func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"store", "release_gil", NULL};
-    PyObject *object;
-    int release_gil = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:bind", names, &object, &release_gil)) {
+    PyObject *object, *release_gil = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:bind", names, &object, &release_gil)) {
+        return NULL;
+    }
+    int released = release_gil == Py_None ? 0 : PyObject_IsTrue(release_gil);
+    if (released < 0) {
         return NULL;
     }
     StoreObject *store = storelike(object);
@@ -382,7 +392,7 @@ func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
         bound->vectorcall = bound_vectorcall;
         bound->store = (StoreObject *)Py_NewRef(store);
         bound->func = (FuncObject *)Py_NewRef(self);
-        bound->gil = release_gil ? RELEASE_GIL : KEEP_GIL;
+        bound->gil = release_gil == Py_None ? ADAPT_GIL : released ? RELEASE_GIL : KEEP_GIL;
     }
     return (PyObject *)bound;
 }
@@ -407,7 +417,7 @@ static PyMethodDef func_methods[] = {
     {"call", (PyCFunction)(void (*)(void))func_py_call, METH_FASTCALL | METH_KEYWORDS,
      "call($self, /, store, *params)\n--\n\nThe same as calling the function itself."},
     {"_bind", (PyCFunction)(void (*)(void))func_bind, METH_VARARGS | METH_KEYWORDS,
-     "_bind($self, /, store, release_gil=True)\n--\n\nSee wasmtime.Func.bind."},
+     "_bind($self, /, store, release_gil=None)\n--\n\nSee wasmtime.Func.bind."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef func_getset[] = {

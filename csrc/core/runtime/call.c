@@ -5,7 +5,8 @@
  *     NativeCall call;
  *     if (native_enter(&call, store, self)) {          the store is entered
  *         ...                                          lower what takes the store to lower
- *         if (native_begin(&call, RELEASE_GIL)) {      stack and greenlet serve, the GIL is free
+ *         if (native_begin(&call, RELEASE_GIL)) {      stack and greenlet serve, the GIL is free;
+ *                                                      or native_begin_adapting(&call, tempo)
  *             error = wasmtime_...(store->context, ..., &trap);
  *             if (native_end(&call, error, trap)) {    the GIL is back; false: an exception is set
  *                 ...                                  lift what came back
@@ -17,8 +18,6 @@
  * Ownership: from native_enter() to native_leave() the call owns a reference to the store and one
  * to the object whose native half is used, since the callbacks in between may drop the caller's. */
 
-typedef enum { RELEASE_GIL, KEEP_GIL } GilPolicy;
-
 typedef struct {
     StoreObject *store;
     PyObject *object; /* kept alive during the call */
@@ -27,6 +26,8 @@ typedef struct {
     PyThreadState *released; /* the same */
     uintptr_t watched;       /* the same: what the ticker looked at */
     bool watching;
+    uint8_t gil;  /* the same */
+    Tempo *tempo; /* of a call that adapts */
 } NativeCall;
 
 static NOINLINE bool
@@ -77,6 +78,8 @@ native_set_aside(NativeCall *call)
     call->outer = store->pending;
     store->pending = (Pending){NULL, NULL};
     call->released = store->released;
+    call->gil = store->gil;
+    store->gil = 0;
     call->watching = store->epochs && call->thread->is_main;
     if (call->watching) {
         call->watched = ticker_enter(store->engine_handle->pointer);
@@ -88,6 +91,7 @@ static ALWAYS_INLINE void
 native_put_back(NativeCall *call)
 {
     call->store->released = call->released;
+    call->store->gil = call->gil;
     if (call->watching) {
         ticker_exit(call->watched);
     }
@@ -97,21 +101,73 @@ native_put_back(NativeCall *call)
 static ALWAYS_INLINE void
 native_release_gil(NativeCall *call, GilPolicy policy)
 {
+    StoreObject *store = call->store;
     native_set_aside(call);
-    call->store->released = policy == KEEP_GIL ? NULL : PyEval_SaveThread();
+    if (policy == LEND_GIL) {
+        if (LIKELY(ticker_hold_anew(store->engine_handle->pointer))) {
+            store->gil = GIL_LENT;
+            store->released = NULL;
+            return;
+        }
+        ticker_let_go();
+    }
+    store->released = policy == KEEP_GIL ? NULL : PyEval_SaveThread();
+}
+
+static ALWAYS_INLINE void
+native_restore_gil(StoreObject *store)
+{
+    if (store->released == NULL) {
+        return;
+    }
+    if (store->depth > 1) {
+        callback_take_gil(store->released);
+    }
+    else {
+        PyEval_RestoreThread(store->released);
+    }
+}
+
+/* The end of a call that keeps the GIL for a while, and has lasted longer; or that is timed. */
+static NOINLINE void
+native_take_gil_and_learn(NativeCall *call)
+{
+    StoreObject *store = call->store;
+    bool timed = (store->gil & GIL_TIMED) != 0, lent = (store->gil & GIL_LENT) != 0;
+    if (timed) {
+        timing_pause(store);
+    }
+    if (store->released != NULL) {
+        native_restore_gil(store);
+        if (timed) {
+            timing_add_wait(store);
+        }
+    }
+    else if (lent) {
+        ticker_let_go();
+    }
+    if (timed) {
+        timing_end(store);
+    }
+    if (lent && atomic_load(&ticker.deaf)) {
+        atomic_store(&ticker.deaf, 0);
+        *call->tempo = (Tempo){0};
+    }
 }
 
 static ALWAYS_INLINE void
 native_take_gil(NativeCall *call)
 {
     StoreObject *store = call->store;
-    if (store->released != NULL) {
-        if (store->depth > 1) {
-            callback_take_gil(store->released);
-        }
-        else {
-            PyEval_RestoreThread(store->released);
-        }
+    if (store->gil == 0) {
+        native_restore_gil(store);
+    }
+    else if (LIKELY(store->gil == GIL_LENT && store->released == NULL
+                    && !atomic_load_relaxed(&ticker.deaf))) {
+        ticker_let_go();
+    }
+    else {
+        native_take_gil_and_learn(call);
     }
     native_put_back(call);
 }
@@ -137,6 +193,38 @@ native_begin(NativeCall *call, GilPolicy policy)
         return false;
     }
     native_release_gil(call, policy);
+    return true;
+}
+
+/* A call that is to be timed, unless one around it is. */
+static NOINLINE void
+native_release_gil_timed(NativeCall *call)
+{
+    native_release_gil(call, call->tempo->keeps ? LEND_GIL : RELEASE_GIL);
+    if (!(call->gil & GIL_TIMED)) {
+        timing_start(call->store, call->tempo);
+    }
+}
+
+/* As native_begin(), for a function that has a Tempo. */
+static ALWAYS_INLINE bool
+native_begin_adapting(NativeCall *call, Tempo *tempo)
+{
+    if (UNLIKELY(!native_check_entry(call))) {
+        return false;
+    }
+    bool lends = store_may_lend(call->store);
+    call->tempo = tempo;
+    if (LIKELY(lends && tempo->left != 0)) {
+        tempo->left--;
+        native_release_gil(call, LEND_GIL);
+    }
+    else if (lends) {
+        native_release_gil_timed(call);
+    }
+    else {
+        native_release_gil(call, RELEASE_GIL);
+    }
     return true;
 }
 

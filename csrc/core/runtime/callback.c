@@ -27,6 +27,9 @@ host_begin(StoreObject *self, HostEntry *entry)
 {
     entry->released = self->released;
     entry->gil = PyGILState_UNLOCKED;
+    if (UNLIKELY(self->gil & GIL_TIMED)) {
+        timing_pause(self);
+    }
     if (LIKELY(entry->released != NULL)) {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
             if (UNLIKELY(!this_thread.is_main && thread_is_left_behind())) {
@@ -36,7 +39,13 @@ host_begin(StoreObject *self, HostEntry *entry)
         }
         else {
             callback_take_gil(entry->released);
+            if (UNLIKELY(self->gil & GIL_TIMED)) {
+                timing_add_wait(self);
+            }
         }
+    }
+    if (self->gil & GIL_LENT) {
+        ticker_hold_in_host(self->engine_handle->pointer);
     }
     self->released = NULL;
     entry->thread = thread_here();
@@ -54,15 +63,23 @@ host_end(StoreObject *self, HostEntry *entry)
         fiber_end(entry->fiber, entry->thread);
     }
     callback_end(entry->thread);
-    if (LIKELY(entry->released != NULL)) {
+    if (UNLIKELY(self->gil & GIL_TIMED)) {
+        timing_resume(self);
+    }
+    if (self->gil & GIL_LENT) {
+        /* Kept until the next tick, also where the last one has made it give the GIL away. */
+        self->released = NULL;
+        (void)ticker_hold(self->engine_handle->pointer);
+    }
+    else {
         if (UNLIKELY(entry->released == RELEASED_BY_CFFI)) {
             PyGILState_Release(entry->gil);
         }
-        else {
+        else if (entry->released != NULL) {
             PyEval_SaveThread();
         }
+        self->released = entry->released;
     }
-    self->released = entry->released;
 }
 
 /* Keep the exception in flight for the native call that this callback runs under. */

@@ -123,6 +123,30 @@ store_may_go_on(StoreObject *self, bool signals)
     return self->stopped == STOP_NOT && store_attend(self, signals);
 }
 
+/* Point 5. A call that lasts gives the GIL away. One of many short ones would have it back before
+ * anybody else has woken up; Python's interpreter gives it away, if somebody waits for it, when it
+ * next runs Python code: a function that does nothing. */
+static bool
+store_let_others_run(StoreObject *self)
+{
+    if (!atomic_load(&ticker.crowd)) {
+        ticker_let_go();
+        self->released = PyEval_SaveThread();
+        return true;
+    }
+    atomic_store(&ticker.crowd, 0);
+    HostEntry entry;
+    host_begin(self, &entry);
+    PyObject *nothing = PyObject_CallNoArgs(state.breathe);
+    Py_XDECREF(nothing);
+    if (nothing == NULL) {
+        host_keep_exception(self); /* of a signal handler */
+        wasmtime_context_set_epoch_deadline(self->context, 0);
+    }
+    host_end(self, &entry);
+    return nothing != NULL;
+}
+
 /* Runs on the thread that called, in the middle of WebAssembly. */
 static wasmtime_error_t *
 store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *delta,
@@ -139,6 +163,8 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     if (!store_attend(self, this_thread.is_main)) { /* 3, 4 */
         return stop_error(self);
     }
-    /* 5: a call that has kept the GIL gives it away. */
+    if ((self->gil & GIL_LENT) && self->released == NULL) { /* 5 */
+        return store_let_others_run(self) ? NULL : stop_error(self);
+    }
     return NULL;
 }

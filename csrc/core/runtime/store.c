@@ -113,6 +113,7 @@ store_open(StoreObject *self, EngineObject *engine, HandleObject *handle, PyObje
     self->expiry.engine = engine->ticked;
     relaxed_store(self->store, wasmtime_store_new(handle->pointer, self, NULL));
     self->epochs = engine->epochs;
+    self->lends = engine->epochs && !engine->shared_memory;
     wasmtime_context_t *context = wasmtime_store_context(self->store);
     if (self->epochs) {
         self->deadline = engine->epochs_explicit ? 0 : DEADLINE_NEVER;

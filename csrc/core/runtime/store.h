@@ -21,6 +21,17 @@ typedef struct ExternBox {
     struct ExternBox *next_dropped;
 } ExternBox;
 
+/* How long the native call in progress takes, which is measured now and then: gil.c. */
+typedef struct {
+    struct Tempo *tempo;
+    Moment mark;        /* when WebAssembly last began to run, or called out */
+    uintptr_t serial;   /* the ticker's `holder_serial`, at the latter */
+    Moment guest;       /* nanoseconds in which it ran, */
+    Moment waited;      /* and those until the GIL was back */
+    uintptr_t others;   /* calls that kept the GIL meanwhile */
+    uint32_t stretches; /* runs of WebAssembly: calls of host functions, and one */
+} Timing;
+
 #define DEADLINE_NEVER ((uintptr_t)-1)
 
 /* Why what a store runs must end. */
@@ -64,6 +75,9 @@ struct StoreObject {
     bool epochs;
     char has_wasi; /* relaxed: WASI's functions may be called; without, they would abort */
     bool fiber;    /* it runs on a stack of the library's: fiber.c */
+    bool lends;    /* its calls may keep the GIL for a while: gil.c */
+    uint8_t gil;   /* what the innermost native call does with it: gil.c */
+    Timing timing; /* of the one that is timed; calls below it are not */
     PyThreadState *released;  /* how a callback gets the GIL; NULL: it is held */
     Pending pending;          /* of the innermost native call */
     uintptr_t deadline;       /* in the engine's user epochs */

@@ -9,7 +9,9 @@
  *            still in the same call as last time. Calls that are nested in one another count as
  *            one: a guest may loop over a host function that is a WebAssembly function itself, and
  *            no bytecode ever runs.
- *   holder   A call that keeps the GIL must give it away when it lasts: a look every 2.5 ms.
+ *   holder   A call that keeps the GIL must give it away when it lasts (gil.c). Every 2.5 ms the
+ *            ticker looks whether it is still the same call, or whether there was one at every
+ *            look of the last ones: so the GIL is held no longer than Python's own code holds it.
  *   polls    Asynchronous calls give way to their event loop: a tick every 1.5 ms for the engines
  *            that have a poll in progress.
  *   expiry   The time of a call is up (Store.set_timeout()), or Store.interrupt() was called. The
@@ -52,9 +54,12 @@ static struct {
     uintptr_t engine; /* wasm_engine_t of the call that it is in, or 0 */
     uintptr_t serial; /* counts those calls, without the nested ones */
     /* Written by whoever has the GIL, without a fence: a call that keeps it. */
-    uintptr_t holder;        /* its wasm_engine_t, while WebAssembly runs; or 0 */
+    uintptr_t holder;        /* its wasm_engine_t, and HOLDER_IN_HOST; or 0 */
     uintptr_t holder_serial; /* counts those calls */
-    uintptr_t parked;        /* atomic: none of the two is looked at; who changes them wakes it */
+    uintptr_t deaf;          /* atomic: such a call did not hear its ticks; cleared by it */
+    uintptr_t crowd;         /* atomic: the last tick was for many short ones; cleared by one */
+    uintptr_t parked;        /* atomic: which of the two is not looked at; who changes one of those
+                              * wakes the ticker */
 
     Mutex lock;
     Condition wake;
@@ -62,15 +67,28 @@ static struct {
     bool woken;        /* by somebody who has changed what follows */
     Moment next_main, next_holder, next_polls, next_expiry;
     uintptr_t seen_serial, seen_holder_serial;
-    unsigned holder_looks; /* in a row, with a holder */
+    unsigned quiet_looks; /* in a row: without a holder, */
+    unsigned busy_looks;  /* with one since the last tick, */
+    unsigned held_looks;  /* with the same one */
     TickedEngine *engines;
     Expiry **heap; /* from 1 on */
     size_t count, capacity;
     size_t reserved; /* stores that must find room in the heap */
 } ticker;
 
+/* In `holder`: its call is in a host function, which gives the GIL away in its own ways, or is C and
+ * ends soon. */
+#define HOLDER_IN_HOST ((uintptr_t)1)
+
+/* In `parked`. */
+#define PARKED_MAIN ((uintptr_t)1)
+#define PARKED_HOLDER ((uintptr_t)2)
+
 #define TICKER_MAIN (20 * MILLISECOND)
 #define TICKER_HOLDER (5 * MILLISECOND / 2)
+#define HOLDER_QUIET_LOOKS 8 /* until it is not looked at any more */
+#define HOLDER_BUSY_LOOKS 4  /* until one of many short calls is ticked */
+#define HOLDER_HELD_LOOKS 16 /* until a call is deaf */
 #define TICKER_POLLS (3 * MILLISECOND / 2)
 #define TICKER_EXPIRY MILLISECOND
 /* Looks without a poll until an engine is not looked at any more. */
@@ -103,46 +121,85 @@ ticker_look_at_main(Moment now)
     return engine == 0 && same ? MOMENT_NEVER : now + TICKER_MAIN;
 }
 
-/* A call that keeps the GIL: whoever makes one fills `holder` and `holder_serial`. */
+/* Looks at which the same call was in WebAssembly all the time: it should have heard a tick. */
+static void
+ticker_note_held(bool held)
+{
+    ticker.held_looks = held ? ticker.held_looks + 1 : 0;
+    if (ticker.held_looks >= HOLDER_HELD_LOOKS) {
+        ticker.held_looks = 0;
+        atomic_store(&ticker.deaf, 1);
+    }
+}
+
 static Moment
 ticker_look_at_holder(Moment now)
 {
     uintptr_t serial = atomic_load(&ticker.holder_serial);
     uintptr_t holder = atomic_load(&ticker.holder);
     bool same = serial == ticker.seen_holder_serial;
+    bool in_host = (holder & HOLDER_IN_HOST) != 0;
     ticker.seen_holder_serial = serial;
-    (void)now;
-    return holder == 0 && same ? MOMENT_NEVER : now + TICKER_HOLDER;
+    ticker_note_held(holder != 0 && same && !in_host);
+    if (holder == 0 && same) {
+        ticker.busy_looks = 0;
+        return ++ticker.quiet_looks >= HOLDER_QUIET_LOOKS ? MOMENT_NEVER : now + TICKER_HOLDER;
+    }
+    ticker.quiet_looks = 0;
+    ticker.busy_looks++;
+    if (holder != 0 && (same || ticker.busy_looks >= HOLDER_BUSY_LOOKS)) {
+        ticker.busy_looks = 0;
+        atomic_store(&ticker.crowd, !same);
+        wasmtime_engine_increment_epoch((wasm_engine_t *)(holder & ~HOLDER_IN_HOST));
+    }
+    return now + (same && in_host ? TICKER_MAIN : TICKER_HOLDER);
 }
 
-/* Whether one of the two has moved since the last look. */
-static bool
-ticker_has_missed(void)
+/* Which of the two have moved since the last look. */
+static uintptr_t
+ticker_missed(void)
 {
-    return atomic_load(&ticker.engine) != 0 || atomic_load(&ticker.serial) != ticker.seen_serial
-           || atomic_load(&ticker.holder) != 0
-           || atomic_load(&ticker.holder_serial) != ticker.seen_holder_serial;
+    bool main =
+        atomic_load(&ticker.engine) != 0 || atomic_load(&ticker.serial) != ticker.seen_serial;
+    bool holder = atomic_load(&ticker.holder) != 0
+                  || atomic_load(&ticker.holder_serial) != ticker.seen_holder_serial;
+    return (main ? PARKED_MAIN : 0) | (holder ? PARKED_HOLDER : 0);
 }
 
 static void
-ticker_unpark(Moment now)
+ticker_unpark(uintptr_t which)
 {
-    atomic_store(&ticker.parked, 0);
-    ticker.next_main = moment_min(ticker.next_main, now + TICKER_MAIN);
-    ticker.next_holder = moment_min(ticker.next_holder, now + TICKER_HOLDER);
+    Moment now = moment_now();
+    atomic_store(&ticker.parked, atomic_load_relaxed(&ticker.parked) & ~which);
+    if (which & PARKED_MAIN) {
+        ticker.next_main = moment_min(ticker.next_main, now + TICKER_MAIN);
+    }
+    if (which & PARKED_HOLDER) {
+        ticker.quiet_looks = 0;
+        ticker.next_holder = moment_min(ticker.next_holder, now + TICKER_HOLDER);
+    }
 }
 
-/* Neither was there for a whole look: ask to be woken by the next. The lock is held. */
+/* They were not there for a while: ask to be woken by the next. The lock is held. */
 static void
-ticker_park(void)
+ticker_park(uintptr_t which)
 {
-    atomic_store(&ticker.parked, 1);
+    atomic_store(&ticker.parked, atomic_load_relaxed(&ticker.parked) | which);
     /* The callers' side has no fence; a millisecond drains any store buffer. */
     mutex_unlock(&ticker.lock);
     thread_pause(1000);
     mutex_lock(&ticker.lock);
-    if (ticker_has_missed()) {
-        ticker_unpark(moment_now());
+    ticker_unpark(which & ticker_missed());
+}
+
+static void
+ticker_park_idle(void)
+{
+    uintptr_t idle = (ticker.next_main == MOMENT_NEVER ? PARKED_MAIN : 0)
+                     | (ticker.next_holder == MOMENT_NEVER ? PARKED_HOLDER : 0);
+    idle &= ~atomic_load_relaxed(&ticker.parked);
+    if (idle != 0) {
+        ticker_park(idle);
     }
 }
 
@@ -333,10 +390,7 @@ ticker_run(void *Py_UNUSED(ignored))
     mutex_lock(&ticker.lock);
     for (;;) {
         ticker_look(moment_now());
-        if (!atomic_load(&ticker.parked) && ticker.next_main == MOMENT_NEVER
-            && ticker.next_holder == MOMENT_NEVER) {
-            ticker_park();
-        }
+        ticker_park_idle();
         Moment next = ticker_next_look();
         if (!ticker.woken && next > moment_now()) {
             condition_wait(&ticker.wake, &ticker.lock, next);
@@ -367,15 +421,20 @@ ticker_notice(void)
 
 /* --- its callers ------------------------------------------------------------------------------ */
 
-static NOINLINE void
-ticker_wake(void)
+/* Have it look at one of the two, or both; false: there is no thread to be had, and the next call
+ * tries again. */
+static NOINLINE bool
+ticker_wake(uintptr_t which)
 {
     mutex_lock(&ticker.lock);
-    ticker_unpark(moment_now());
-    if (!ticker_notice()) {
-        atomic_store(&ticker.parked, 1); /* signals wait until the call is over */
+    uintptr_t parked = atomic_load_relaxed(&ticker.parked);
+    ticker_unpark(which);
+    bool fine = ticker_notice();
+    if (!fine) {
+        atomic_store(&ticker.parked, parked);
     }
     mutex_unlock(&ticker.lock);
+    return fine;
 }
 
 /* Around a native call on the main thread; returns what to put back afterwards. */
@@ -387,8 +446,8 @@ ticker_enter(wasm_engine_t *engine)
         atomic_store_relaxed(&ticker.serial, atomic_load_relaxed(&ticker.serial) + 1);
     }
     atomic_store_relaxed(&ticker.engine, (uintptr_t)engine);
-    if (UNLIKELY(atomic_load_relaxed(&ticker.parked))) {
-        ticker_wake();
+    if (UNLIKELY(atomic_load_relaxed(&ticker.parked) & PARKED_MAIN)) {
+        (void)ticker_wake(PARKED_MAIN); /* without it, signals wait until the call is over */
     }
     return outer;
 }
@@ -397,6 +456,37 @@ static inline void
 ticker_exit(uintptr_t outer)
 {
     atomic_store_relaxed(&ticker.engine, outer);
+}
+
+/* With the GIL, which WebAssembly of this engine keeps from here on. False: nobody would tell it to
+ * give it away. */
+static inline bool
+ticker_hold(wasm_engine_t *engine)
+{
+    atomic_store_relaxed(&ticker.holder, (uintptr_t)engine);
+    return LIKELY(!(atomic_load_relaxed(&ticker.parked) & PARKED_HOLDER))
+           || ticker_wake(PARKED_HOLDER);
+}
+
+/* The same for another call than before. */
+static inline bool
+ticker_hold_anew(wasm_engine_t *engine)
+{
+    atomic_store_relaxed(&ticker.holder_serial, atomic_load_relaxed(&ticker.holder_serial) + 1);
+    return ticker_hold(engine);
+}
+
+/* It has called a host function. */
+static inline void
+ticker_hold_in_host(wasm_engine_t *engine)
+{
+    atomic_store_relaxed(&ticker.holder, (uintptr_t)engine | HOLDER_IN_HOST);
+}
+
+static inline void
+ticker_let_go(void)
+{
+    atomic_store_relaxed(&ticker.holder, 0);
 }
 
 static NOINLINE void
@@ -514,7 +604,7 @@ ticker_forget_engine(wasm_engine_t *engine)
     if (atomic_load(&ticker.engine) == (uintptr_t)engine) {
         atomic_store(&ticker.engine, 0);
     }
-    if (atomic_load(&ticker.holder) == (uintptr_t)engine) {
+    if ((atomic_load(&ticker.holder) & ~HOLDER_IN_HOST) == (uintptr_t)engine) {
         atomic_store(&ticker.holder, 0);
     }
     TickedEngine **link = &ticker.engines;
@@ -551,7 +641,8 @@ ticker_prepare(void)
     ticker.started = 0;
     ticker.woken = false;
     ticker.holder = 0;
-    ticker.parked = 1; /* not started is the same to a caller as asleep */
+    ticker.deaf = ticker.crowd = 0;
+    ticker.parked = PARKED_MAIN | PARKED_HOLDER; /* not started is the same to a caller as asleep */
     ticker.next_main = ticker.next_holder = ticker.next_polls = MOMENT_NEVER;
     ticker.next_expiry = ticker.count != 0 ? heap_key(1) : MOMENT_NEVER;
 }
@@ -589,8 +680,9 @@ PyDoc_STRVAR(after_fork_doc, "after_fork($module, /)\n--\n\n"
 static PyObject *
 core_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    if (ticker.count != 0 || ticker.engine != 0) {
-        ticker_wake(); /* without a thread, the next call tries again */
+    /* A host function that forked may return to a call that keeps the GIL. */
+    if (ticker.count != 0 || ticker.engine != 0 || this_thread.callbacks != 0) {
+        (void)ticker_wake(PARKED_MAIN | PARKED_HOLDER);
     }
     Py_RETURN_NONE;
 }

@@ -367,6 +367,7 @@ waiter_block(Waiter *self, Awaited *what, Moment until, bool *interrupted)
 /* What a wait puts aside of its native call. */
 typedef struct {
     bool held;        /* the call keeps the GIL */
+    uint8_t gil;      /* what it does with it otherwise */
     uintptr_t ticked; /* what the ticker looks at on the main thread */
 } AsideForWait;
 
@@ -374,8 +375,12 @@ typedef struct {
 static AsideForWait
 wait_put_aside(StoreObject *store)
 {
-    AsideForWait aside = {store->released == NULL, 0};
+    AsideForWait aside = {store->released == NULL, store->gil, 0};
+    store->gil = 0;
     if (aside.held) {
+        if (aside.gil & GIL_LENT) {
+            ticker_let_go();
+        }
         store->released = PyEval_SaveThread();
     }
     if (this_thread.is_main) {
@@ -394,7 +399,11 @@ wait_put_back(StoreObject *store, AsideForWait aside)
     if (aside.held) {
         callback_take_gil(store->released);
         store->released = NULL;
+        if (aside.gil & GIL_LENT) {
+            (void)ticker_hold(store->engine_handle->pointer);
+        }
     }
+    store->gil = aside.gil;
 }
 
 /* When to look again at the latest. */
@@ -448,7 +457,13 @@ store_sleep(StoreObject *self, PyObject *argument)
     Awaited what = awaited_until(moment_after(moment_now(), timeout_span(seconds)));
     Pending outer = self->pending;
     self->pending = (Pending){NULL, NULL};
+    uint8_t gil = self->gil;
+    if (gil & GIL_LENT) {
+        ticker_let_go(); /* until the host function returns */
+    }
+    self->gil = 0;
     AwaitedEnd end = wait_for(self, &what);
+    self->gil = gil;
     Pending pending = self->pending;
     self->pending = outer;
     store_leave(self);
