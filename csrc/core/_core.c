@@ -24,6 +24,7 @@
 #include "runtime/fiber.c"     /* Python code on a stack of the library's */
 #include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
 #include "runtime/entry.c"     /* entering a store: one thread at a time */
+#include "runtime/limits.c"    /* the limits of a store, and what the package makes for itself */
 #include "runtime/stopping.c"  /* why what a store runs ends: timeout, interrupt, deadline */
 #include "runtime/gil.c"       /* who has the GIL while WebAssembly runs */
 #include "runtime/call.c"      /* the native call: the one way in */
