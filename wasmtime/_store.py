@@ -322,7 +322,8 @@ class Store(core.Store, Managed):
 
         `total_memory` bounds all linear memories together. The library knows the size of each
         memory and their number only, so the sum is divided: there may be one memory, which may use
-        all of it; or, with ``memories=n``, as many as `n`, each of which may use an n-th. Tables
+        all of it; or, with ``memories=n``, as many as `n`, each of which may use an n-th. What you
+        make yourself (`Memory`) may have such a share each, and is not counted. Tables
         and the heap of the GC proposal are not linear memories and have bounds beside it: the heap
         may be as large as one memory; and, unless `tables` or `table_elements` are given, there
         may be 16 tables, which together take as many bytes at most as `total_memory`.
@@ -364,7 +365,7 @@ class Store(core.Store, Managed):
         self._set_limits(memory_size, table_elements, instances, tables, memories)
 
 
-#: How the bytes of ``set_limits(total_memory=)`` bound tables: so many, of elements of so many bytes
+#: How ``set_limits(total_memory=)`` bounds tables: so many, of elements of so many bytes
 #: at most.
 _TABLES_OF_TOTAL = 16
 _TABLE_ELEMENT_SIZE = 16
