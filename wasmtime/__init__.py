@@ -41,7 +41,7 @@ from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext, Storelike
 from ._table import Table
 from ._tag import Tag
-from ._trap import Frame, InterruptTrap, TimeoutTrap, Trap
+from ._trap import Frame, InterruptTrap, OutputLimitTrap, TimeoutTrap, Trap, WasiTrap
 from ._types import (
     ExportType,
     FuncType,
@@ -137,6 +137,7 @@ __all__ = [
     "MemoryType",
     "Module",
     "Output",
+    "OutputLimitTrap",
     "PoolingAllocationConfig",
     "SharedMemory",
     "StorageType",
@@ -155,6 +156,7 @@ __all__ = [
     "Val",
     "ValType",
     "WasiConfig",
+    "WasiTrap",
     "WasmException",
     "WasmtimeError",
     "__version__",

@@ -18,7 +18,7 @@ from ._sharedmemory import SharedMemory
 from ._store import Store, StoreContext
 from ._table import Table
 from ._tag import Tag
-from ._trap import InterruptTrap, TimeoutTrap, Trap
+from ._trap import InterruptTrap, OutputLimitTrap, TimeoutTrap, Trap, WasiTrap
 from ._value import Val
 
 
@@ -57,6 +57,8 @@ core.setup(
     Trap=Trap,
     TimeoutTrap=TimeoutTrap,
     InterruptTrap=InterruptTrap,
+    OutputLimitTrap=OutputLimitTrap,
+    WasiTrap=WasiTrap,
     WasmException=WasmException,
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,

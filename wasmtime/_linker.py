@@ -387,7 +387,6 @@ class Linker(LinkerBase, LookupInStore):
         if (store is None) != (config is None):
             raise TypeError("define_wasi() takes a store and a config, or neither")
         from ._wasi import WasiConfig
-        from ._wasi.fork import note_linker
 
         home: Any = None
         if store is not None:
@@ -397,20 +396,31 @@ class Linker(LinkerBase, LookupInStore):
         with self._changing() as linker:
             check(lib.wasmtime_linker_define_wasi(linker))
             self._wasi_defined = True
-            self._define_exit(linker)
-        note_linker(self)
+            self._define_ours(linker)
         if home is not None and config is not None:
             home.set_wasi(config)
 
-    def _define_exit(self, linker: Any) -> None:
-        """Put an exit of ours in the place of the library's, which loses a status above 125."""
+    def _define_ours(self, linker: Any) -> None:
+        """Put functions of ours in the place of the library's.
+
+        Its exit loses a status above 125. What the others are for: csrc/core/wasi/wasi.h.
+        """
         native = FuncType([ValType.I32], [])._to_native()
         host = core.HostFunc(_exit, address_of(native), False)
         lib.wasmtime_linker_allow_shadowing(linker, True)
         try:
             self._define_host(linker, _PREVIEW1, b"proc_exit", native, host)
+            if not self._engine._config.library_wasi:
+                core.define_own_wasi(self._use())
         finally:
             lib.wasmtime_linker_allow_shadowing(linker, self._shadowing)
+
+    def _prepare_wasi(self, module: Module) -> None:
+        """Have what a guest may need that forwards to the library; nothing is compiled later."""
+        if self._wasi_defined and not self._engine._config.library_wasi:
+            from ._wasi.forwarding import prepare
+
+            prepare(module)
 
     def define_module(self, store: Storelike, name: str, module: Module) -> None:
         """Instantiate a module and define its exports under one first name.
@@ -437,6 +447,7 @@ class Linker(LinkerBase, LookupInStore):
             self._check_engine(store)
             with self._changing() as linker:
                 self._check_wasi(store, module._imports_wasi)
+                self._prepare_wasi(module)
                 self._lend_definitions(store)
                 self._check_bound_items(store, module)
                 check(
@@ -462,6 +473,7 @@ class Linker(LinkerBase, LookupInStore):
         handle = self._handle_of(module, Module, "module")
         result = ffi.new("wasmtime_instance_pre_t **")
         pre = InstancePre.__new__(InstancePre)
+        self._prepare_wasi(module)
         with self._reading() as linker:
             check(lib.wasmtime_linker_instantiate_pre(linker, handle.pointer, result))
             native = core.Handle("wasmtime_instance_pre_t", address_of(result[0]), result[0])

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
-from ._error import GuestExit
+from ._error import GuestExit, WasmtimeError
 from ._native import ffi, lib, take_bytes
 
 if TYPE_CHECKING:
     from ._trapcode import TrapCode
 
-__all__ = ["Frame", "InterruptTrap", "TimeoutTrap", "Trap", "TrapCode"]
+__all__ = [
+    "Frame",
+    "InterruptTrap",
+    "OutputLimitTrap",
+    "TimeoutTrap",
+    "Trap",
+    "TrapCode",
+    "WasiTrap",
+]
 
 _Self = TypeVar("_Self")
 
@@ -104,7 +112,7 @@ class Trap(GuestExit):
     @property
     def trap_code(self) -> Optional[TrapCode]:
         """Why the trap happened; None for a trap that was made in Python."""
-        if self._code is None and (self._interrupted or self._handle is not None):
+        if self._code is None and self._handle is not None:
             from ._trapcode import TrapCode
 
             if self._interrupted:
@@ -140,13 +148,23 @@ class TimeoutTrap(Trap, TimeoutError):
     It is a `Trap`, whose `trap_code` is `TrapCode.INTERRUPT`, and Python's own TimeoutError.
     """
 
-    _interrupted = True
-
 
 class InterruptTrap(Trap):
     """`Store.interrupt` ended the call. Its `trap_code` is `TrapCode.INTERRUPT`."""
 
-    _interrupted = True
+
+class OutputLimitTrap(Trap):
+    """The guest wrote more than a stream's ``limit=``, whose ``on_limit`` is ``"stop"``.
+
+    What it wrote up to the limit has been kept.
+    """
+
+
+class WasiTrap(Trap, WasmtimeError):
+    """The guest called WASI with a pointer out of its memory, or not as WASI demands.
+
+    It is a `WasmtimeError` too, which the library's own implementation raises in its place.
+    """
 
 
 def _pointer(handle: Any) -> Any:

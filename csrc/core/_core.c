@@ -24,7 +24,6 @@
 #include "runtime/fiber.c"     /* Python code on a stack of the library's */
 #include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
 #include "runtime/entry.c"     /* entering a store: one thread at a time */
-#include "runtime/limits.c"    /* the limits of a store, and what the package makes for itself */
 #include "runtime/stopping.c"  /* why what a store runs ends: timeout, interrupt, deadline */
 #include "runtime/gil.c"       /* who has the GIL while WebAssembly runs */
 #include "runtime/call.c"      /* the native call: the one way in */
@@ -34,6 +33,7 @@
 #include "runtime/epoch.c"     /* deadlines, signals and output, when the epoch moves */
 #include "runtime/waiting.c"   /* waiting on behalf of a guest */
 #include "runtime/process.c"   /* the beginning of Python, and forks */
+#include "runtime/limits.c"    /* bounds on what a store allocates */
 #include "runtime/store.c"     /* Store: its life and its Python type */
 #include "runtime/door.c"      /* Door: for Python code that calls through cffi */
 #include "runtime/output.c"    /* OutputSink: what WASI programs print */
@@ -59,6 +59,21 @@
 #include "items/exports.c"       /* Exports: an instance's, by name */
 #include "items/linker.c"        /* Linker: definitions, and uses that exclude their change */
 #include "items/instance_pre.c"  /* InstancePre: what a linker has linked already */
+
+/* wasi: preview 1's streams, sleeps, clocks and random numbers */
+#include "wasi/wasi.h"        /* a call: tried, and tried again */
+#include "wasi/memory.c"      /* the guest's memory: bounds, alignment, buffers */
+#include "wasi/file.c"        /* descriptors of the operating system, without blocking */
+#include "wasi/streams.h"     /* the three streams, the clock, the random numbers */
+#include "wasi/output.c"      /* fd_write */
+#include "wasi/input.c"       /* fd_read */
+#include "wasi/descriptors.c" /* fd_close, fd_renumber */
+#include "wasi/clock.c"       /* clock_time_get, clock_res_get */
+#include "wasi/random.c"      /* random_get */
+#include "wasi/poll.c"        /* poll_oneoff, sched_yield */
+#include "wasi/forward.c"     /* the library's functions, for what is not ours */
+#include "wasi/state.c"       /* the life of a store's streams */
+#include "wasi/define.c"      /* the nine functions in a linker, and in a synchronous call */
 
 /* gc: references into WebAssembly's garbage-collected heap */
 #include "gc/reference.c" /* Reference: identity and conversion */
@@ -114,6 +129,7 @@ static PyMethodDef core_functions[] = {
     /* compiling, errors, artifacts */
     {FUNCTION(run_job, METH_VARARGS), run_job_doc},
     {FUNCTION(error_from_address, METH_O), error_doc},
+    {FUNCTION(define_own_wasi, METH_O), define_own_wasi_doc},
     {FUNCTION(describe_exception, METH_VARARGS),
      "describe_exception($module, exnref, exception, /)\n--\n\n"
      "Set what `exnref` carries as attributes of `exception`."},
@@ -175,6 +191,8 @@ static const struct {
     {"Door", &door_spec, &state.Door, NULL},
     {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
+    {"Forwarding", &forwarding_spec, &state.Forwarding, NULL},
+    {"Wasi", &wasi_spec, &state.Wasi, NULL},
 
     /* what lives in a store */
     {"Item", &item_spec, &state.Item_base, NULL},

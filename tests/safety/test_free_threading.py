@@ -423,10 +423,10 @@ def read():
         taken.append(len(seen))
 readers = [threading.Thread(target=read) for _ in range(2)]
 for reader in readers: reader.start()
-go(store, 3000)
+go(store, 100_000)
 done.set()
 for reader in readers: reader.join()
-assert output.getvalue() == b"12345678" * 3000
+assert output.getvalue() == b"12345678" * 100_000
 assert len(set(taken)) > 1, taken[:10]
 """
     ).check()

@@ -472,9 +472,8 @@ def opened():
     for descriptor in range(256):
         try: yield os.path.samestat(os.fstat(descriptor), os.stat("pipe"))
         except OSError: pass
-# What waited for the first store closes its own as soon as it runs again. The library reads
-# standard input ahead, and closes it at its end, which is here; an output stays open.
-left = 0 if "STREAM" == "stdin" else 1
+# What waited for the first store closed its own; the second one's stays open.
+left = 1
 end = time.monotonic() + 20
 while sum(opened()) != left: assert time.monotonic() < end, sum(opened())
 """.replace("STREAM", stream)

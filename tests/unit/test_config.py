@@ -236,7 +236,12 @@ def compiled(config: Config) -> bytes:
 def test_the_defaults_are_those_of_the_library(common: dict[str, Any]) -> None:
     # A compiled module records proposals and tunables: spelling a default out changes nothing,
     # and the opposite of a default does, where the setting leaves a mark in compiled code.
-    unmarked = {"shared_memory", "parallel_compilation", "macos_use_mach_ports"}
+    unmarked = {
+        "library_wasi",
+        "macos_use_mach_ports",
+        "parallel_compilation",
+        "shared_memory",
+    }
     base = compiled(Config(**common))
     for name in SWITCHES:
         default = getattr(Config(**common), name)

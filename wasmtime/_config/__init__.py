@@ -27,6 +27,7 @@ from .memory import MemorySettings
 from .pool import PoolingAllocationConfig
 from .proposals import ProposalSettings
 from .target import apply_target
+from .wasi import WasiSettings
 
 __all__ = ["HOST_STACK_RESERVE", "Config", "PoolingAllocationConfig", "default_max_wasm_stack"]
 
@@ -41,6 +42,7 @@ class Config(
     DebuggingSettings,
     MemorySettings,
     CacheSettings,
+    WasiSettings,
 ):
     """The configuration of an engine: proposals, compiler, memory, stacks, profiling, cache.
 

@@ -159,6 +159,9 @@ class PoolingAllocationConfig(Record):
     def total_core_instances(self) -> int:
         """How many instances of modules can live at once. Default: 1000.
 
+        Those that the package makes for itself (one in a store whose guest uses files) do not
+        count: the library is given room for as many again.
+
         C API: ``wasmtime_pooling_allocation_config_total_core_instances_set``.
         """
         raise NotImplementedError
@@ -223,6 +226,9 @@ class PoolingAllocationConfig(Record):
         values = {"decommit_batch_size": self.decommit_batch_size, **self._values}
         for name, value in values.items():
             self._settings[name].apply(native, value)
+        # With room for those that the package makes for itself.
+        instances = min(2 * self.total_core_instances, 2**32 - 1)
+        lib.wasmtime_pooling_allocation_config_total_core_instances_set(native, instances)
         return native
 
 

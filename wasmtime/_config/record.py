@@ -167,7 +167,7 @@ class Record:
 
 
 def switch(
-    default: Union[bool, Callable[[Any], bool]], setter: Setter
+    default: Union[bool, Callable[[Any], bool]], setter: Optional[Setter]
 ) -> Callable[[Callable[[Any], bool]], Setting[bool, bool]]:
     """Declares a setting that is on or off."""
 

@@ -12,8 +12,18 @@ thread run Python code: a C buffer collects, and Python reads it at moments of i
 
 from __future__ import annotations
 
+from . import fork
 from .config import WasiConfig
 from .output import CustomOutput, Output
+from .own import own_wasi
 from .permissions import DirPerms, FilePerms
 
-__all__ = ["CustomOutput", "DirPerms", "FilePerms", "Output", "WasiConfig"]
+__all__ = [
+    "CustomOutput",
+    "DirPerms",
+    "FilePerms",
+    "Output",
+    "WasiConfig",
+    "fork",
+    "own_wasi",
+]

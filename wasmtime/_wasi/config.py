@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from .._native import StrPath, lib
 from .arguments import ArgvSetting, EnvSetting, process_arguments, process_environment
-from .native import Served, apply
+from .input import CustomInput
+from .limits import OnLimit
+from .native import Served, apply, apply_streams
 from .output import CustomOutput, Output
+from .own import nanoseconds
 from .paths import encode_guest_path, locate, try_directory
 from .permissions import DirPerms, FilePerms, may_change
 from .setting import Setting
@@ -20,6 +23,7 @@ from .streams import (
     StderrCustomSetting,
     StderrFileSetting,
     StdinBytesSetting,
+    StdinCustomSetting,
     StdinFileSetting,
     StdoutCustomSetting,
     StdoutFileSetting,
@@ -63,8 +67,9 @@ class WasiConfig:
     env: Setting[EnvSetting, Union[Mapping[str, str], Iterable[Iterable[str]]]] = Setting(
         EnvSetting
     )
-    stdin_file: Setting[StdinFileSetting, StrPath] = Setting(StdinFileSetting)
+    stdin_file: Setting[StdinFileSetting, Union[StrPath, CustomInput]] = Setting(StdinFileSetting)
     stdin_bytes: Setting[StdinBytesSetting, BytesLike] = Setting(StdinBytesSetting)
+    stdin_custom: Setting[StdinCustomSetting, CustomInput] = Setting(StdinCustomSetting)
     stdout_file: Setting[StdoutFileSetting, StrPath] = Setting(StdoutFileSetting)
     stderr_file: Setting[StderrFileSetting, StrPath] = Setting(StderrFileSetting)
     stdout_custom: Setting[StdoutCustomSetting, CustomOutput] = Setting(StdoutCustomSetting)
@@ -78,6 +83,8 @@ class WasiConfig:
         self._stdin: Stream = NOTHING
         self._stdout: Stream = NOTHING
         self._stderr: Stream = NOTHING
+        self._clock: Union[float, Callable[[], float], None] = None
+        self._seed: Union[int, bytes, None] = None
         self._preopens: tuple[Preopen, ...] = ()
         self._network = False
         self._name_lookup: Optional[bool] = None
@@ -137,62 +144,127 @@ class WasiConfig:
         self._check_open()
         self._stderr = INHERIT
 
-    def capture_stdout(self, limit: Optional[int] = None) -> Output:
+    def capture_stdout(
+        self, limit: Optional[int] = None, *, on_limit: Optional[OnLimit] = None
+    ) -> Output:
         """Collect what the guest writes to its standard output in memory.
 
         Args:
             limit: The greatest number of bytes held at a time, to be set for guests that are not
                 trusted; see `Output`.
+            on_limit: What becomes of more: ``"truncate"`` discards it, and the guest's write
+                succeeds; ``"stop"`` ends the call with `OutputLimitTrap`; without it the guest's
+                write fails.
 
         Returns:
             The object that the output is read from, during the run or after it.
 
         Raises:
-            ValueError: If the limit is negative.
+            ValueError: If the limit is negative, or `on_limit` is another word.
             TypeError: If it is not an int.
         """
         self._check_open()
-        output = Output(limit)
+        output = Output(limit, on_limit=on_limit)
         self._stdout = Stream("capture", output)
         return output
 
-    def capture_stderr(self, limit: Optional[int] = None) -> Output:
+    def capture_stderr(
+        self, limit: Optional[int] = None, *, on_limit: Optional[OnLimit] = None
+    ) -> Output:
         """Collect what the guest writes to its standard error in memory.
 
         Args:
             limit: The greatest number of bytes held at a time, to be set for guests that are not
                 trusted; see `Output`.
+            on_limit: What becomes of more: ``"truncate"`` discards it, and the guest's write
+                succeeds; ``"stop"`` ends the call with `OutputLimitTrap`; without it the guest's
+                write fails.
 
         Returns:
             The object that the output is read from, during the run or after it.
 
         Raises:
-            ValueError: If the limit is negative.
+            ValueError: If the limit is negative, or `on_limit` is another word.
             TypeError: If it is not an int.
         """
         self._check_open()
-        output = Output(limit)
+        output = Output(limit, on_limit=on_limit)
         self._stderr = Stream("capture", output)
         return output
 
-    def capture_output(self, limit: Optional[int] = None) -> Output:
+    def capture_output(
+        self, limit: Optional[int] = None, *, on_limit: Optional[OnLimit] = None
+    ) -> Output:
         """Collect standard output and standard error together, in the order of the writes.
 
         Args:
             limit: The greatest number of bytes held at a time, to be set for guests that are not
                 trusted; see `Output`.
+            on_limit: What becomes of more: ``"truncate"`` discards it, and the guest's write
+                succeeds; ``"stop"`` ends the call with `OutputLimitTrap`; without it the guest's
+                write fails.
 
         Returns:
             The object that both are read from, during the run or after it.
 
         Raises:
-            ValueError: If the limit is negative.
+            ValueError: If the limit is negative, or `on_limit` is another word.
             TypeError: If it is not an int.
         """
         self._check_open()
-        output = Output(limit)
+        output = Output(limit, on_limit=on_limit)
         self._stdout = self._stderr = Stream("capture", output)
         return output
+
+    # -- what makes a run reproducible
+
+    @property
+    def random_seed(self) -> Union[int, bytes, None]:
+        """Where the guest's random numbers come from: None, the operating system; or a seed.
+
+        With a seed, an int or bytes, every run gets the same numbers. They are no secret: whoever
+        knows the seed can foresee them. It takes the package's own implementation; components are
+        refused.
+
+        Raises:
+            TypeError: It is set to something else.
+        """
+        self._check_open()
+        return self._seed
+
+    @random_seed.setter
+    def random_seed(self, seed: Union[int, bytes, None]) -> None:
+        self._check_open()
+        if isinstance(seed, bool) or not (seed is None or isinstance(seed, (int, bytes))):
+            raise TypeError(f"random_seed must be an int, bytes or None, not {type(seed).__name__}")
+        self._seed = seed
+
+    @property
+    def clock(self) -> Union[float, Callable[[], float], None]:
+        """The guest's time: None, that of the operating system; a start; or a callable.
+
+        A start is a number of seconds since 1970. From there, time moves by a microsecond with each
+        reading of a clock, and by what the guest sleeps (which does wait), and by nothing else: two
+        runs see the same. A callable without arguments returns the seconds since 1970; it is called
+        with each reading. In both cases the guest's monotonic clock begins at zero, and does not go
+        back.
+
+        Times of files are not concerned. It takes the package's own implementation; components are
+        refused.
+
+        Raises:
+            TypeError: It is set to something else.
+            ValueError: The start is negative, not finite, or too large.
+        """
+        self._check_open()
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: Union[float, Callable[[], float], None]) -> None:
+        self._check_open()
+        if clock is not None and not callable(clock):
+            nanoseconds(clock, "clock")
+        self._clock = clock
 
     # -- directories
 
@@ -353,31 +425,42 @@ class WasiConfig:
         names = {name for name, _ in self._env}
         return [pair for pair in self._inherited_env if pair[0] not in names] + self._env
 
-    def _configure(self) -> tuple[Any, list[Served]]:
+    def _snapshot(self) -> WasiConfig:
+        """The settings as they are now."""
+        copied = WasiConfig.__new__(WasiConfig)
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def _take_outputs(self) -> None:
+        """Captured output belongs to the store that takes this configuration.
+
+        Raises:
+            WasmtimeError: It belongs to another one.
+        """
+        outputs = [s.value for s in (self._stdout, self._stderr) if s.kind == "capture"]
+        for output in outputs:
+            output._attach()
+        for output in outputs:
+            output._attached = True
+
+    def _configure(self, streams: bool) -> tuple[Any, list[Served]]:
         """Make the native configuration, for `Store.set_wasi`.
 
+        Args:
+            streams: Whether the library is to serve the streams.
+
         Returns:
-            A ``wasi_config_t *`` that belongs to the caller, and the (sink, callable) pairs that
-            the store must serve.
+            A ``wasi_config_t *`` that belongs to the caller, and what the store must serve.
 
         Raises:
             WasmtimeError: If a file or directory that was there when it was set cannot be opened
-                any more, or captured output belongs to another store.
-            ValueError: If this configuration is closed.
+                any more, or the library cannot do what this configuration asks for.
         """
-        self._check_open()
         config = lib.wasi_config_new()
         try:
-            sinks = apply(self, config)
+            apply(self, config)
+            sinks = apply_streams(self, config) if streams else []
         except BaseException:
             lib.wasi_config_delete(config)
             raise
         return config, sinks
-
-    def _needs_threads(self) -> bool:
-        """Whether a guest's streams need threads of the library, which a forked child lacks."""
-        return (
-            self._stdin.kind == "file"
-            or self._stdout.kind in ("capture", "custom")
-            or self._stderr.kind in ("capture", "custom")
-        )

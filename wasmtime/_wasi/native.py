@@ -6,21 +6,21 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from .._error import WasmtimeError
 from .._native import byte_vec, core, decode_path, ffi, lib
-from .fork import OutputPipes, threads_are_lost
-from .output import Deliver, Output
+from .output import Deliver
+from .own import gone
 from .streams import Stream
 
 if TYPE_CHECKING:
     from .config import WasiConfig
 
-__all__ = ["Served", "apply"]
+__all__ = ["Served", "apply", "apply_streams"]
 
-#: A sink of the C core that a store empties, and the callable that gets the bytes.
-Served = tuple[Any, Callable[[bytes], None]]
+#: A sink of the C core that a store looks after, and the callable that gets the bytes, if one does.
+Served = tuple[Any, Optional[Callable[[bytes], object]]]
 
 
 class _OutputFunctions(NamedTuple):
@@ -46,28 +46,22 @@ _STDERR = _OutputFunctions(
 )
 
 
-def apply(wasi: WasiConfig, native: Any) -> list[Served]:
-    """Apply a configuration to a native one.
+def apply(wasi: WasiConfig, native: Any) -> None:
+    """Apply all but the streams of a configuration to a native one.
 
-    Returns:
-        The sinks that the store must serve.
+    Streams that are the process's own are named all the same: the library tells guests whether they
+    are terminals.
 
     Raises:
-        WasmtimeError: If a file or directory that was there when it was set cannot be opened any
-            more, or captured output belongs to another store.
+        WasmtimeError: If a directory that was there when it was set cannot be opened any more.
     """
-    captures: list[Output] = []
-    for stream in (wasi._stdout, wasi._stderr):
-        if stream.kind == "capture":
-            stream.value._attach()
-            captures.append(stream.value)
     _apply_arguments(native, wasi._argv)
     _apply_environment(native, wasi._variables())
-    _apply_input(native, wasi._stdin)
-    sinks: list[Served] = []
-    with OutputPipes() as pipes:
-        _apply_output(native, wasi._stdout, _STDOUT, sinks, pipes)
-        _apply_output(native, wasi._stderr, _STDERR, sinks, pipes)
+    if wasi._stdin.kind == "inherit":
+        lib.wasi_config_inherit_stdin(native)
+    for stream, functions in ((wasi._stdout, _STDOUT), (wasi._stderr, _STDERR)):
+        if stream.kind == "inherit":
+            functions.inherit(native)
     for preopen in wasi._preopens:
         if not lib.wasi_config_preopen_dir(native, preopen.host, preopen.guest, preopen.mutable):
             raise WasmtimeError(
@@ -78,9 +72,40 @@ def apply(wasi: WasiConfig, native: Any) -> list[Served]:
         lib.wasi_config_inherit_network(native)
     if wasi._name_lookup is not None:
         lib.wasi_config_allow_ip_name_lookup(native, wasi._name_lookup)
-    for output in captures:
-        output._attached = True
+
+
+def apply_streams(wasi: WasiConfig, native: Any) -> list[Served]:
+    """Apply the streams to a native configuration, whose guests the library serves.
+
+    Returns:
+        The sinks that the store must serve.
+
+    Raises:
+        WasmtimeError: If a file that was there when it was set cannot be opened any more, or the
+            library cannot do what the configuration asks for.
+    """
+    _refuse_what_is_ours(wasi)
+    _apply_input(native, wasi._stdin)
+    sinks: list[Served] = []
+    _apply_output(native, wasi._stdout, _STDOUT, sinks)
+    if wasi._stderr is not wasi._stdout or wasi._stderr.kind != "capture":
+        _apply_output(native, wasi._stderr, _STDERR, sinks)
+    else:
+        _collect(native, _STDERR.set_custom, wasi._stderr.value._sink)
     return sinks
+
+
+def _refuse_what_is_ours(wasi: WasiConfig) -> None:
+    for name, given in (
+        ("random_seed", wasi._seed is not None),
+        ("clock", wasi._clock is not None),
+        ("stdin_custom", wasi._stdin.kind == "custom"),
+    ):
+        if given:
+            raise WasmtimeError(
+                f"WasiConfig.{name} serves modules of WASI preview 1 alone: the library, which "
+                "serves components (and engines with Config.library_wasi), has nothing like it"
+            )
 
 
 def _apply_arguments(native: Any, argv: Sequence[str]) -> None:
@@ -99,51 +124,32 @@ def _apply_environment(native: Any, variables: Sequence[tuple[str, str]]) -> Non
 
 
 def _apply_input(native: Any, stream: Stream) -> None:
-    if stream.kind == "inherit":
-        lib.wasi_config_inherit_stdin(native)
-    elif stream.kind == "bytes":
+    if stream.kind == "bytes":
         lib.wasi_config_set_stdin_bytes(native, byte_vec(stream.value))
     elif stream.kind == "file":
-        _apply_input_file(native, stream)
-
-
-def _apply_input_file(native: Any, stream: Stream) -> None:
-    if threads_are_lost():
-        try:
-            with open(stream.native, "rb") as file:
-                contents = file.read()
-        except OSError as error:
-            raise _gone("stdin file", stream) from error
-        lib.wasi_config_set_stdin_bytes(native, byte_vec(contents))
-        return
-    with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
-        if not lib.wasi_config_set_stdin_file(native, stream.native):
-            raise _gone("stdin file", stream)
+        with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
+            if not lib.wasi_config_set_stdin_file(native, stream.native):
+                raise gone("stdin file", stream)
 
 
 def _apply_output(
-    native: Any,
-    stream: Stream,
-    functions: _OutputFunctions,
-    sinks: list[Served],
-    pipes: OutputPipes,
+    native: Any, stream: Stream, functions: _OutputFunctions, sinks: list[Served]
 ) -> None:
     name = functions.name
-    if stream.kind == "inherit":
-        functions.inherit(native)
-    elif stream.kind == "file":
+    if stream.kind == "file":
         with _waiting_for_pipe(stream, f"{name} file", os.O_WRONLY):
             if not functions.set_file(native, stream.native):
-                raise _gone(f"{name} file", stream)
-    elif stream.kind in ("capture", "custom"):
-        capture = stream.kind == "capture"
-        sink = stream.value._sink if capture else core.OutputSink(-1)
-        if not threads_are_lost():
-            _collect(native, functions.set_custom, sink)
-        elif not functions.set_file(native, pipes.path(sink)):
-            raise WasmtimeError(f"failed to set {name}: the files in /dev/fd cannot be opened")
-        if not capture:
-            sinks.append((sink, Deliver(stream.value, f"{name}_custom")))
+                raise gone(f"{name} file", stream)
+    elif stream.kind == "capture":
+        _collect(native, functions.set_custom, stream.value._sink)
+        if stream.value.on_limit == "stop":
+            sinks.append((stream.value._sink, None))
+    elif stream.kind == "custom":
+        sink = core.OutputSink(-1)
+        _collect(native, functions.set_custom, sink)
+        # What the guest was told that it has written cannot be refused later.
+        on_limit = stream.on_limit if stream.on_limit or stream.limit is None else "stop"
+        sinks.append((sink, Deliver(stream.value, f"{name}_custom", stream.limit, on_limit)))
 
 
 def _collect(native: Any, set_custom: Any, sink: Any) -> None:
@@ -181,15 +187,9 @@ def _waiting_for_pipe(stream: Stream, what: str, flags: int) -> Iterator[None]:
     except FileNotFoundError:
         pass  # the library creates it, or says that it is gone
     except OSError as error:
-        raise _gone(what, stream) from error
+        raise gone(what, stream) from error
     try:
         yield
     finally:
         for descriptor in ours:
             os.close(descriptor)
-
-
-def _gone(what: str, stream: Stream) -> WasmtimeError:
-    return WasmtimeError(
-        f"failed to set {what}: {stream.value!r} could be opened when it was set, but not any more"
-    )

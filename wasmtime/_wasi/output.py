@@ -7,6 +7,8 @@ from typing import Any, Callable, Optional
 
 from .._error import WasmtimeError
 from .._native import core
+from .._trap import OutputLimitTrap
+from .limits import POLICIES, OnLimit, check_limit, check_on_limit
 
 __all__ = ["CustomOutput", "Deliver", "Output"]
 
@@ -25,9 +27,11 @@ class Output:
 
     Args:
         limit: The greatest number of bytes held at a time, or None for no limit, with which a guest
-            that prints without end fills the memory of this process. A write that does not fit is
-            refused: the guest's write fails, and `truncated` is true from then on. Room is made by
-            `read`.
+            that prints without end fills the memory of this process. Room is made by `read`.
+        on_limit: What becomes of a write that does not fit. None refuses it: the guest's write
+            fails. ``"truncate"`` keeps the bytes up to the limit and discards the rest, and all
+            that follows; the guest's write succeeds. ``"stop"`` keeps them too, and ends the call
+            with `OutputLimitTrap`. `truncated` is true from then on.
 
     Example:
         >>> wasi = WasiConfig()
@@ -40,13 +44,12 @@ class Output:
 
     __module__ = "wasmtime._wasi"  # which pickles name
 
-    __slots__ = ("__weakref__", "_attached", "_limit", "_sink")
+    __slots__ = ("__weakref__", "_attached", "_limit", "_on_limit", "_sink")
 
-    def __init__(self, limit: Optional[int] = None) -> None:
-        if limit is not None:
-            limit = _check_limit(limit)
-        self._limit = limit
-        self._sink: Any = core.OutputSink(-1 if limit is None else limit)
+    def __init__(self, limit: Optional[int] = None, *, on_limit: Optional[OnLimit] = None) -> None:
+        self._limit = limit = check_limit(limit)
+        self._on_limit = check_on_limit(on_limit, limit)
+        self._sink: Any = core.OutputSink(-1 if limit is None else limit, POLICIES[on_limit])
         self._attached = False
 
     @property
@@ -55,13 +58,22 @@ class Output:
         return self._limit
 
     @property
+    def on_limit(self) -> Optional[OnLimit]:
+        """What becomes of what the guest writes beyond `limit`."""
+        return self._on_limit
+
+    @property
     def total(self) -> int:
-        """How many bytes the guest has written so far, those already taken by `read` included."""
+        """How many bytes the guest has written so far.
+
+        Those already taken by `read` are included, and those that ``on_limit="truncate"``
+        discarded.
+        """
         return int(self._sink.total)
 
     @property
     def truncated(self) -> bool:
-        """Whether a write was refused because it would have exceeded `limit`."""
+        """Whether something was refused or discarded because it would have exceeded `limit`."""
         return bool(self._sink.truncated)
 
     def getvalue(self) -> bytes:
@@ -104,26 +116,59 @@ class Output:
     def __reduce__(self) -> Any:
         raise TypeError("an Output belongs to a guest of this process and cannot be copied")
 
-    def _attach(self) -> Any:
-        """The sink, for the one configuration that may use it."""
+    def _attach(self) -> None:
+        """Refuse a second store."""
         if self._attached:
             raise WasmtimeError(
                 "this configuration captures output that already belongs to another store; call "
                 "capture_stdout(), capture_stderr() or capture_output() again for the next one"
             )
-        return self._sink
 
 
 class Deliver:
-    """Hands bytes to a user's callable and validates the count that it returns."""
+    """Hands bytes to a user's callable, up to a limit, and validates the count that it returns.
 
-    __slots__ = ("_callback", "_what")
+    Called by the C core, which refuses a guest's write where it returns False.
+    """
 
-    def __init__(self, callback: CustomOutput, what: str) -> None:
+    __slots__ = ("_callback", "_limit", "_on_limit", "_room", "_what")
+
+    def __init__(
+        self,
+        callback: CustomOutput,
+        what: str,
+        limit: Optional[int] = None,
+        on_limit: Optional[OnLimit] = None,
+    ) -> None:
         self._callback = callback
         self._what = what
+        self._limit = limit
+        self._room = limit
+        self._on_limit = on_limit
 
-    def __call__(self, data: bytes) -> None:
+    def __call__(self, data: bytes) -> bool:
+        if self._room is None:
+            self._hand_over(data)
+            return True
+        if len(data) > self._room:
+            return self._exceed(data)
+        self._room -= len(data)
+        self._hand_over(data)
+        return True
+
+    def _exceed(self, data: bytes) -> bool:
+        assert self._room is not None
+        if self._on_limit is None:
+            return False
+        data, self._room = data[: self._room], 0
+        self._hand_over(data)
+        if self._on_limit == "stop":
+            raise OutputLimitTrap(
+                f"the guest wrote more than the limit of {self._limit} bytes to {self._what}"
+            )
+        return True
+
+    def _hand_over(self, data: bytes) -> None:
         while data:
             taken = self._callback(data)
             if taken is None:
@@ -140,11 +185,3 @@ class Deliver:
                     f"the callable of {self._what} said that it took {taken} of {len(data)} bytes"
                 )
             data = data[taken:]
-
-
-def _check_limit(limit: object) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise TypeError(f"limit must be an int or None, not {type(limit).__name__}")
-    if limit < 0:
-        raise ValueError(f"limit must not be negative, but it is {limit}")
-    return limit

@@ -6,6 +6,8 @@ import os
 from typing import Any, NamedTuple, Optional, Union
 
 from .._native import StrPath
+from .input import CustomInput, check_source, is_file_object
+from .limits import OnLimit, check_limit, check_on_limit
 from .output import CustomOutput
 from .paths import locate, try_reading, try_writing
 from .setting import View
@@ -17,6 +19,7 @@ __all__ = [
     "StderrCustomSetting",
     "StderrFileSetting",
     "StdinBytesSetting",
+    "StdinCustomSetting",
     "StdinFileSetting",
     "StdoutCustomSetting",
     "StdoutFileSetting",
@@ -33,6 +36,8 @@ class Stream(NamedTuple):
     kind: str
     value: Any = None
     native: bytes = b""
+    limit: Optional[int] = None
+    on_limit: Optional[OnLimit] = None
 
 
 NOTHING = Stream("nothing")
@@ -118,13 +123,30 @@ class StdinFileSetting(_FileSetting):
     """A file for standard input: ``wasi.stdin_file = path`` or ``wasi.stdin_file(path)``.
 
     The file must exist and be readable. A relative path counts from the directory that is current
-    when it is set.
+    when it is set. A file object of Python is taken too, as by `WasiConfig.stdin_custom`.
 
     C API: ``wasi_config_set_stdin_file``.
     """
 
     __slots__ = ()
     _stream = "stdin"
+
+    def __call__(self, path: Union[StrPath, CustomInput]) -> None:
+        """Let the guest read a file.
+
+        Args:
+            path: The file, as str, bytes or os.PathLike, which must be valid UTF-8; or an object
+                with a ``read`` method that gives bytes.
+
+        Raises:
+            WasmtimeError: If it cannot be opened.
+            TypeError: If it is a file object that is opened for text.
+        """
+        given: Any = path
+        if is_file_object(given):
+            self._config.stdin_custom(given)
+        else:
+            super().__call__(given)
 
     def _try(self, shown: str, native: bytes) -> None:
         try_reading(shown, native)
@@ -159,9 +181,8 @@ class StderrFileSetting(_FileSetting):
 class StdinBytesSetting(_StreamSetting):
     """Standard input from memory: ``wasi.stdin_bytes = b"..."`` or ``wasi.stdin_bytes(b"...")``.
 
-    The bytes are copied; the guest sees the end of its input after the last. They must be known
-    beforehand, since the C API has no way to ask Python for more while the guest runs; a named pipe
-    given to `WasiConfig.stdin_file` serves where that is needed.
+    The bytes are copied unless they are ``bytes`` already; the guest sees the end of its input
+    after the last. `WasiConfig.stdin_custom` serves where they are not known beforehand.
 
     C API: ``wasi_config_set_stdin_bytes``.
     """
@@ -183,7 +204,7 @@ class StdinBytesSetting(_StreamSetting):
         if isinstance(given, str):
             raise TypeError("stdin_bytes takes bytes; encode the str first, as in data.encode()")
         try:
-            copied = bytes(memoryview(data))
+            copied = data if type(data) is bytes else bytes(memoryview(data))
         except TypeError:
             raise TypeError(
                 f"stdin_bytes takes a bytes-like object, not {type(data).__name__}"
@@ -204,6 +225,60 @@ class StdinBytesSetting(_StreamSetting):
         return NotImplemented
 
 
+class StdinCustomSetting(_StreamSetting):
+    r"""Standard input from Python: ``wasi.stdin_custom = source``, or called with it.
+
+    The source is a callable, or a file object that is opened for reading bytes. A callable is
+    called with the number of bytes that the guest has room for, on the thread that called into
+    WebAssembly, whenever the guest reads and nothing is left of the bytes before. It returns bytes,
+    any number of them: the guest gets what it has room for, and the rest when it reads again. Empty
+    bytes are the end of the input, after which it is not called again.
+
+    Of a file object, ``read1`` is called where there is one, and else ``read``. What is unbuffered
+    (`io.FileIO`) is read from its descriptor, so that a guest that waits for it hears deadlines and
+    `Store.interrupt`; a Python function, ``read`` of a buffered file included, ends when it
+    returns.
+
+    An exception that is raised comes out of the call into WebAssembly as the same object.
+
+    It takes the package's own implementation: components do not have it.
+
+    Example:
+        >>> from wasmtime import WasiConfig
+        >>> wasi = WasiConfig()
+        >>> lines = iter([b"first\n", b"second\n"])
+        >>> wasi.stdin_custom = lambda size: next(lines, b"")
+    """
+
+    __slots__ = ()
+    _stream = "stdin"
+    _kind = "custom"
+
+    @property
+    def source(self) -> Optional[CustomInput]:
+        """The callable or file object that was set, or None while input comes from elsewhere."""
+        source: Optional[CustomInput] = self._value
+        return source
+
+    def __call__(self, source: CustomInput) -> None:
+        """Let the guest read what Python gives.
+
+        Args:
+            source: A callable that is given the greatest useful number of bytes and returns bytes,
+                or a file object that is opened for reading bytes.
+
+        Raises:
+            TypeError: If it is neither, or opened for text.
+        """
+        check_source(source)
+        self._set(source)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, StdinCustomSetting):
+            return bool(self.source == other.source)
+        return bool(self.source == other)
+
+
 class _CustomSetting(_StreamSetting):
     """What the settings of the two callables have in common.
 
@@ -220,21 +295,35 @@ class _CustomSetting(_StreamSetting):
         callback: Optional[CustomOutput] = self._value
         return callback
 
-    def __call__(self, callback: CustomOutput) -> None:
+    def __call__(
+        self,
+        callback: CustomOutput,
+        *,
+        limit: Optional[int] = None,
+        on_limit: Optional[OnLimit] = None,
+    ) -> None:
         """Hand what the guest writes to a callable.
 
         Args:
             callback: Called with non-empty bytes. It returns None if it took them all, or how many
                 it took (as `io.RawIOBase.write` does): it is then called again with the rest.
+            limit: The greatest number of bytes that a guest may write in all, or None.
+            on_limit: What becomes of more: ``"truncate"`` discards it, and the guest's write
+                succeeds; ``"stop"`` ends the guest with `OutputLimitTrap`; without it the guest's
+                write fails (and a component is stopped).
 
         Raises:
-            TypeError: If it cannot be called.
+            TypeError: If it cannot be called, or the limit is not an int.
+            ValueError: If the limit is negative, or `on_limit` is another word.
         """
         if not callable(callback):
             raise TypeError(
                 f"{self._stream}_custom takes a callable, not {type(callback).__name__}"
             )
-        self._set(callback)
+        limit = check_limit(limit)
+        on_limit = check_on_limit(on_limit, limit)
+        stream = Stream(self._kind, callback, limit=limit, on_limit=on_limit)
+        setattr(self._config, f"_{self._stream}", stream)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, _CustomSetting):
@@ -246,9 +335,12 @@ class StdoutCustomSetting(_CustomSetting):
     """A Python callable for standard output: ``wasi.stdout_custom = callback``, or called with it.
 
     It is called with bytes, in the order in which the guest wrote them, on the thread that called
-    into WebAssembly: whenever the guest calls a host function of Python, at the ticks of the epoch,
-    and at the end of the call. Several writes may come as one. An exception that it raises comes
-    out of the call into WebAssembly as the same object.
+    into WebAssembly: with each write of a guest of preview 1; for components whenever the guest
+    calls a host function of Python, at the ticks of the epoch, and at the end of the call, and
+    several writes may come as one. An exception that it raises comes out of the call into
+    WebAssembly as the same object.
+
+    Called with the callable, it takes ``limit=`` and ``on_limit=`` too.
 
     C API: ``wasi_config_set_stdout_custom``.
     """

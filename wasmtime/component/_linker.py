@@ -232,11 +232,6 @@ class Linker(LinkerBase):
         if not wasi:
             return
         home = store_of(store)
-        if self._wasi:
-            from .._wasi.fork import check_preview2
-
-            check_preview2()
-            home._wasi_needs_threads = True
         if not home._has_wasi:
             raise WasmtimeError(
                 "WASI is not configured: the component imports it, but this store has not been "
@@ -248,6 +243,8 @@ class Linker(LinkerBase):
                 "been given any; call wasi.allow_http() on its WasiConfig and "
                 "store.set_wasi_http() before instantiating"
             )
+        if self._wasi:
+            home._give_component_wasi()
 
     def _check_supported(self, component: Component) -> None:
         """A host function with a type that the C API has no values of would end the process."""

@@ -26,6 +26,8 @@ static struct {
     PyTypeObject *Reference_base;
     PyTypeObject *Aggregate_base;
     PyTypeObject *OutputSink;
+    PyTypeObject *Forwarding;
+    PyTypeObject *Wasi;
     PyTypeObject *Door;
     PyTypeObject *MemoryBuffer;
     PyTypeObject *MemoryPin;
@@ -54,6 +56,8 @@ static struct {
     PyObject *Trap;
     PyObject *TimeoutTrap;
     PyObject *InterruptTrap;
+    PyObject *OutputLimitTrap;
+    PyObject *WasiTrap;
     PyObject *WasmException;
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
@@ -141,6 +145,8 @@ static const NamedSlot state_classes[] = {
     {"Trap", &state.Trap},
     {"TimeoutTrap", &state.TimeoutTrap},
     {"InterruptTrap", &state.InterruptTrap},
+    {"OutputLimitTrap", &state.OutputLimitTrap},
+    {"WasiTrap", &state.WasiTrap},
     {"WasmException", &state.WasmException},
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},

@@ -43,6 +43,19 @@ check_wasi(PyObject *module)
     return !needed;
 }
 
+/* Compile what guests of this module forward to the library with, unless that is done. */
+static NOINLINE bool
+linker_prepare_wasi(PyObject *linker, PyObject *module, HandleObject *native_module)
+{
+    PyObject *answer = PyObject_CallMethod(linker, "_prepare_wasi", "O", module);
+    if (answer == NULL) {
+        return false;
+    }
+    Py_DECREF(answer);
+    relaxed_store(native_module->prepared, true);
+    return true;
+}
+
 #define LINKER_PATIENCE_MILLISECONDS 1000
 
 static NOINLINE bool
@@ -220,6 +233,10 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
     }
     HandleObject *linker = owner_use(&self->owner);
     PyObject *result = NULL;
+    if (linker != NULL && UNLIKELY(relaxed_load(self->wasi)) && !relaxed_load(module->prepared)
+        && !linker_prepare_wasi(object, given[1], module)) {
+        Py_CLEAR(linker);
+    }
     if (linker != NULL && check_engine(store, object, "linker")
         && check_engine(store, given[1], "module") && linker_read_begin(self)) {
         PyObject *bound_to = relaxed_load(self->bound_to); /* compared, not looked into */

@@ -10,6 +10,7 @@ struct HandleObject {
     int kind;
     PyObject *cdata;        /* locked: the same pointer for the cffi half */
     PyObject *export_names; /* once: of a module, see module_export_names() */
+    char prepared;          /* relaxed: of a module, that what forwards for it is compiled */
 };
 
 typedef void (*drop_function)(void *);

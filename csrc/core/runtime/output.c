@@ -1,26 +1,33 @@
-/* OutputSink: what a WASI program prints.
+/* OutputSink: what a guest prints, kept for Python.
  *
- * The library calls the write callback on a worker thread of its own, while the calling
- * thread waits. Python must not run there: at exit that thread would meet an interpreter
- * that is gone. So the callback only copies into a buffer; the owner reads it, or the store
- * delivers it to a callable at safe moments: when a host function returns, when a call ends,
- * and when the epoch moves, which the callback causes.
+ * Guests of preview 1 write to it themselves (wasi/output.c). For components the library calls the
+ * write callback on a worker thread of its own, while the calling thread waits. Python must not run
+ * there: at exit that thread would meet an interpreter that is gone. So the callback only copies
+ * into the buffer; the owner reads it, or the store delivers it to a callable at safe moments: when
+ * a host function returns, when a call ends, and when the epoch moves, which the callback causes.
  *
  * The buffer is shared by the OutputSink and by the native stream, which may outlive the
  * store by a moment; the last of the two frees it. */
+
+/* What becomes of bytes that there is no room for. */
+typedef enum {
+    LIMIT_REFUSE,   /* the guest's write fails */
+    LIMIT_TRUNCATE, /* they are discarded, and all that follow */
+    LIMIT_STOP,     /* what fits is kept, and the guest is ended */
+} LimitPolicy;
 
 typedef struct {
     uintptr_t references;
     PyThread_type_lock lock;
     char *data;
     size_t size, capacity;
-    size_t limit;          /* bytes that are kept; the rest is refused */
+    size_t limit; /* bytes that are kept */
+    LimitPolicy policy;
     uint64_t total;        /* bytes that were written */
-    bool truncated;        /* a write was refused */
+    bool truncated;        /* the limit was reached */
+    uintptr_t stopped;     /* the guest is to be ended */
     uintptr_t waiting;     /* there is something to deliver */
     wasm_engine_t *engine; /* whose epoch is moved when something comes, or NULL */
-    int pipe;              /* where the bytes come from instead of the library's thread, or -1 */
-    bool ended;            /* nothing more is read from there */
 } SinkBuffer;
 
 struct SinkObject {
@@ -47,41 +54,67 @@ sink_buffer_release(SinkBuffer *buffer)
 #define SINK_NO_MEMORY 12 /* ENOMEM */
 #endif
 
-/* Take all or refuse all, without the GIL; the lock is held. */
+#define SINK_STOPPED PTRDIFF_MIN
+
+/* Have room for `size` more bytes. */
+static bool
+sink_reserve(SinkBuffer *buffer, size_t size)
+{
+    if (size <= buffer->capacity - buffer->size) {
+        return true;
+    }
+    size_t capacity = buffer->capacity ? buffer->capacity : 4096;
+    while (capacity - buffer->size < size) {
+        capacity *= 2;
+    }
+    char *grown = PyMem_RawRealloc(buffer->data, capacity);
+    if (grown != NULL) {
+        buffer->data = grown;
+        buffer->capacity = capacity;
+    }
+    return grown != NULL;
+}
+
+/* How many of `size` bytes are kept. */
+static size_t
+sink_admit(SinkBuffer *buffer, size_t size)
+{
+    size_t room = buffer->limit - buffer->size;
+    if (LIKELY(size <= room) && !(buffer->truncated && buffer->policy == LIMIT_TRUNCATE)) {
+        return size;
+    }
+    bool closed =
+        buffer->policy == LIMIT_REFUSE || (buffer->truncated && buffer->policy == LIMIT_TRUNCATE);
+    buffer->truncated = true;
+    return closed ? 0 : room;
+}
+
+/* What has become of a write, without the GIL; the lock is held. */
 static ptrdiff_t
 sink_append(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
 {
-    ptrdiff_t result = (ptrdiff_t)size;
-    if (size > buffer->limit - buffer->size) {
-        result = -SINK_FULL;
-    }
-    else if (size > buffer->capacity - buffer->size) {
-        size_t capacity = buffer->capacity ? buffer->capacity : 4096;
-        while (capacity - buffer->size < size) {
-            capacity *= 2;
-        }
-        char *grown = PyMem_RawRealloc(buffer->data, capacity);
-        if (grown == NULL) {
-            result = -SINK_NO_MEMORY;
-        }
-        else {
-            buffer->data = grown;
-            buffer->capacity = capacity;
-        }
-    }
-    if (result < 0) {
+    size_t kept = sink_admit(buffer, size);
+    if (!sink_reserve(buffer, kept)) {
         buffer->truncated = true;
+        return -SINK_NO_MEMORY;
     }
-    else if (size > 0) { /* of nothing, there may be no buffer to write to */
-        buffer->total += size;
-        memcpy(buffer->data + buffer->size, bytes, size);
-        buffer->size += size;
+    if (kept < size && buffer->policy == LIMIT_REFUSE) {
+        return -SINK_FULL;
+    }
+    if (kept > 0) { /* of nothing, there may be no buffer to write to */
+        memcpy(buffer->data + buffer->size, bytes, kept);
+        buffer->size += kept;
         atomic_store(&buffer->waiting, 1);
-        if (buffer->engine != NULL) {
-            wasmtime_engine_increment_epoch(buffer->engine);
-        }
     }
-    return result;
+    bool stopped = kept < size && buffer->policy == LIMIT_STOP;
+    buffer->total += stopped ? kept : size;
+    if (stopped) {
+        atomic_store(&buffer->stopped, 1);
+    }
+    if ((kept > 0 || stopped) && buffer->engine != NULL) {
+        wasmtime_engine_increment_epoch(buffer->engine);
+    }
+    return stopped ? SINK_STOPPED : (ptrdiff_t)size;
 }
 
 /* On a worker thread of the library. */
@@ -92,69 +125,39 @@ sink_write(void *data, unsigned char *bytes, size_t size)
     PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
     ptrdiff_t result = sink_append(buffer, bytes, size);
     PyThread_release_lock(buffer->lock);
-    return result;
+    return result == SINK_STOPPED ? -SINK_FULL : result;
 }
 
-/* --- the same through a pipe ------------------------------------------------------------
- *
- * In the child of a fork the library's threads may be missing, and a write to a callback of ours
- * would wait for one of them for ever. Then the guest writes to a pipe, which the library does on
- * the calling thread. A thread of ours empties it, so that the guest never waits; whoever asks
- * for what was written empties it too, so that nothing is missed. */
+/* The library hands on so much at a time: what a limit refuses is the same for all guests. */
+#define SINK_PIECE 4096
 
-/* More than pipes hold. */
-#define SINK_PIPE ((size_t)1 << 20)
-
-#if defined(_WIN32)
-#define sink_lock(buffer) PyThread_acquire_lock((buffer)->lock, WAIT_LOCK)
-#else
-/* Take what is in the pipe; not what comes meanwhile, which may not end. The lock is held. */
-static void
-sink_drain(SinkBuffer *buffer)
+/* What a guest of preview 1 writes, on its own thread. */
+static ptrdiff_t
+sink_take_in(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
 {
-    unsigned char chunk[16384];
-    for (size_t taken = 0; !buffer->ended && taken < SINK_PIPE; taken += sizeof(chunk)) {
-        size_t room = buffer->limit - buffer->size;
-        size_t wanted = room < sizeof(chunk) ? room : sizeof(chunk);
-        ssize_t size = read(buffer->pipe, chunk, wanted != 0 ? wanted : 1);
-        if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
-        }
-        /* Without room for more the pipe is closed: the guest's next write fails. */
-        buffer->ended = size <= 0 || sink_append(buffer, chunk, (size_t)size) < 0;
-    }
-}
-
-static void
-sink_lock(SinkBuffer *buffer)
-{
+    ptrdiff_t result = 0;
     PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
-    if (UNLIKELY(buffer->pipe >= 0)) {
-        sink_drain(buffer);
+    if (LIKELY(size <= buffer->limit - buffer->size) || buffer->policy != LIMIT_REFUSE) {
+        result = sink_append(buffer, bytes, size);
     }
+    else {
+        for (size_t done = 0; done < size && result >= 0; done += SINK_PIECE) {
+            size_t left = size - done;
+            result = sink_append(buffer, bytes + done, left < SINK_PIECE ? left : SINK_PIECE);
+        }
+    }
+    PyThread_release_lock(buffer->lock);
+    return result < 0 ? result : (ptrdiff_t)size;
 }
 
-/* The thread that empties the pipe; it alone closes it. */
+/* Raise the exception that a guest is ended with. */
 static void
-sink_pump(void *argument)
+sink_raise_stopped(SinkBuffer *buffer)
 {
-    SinkBuffer *buffer = argument;
-    struct pollfd readable = {buffer->pipe, POLLIN, 0};
-    bool ended = false;
-    thread_leave_signals_to_others();
-    while (!ended) {
-        (void)poll(&readable, 1, -1);
-        sink_lock(buffer);
-        ended = buffer->ended;
-        if (ended) {
-            close(buffer->pipe);
-            buffer->pipe = -1;
-        }
-        PyThread_release_lock(buffer->lock);
-    }
-    sink_buffer_release(buffer);
+    atomic_store(&buffer->stopped, 0);
+    PyErr_Format(state.OutputLimitTrap,
+                 "the guest wrote more than the limit of %zu bytes of output", buffer->limit);
 }
-#endif
 
 static void
 sink_finalize(void *data)
@@ -166,7 +169,8 @@ static PyObject *
 sink_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     Py_ssize_t limit = -1;
-    if (!PyArg_ParseTuple(args, "|n:OutputSink", &limit)) {
+    int policy = LIMIT_REFUSE;
+    if (!PyArg_ParseTuple(args, "|ni:OutputSink", &limit, &policy)) {
         return NULL;
     }
     SinkBuffer *buffer = PyMem_RawCalloc(1, sizeof(SinkBuffer));
@@ -175,7 +179,7 @@ sink_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
         return PyErr_NoMemory();
     }
     buffer->references = 1;
-    buffer->pipe = -1;
+    buffer->policy = (LimitPolicy)policy;
     buffer->limit = (size_t)(limit < 0 ? PY_SSIZE_T_MAX : limit);
     SinkObject *self = (SinkObject *)type_alloc(type);
     if (self == NULL) {
@@ -200,7 +204,7 @@ static PyObject *
 sink_bytes(SinkBuffer *buffer, SinkRead how)
 {
     for (;;) {
-        sink_lock(buffer);
+        PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
         size_t size = buffer->size;
         PyThread_release_lock(buffer->lock);
         /* Allocate outside of the lock: that may run Python code. */
@@ -250,31 +254,10 @@ sink_attach(SinkObject *self, PyObject *Py_UNUSED(ignored))
     return addresses;
 }
 
-#if !defined(_WIN32)
-static PyObject *
-sink_collect(SinkObject *self, PyObject *argument)
-{
-    SinkBuffer *buffer = self->buffer;
-    long descriptor = PyLong_AsLong(argument);
-    if (descriptor < 0) {
-        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "no descriptor");
-    }
-    buffer->pipe = (int)descriptor;
-    atomic_add(&buffer->references, 1);
-    if (PyThread_start_new_thread(sink_pump, buffer) == PYTHREAD_INVALID_THREAD_ID) {
-        buffer->pipe = -1;
-        sink_buffer_release(buffer);
-        PyErr_SetString(state.WasmtimeError, "a thread to collect output on cannot be started");
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-#endif
-
 static PyObject *
 sink_get_total(SinkObject *self, void *Py_UNUSED(closure))
 {
-    sink_lock(self->buffer);
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
     uint64_t total = self->buffer->total;
     PyThread_release_lock(self->buffer->lock);
     return PyLong_FromUnsignedLongLong(total);
@@ -283,7 +266,7 @@ sink_get_total(SinkObject *self, void *Py_UNUSED(closure))
 static PyObject *
 sink_get_truncated(SinkObject *self, void *Py_UNUSED(closure))
 {
-    sink_lock(self->buffer);
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
     bool truncated = self->buffer->truncated;
     PyThread_release_lock(self->buffer->lock);
     return PyBool_FromLong(truncated);
@@ -296,22 +279,18 @@ static PyMethodDef sink_methods[] = {
      "take($self, /)\n--\n\nWhat was written since the last take()."},
     {"attach", (PyCFunction)sink_attach, METH_NOARGS,
      "attach($self, /)\n--\n\n(callback, data, finalizer) as addresses, for one native stream."},
-#if !defined(_WIN32)
-    {"collect", (PyCFunction)sink_collect, METH_O,
-     "collect($self, descriptor, /)\n--\n\n"
-     "Take the reading end of a pipe over, and collect what is written to it."},
-#endif
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef sink_getset[] = {
     {"total", (getter)sink_get_total, NULL, "Bytes written so far, taken ones included.", NULL},
-    {"truncated", (getter)sink_get_truncated, NULL, "Whether a write was refused.", NULL},
+    {"truncated", (getter)sink_get_truncated, NULL, "Whether the limit was reached.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot sink_slots[] = {
     {Py_tp_doc,
-     "OutputSink(limit=-1, /)\n--\n\nA buffer that native code writes a stream into; it holds\n"
-     "`limit` bytes at most, any number when that is negative."},
+     "OutputSink(limit=-1, policy=0, /)\n--\n\nA buffer that native code writes a stream into; it "
+     "holds `limit` bytes at most, any number when that is negative. What there is no room for is "
+     "refused (0) or discarded (1), or ends the guest (2)."},
     {Py_tp_new, sink_new},
     {Py_tp_dealloc, sink_dealloc},
     {Py_tp_methods, sink_methods},
@@ -321,7 +300,7 @@ static PyType_Slot sink_slots[] = {
 static PyType_Spec sink_spec = {"wasmtime._core.OutputSink", sizeof(SinkObject), 0,
                                 Py_TPFLAGS_DEFAULT, sink_slots};
 
-/* --- a store's sinks: pairs (OutputSink, callable) ------------------------------------------ */
+/* --- a store's sinks, for components: pairs (OutputSink, callable or None) -------------------- */
 
 static SinkBuffer *
 sinks_buffer(StoreObject *store, Py_ssize_t index)
@@ -330,15 +309,13 @@ sinks_buffer(StoreObject *store, Py_ssize_t index)
     return ((SinkObject *)sink)->buffer;
 }
 
-/* Whether there is something to deliver. */
+/* Whether there is something to deliver, or the guest is to be ended. */
 static bool
-sink_is_waiting(SinkBuffer *buffer)
+sink_is_waiting(PyObject *pair)
 {
-    if (UNLIKELY(buffer->pipe >= 0)) {
-        sink_lock(buffer);
-        PyThread_release_lock(buffer->lock);
-    }
-    return atomic_load(&buffer->waiting) != 0;
+    SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
+    return atomic_load(&buffer->stopped) != 0
+           || (atomic_load(&buffer->waiting) != 0 && PyTuple_GetItem(pair, 1) != Py_None);
 }
 
 static bool
@@ -349,11 +326,31 @@ sinks_have_output(StoreObject *store)
     }
     Py_ssize_t count = PyList_Size(store->sinks);
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (sink_is_waiting(sinks_buffer(store, i))) {
+        if (sink_is_waiting(PyList_GetItem(store->sinks, i))) {
             return true;
         }
     }
     return false;
+}
+
+static bool
+sink_deliver(PyObject *pair)
+{
+    SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
+    PyObject *callable = PyTuple_GetItem(pair, 1);
+    bool fine = true;
+    if (atomic_load(&buffer->waiting) != 0 && callable != Py_None) {
+        PyObject *bytes = sink_bytes(buffer, TAKE_BYTES);
+        PyObject *answer = bytes ? PyObject_CallFunctionObjArgs(callable, bytes, NULL) : NULL;
+        fine = answer != NULL;
+        Py_XDECREF(answer);
+        Py_XDECREF(bytes);
+    }
+    if (fine && atomic_load(&buffer->stopped) != 0) {
+        sink_raise_stopped(buffer);
+        fine = false;
+    }
+    return fine;
 }
 
 static NOINLINE bool
@@ -363,15 +360,7 @@ sinks_deliver(StoreObject *store)
     bool fine = true;
     for (Py_ssize_t i = 0; fine && i < PyList_Size(sinks); i++) {
         PyObject *pair = Py_NewRef(PyList_GetItem(sinks, i));
-        SinkBuffer *buffer = ((SinkObject *)PyTuple_GetItem(pair, 0))->buffer;
-        if (sink_is_waiting(buffer)) {
-            PyObject *bytes = sink_bytes(buffer, TAKE_BYTES);
-            PyObject *answer =
-                bytes ? PyObject_CallFunctionObjArgs(PyTuple_GetItem(pair, 1), bytes, NULL) : NULL;
-            fine = answer != NULL;
-            Py_XDECREF(answer);
-            Py_XDECREF(bytes);
-        }
+        fine = !sink_is_waiting(pair) || sink_deliver(pair);
         Py_DECREF(pair);
     }
     Py_DECREF(sinks);

@@ -92,6 +92,9 @@ store_delete(StoreObject *self)
     Py_CLEAR(self->definitions);
     Py_CLEAR(self->kept);
     Py_CLEAR(self->sinks);
+    Py_CLEAR(self->wasi);
+    forwarded_free(self->forwarded);
+    self->forwarded = NULL;
     Py_XDECREF(data);
     Py_CLEAR(self->deadline_callback);
     Py_XDECREF(cdata);
@@ -107,7 +110,9 @@ store_open(StoreObject *self, EngineObject *engine, HandleObject *handle, PyObje
     self->data = Py_NewRef(data);
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
-    self->limits = no_limits;
+    for (int i = 0; i < STORE_LIMITS; i++) {
+        self->limits[i] = -1;
+    }
     self->stack_wanted = store_stack_wanted(self);
     self->expiry.thread = &self->thread;
     self->expiry.engine = engine->ticked;
@@ -242,6 +247,7 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
     Py_VISIT(self->definitions);
     Py_VISIT(self->kept);
     Py_VISIT(self->sinks);
+    Py_VISIT(self->wasi);
     Py_VISIT(self->data);
     Py_VISIT(self->deadline_callback);
     Py_VISIT(self->pending.raised);
@@ -359,6 +365,24 @@ store_add_sink(StoreObject *self, PyObject *pair)
     return fine ? Py_NewRef(Py_None) : NULL;
 }
 
+/* _set_wasi(wasi): what the package's functions of WASI serve guests of this store with. */
+static PyObject *
+store_set_wasi(StoreObject *self, PyObject *wasi)
+{
+    if (wasi != Py_None && !PyObject_TypeCheck(wasi, state.Wasi)) {
+        PyErr_SetString(PyExc_TypeError, "_set_wasi() takes a Wasi or None");
+        return NULL;
+    }
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    PyObject *before = self->wasi;
+    self->wasi = wasi == Py_None ? NULL : Py_NewRef(wasi);
+    store_leave(self);
+    Py_XDECREF(before);
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 store_get_is_open(StoreObject *self, void *Py_UNUSED(closure))
 {
@@ -403,22 +427,20 @@ static PyMethodDef store_methods[] = {
     {"_set_epoch_callback", (PyCFunction)store_set_deadline_callback, METH_O,
      "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
     {"_set_timeout", (PyCFunction)store_set_timeout, METH_O,
-     "_set_timeout($self, seconds, /)\n--\n\nTime for each outermost call, or None."},
+     "_set_timeout($self, seconds, /)\n--\n\nTime for each outermost call; 0 lifts it."},
     {"_sleep", (PyCFunction)store_sleep, METH_O,
      "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
     {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,
      "interrupt($self, /)\n--\n\nSee wasmtime.Store."},
-    {"_set_limits", (PyCFunction)store_set_limits, METH_VARARGS,
-     "_set_limits($self, memory_size, table_elements, instances, tables, memories, /)\n--\n\n"
-     "Bound what can be in the store; -1 is no bound."},
-    {"_suspend_limits", (PyCFunction)store_suspend_limits, METH_NOARGS,
-     "_suspend_limits($self, /)\n--\n\nThe package makes something for itself."},
-    {"_resume_limits", (PyCFunction)store_resume_limits, METH_VARARGS,
-     "_resume_limits($self, instances, memories, /)\n--\n\nIt has made so many."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,
      "_mark_inherited($self, /)\n--\n\nAsk the package before this store is used in a forked child."},
+    {"_set_limits", (PyCFunction)store_set_limits, METH_VARARGS,
+     "_set_limits($self, memory_size, table_elements, instances, tables, memories, /)\n--\n\n"
+     "See wasmtime.Store.set_limits; -1 is no bound."},
+    {"_set_wasi", (PyCFunction)store_set_wasi, METH_O,
+     "_set_wasi($self, wasi, /)\n--\n\nServe guests with a Wasi; None: the library serves them."},
     {"_add_sink", (PyCFunction)store_add_sink, METH_O,
      "_add_sink($self, pair, /)\n--\n\nDeliver a sink's output to a callable: (sink, callable)."},
     {NULL, NULL, 0, NULL},
@@ -431,9 +453,16 @@ store_get_home(StoreObject *self, void *Py_UNUSED(closure))
     return Py_NewRef(home ? home : Py_None);
 }
 
+/* Whether a guest of preview 1 may have files open. */
+static PyObject *
+store_get_forwards(StoreObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->forwarded != NULL);
+}
+
 static PyGetSetDef store_getset[] = {
+    {"_forwards", (getter)store_get_forwards, NULL, NULL, NULL},
     {"_home", (getter)store_get_home, NULL, NULL, NULL},
-    {"_timeout", (getter)store_get_timeout, NULL, NULL, NULL},
     {"_is_open", (getter)store_get_is_open, NULL, NULL, NULL},
     {"_address", (getter)store_get_address, NULL, NULL, NULL},
     {"_context_address", (getter)store_get_context_address, NULL, NULL, NULL},
@@ -443,6 +472,7 @@ static PyGetSetDef store_getset[] = {
 static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
+    {"_timeout", T_DOUBLE, offsetof(StoreObject, timeout), READONLY, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

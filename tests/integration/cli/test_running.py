@@ -287,7 +287,7 @@ class TestLimits:
         )
         with process:
             assert process.stderr is not None
-            assert b"--timeout" in process.stderr.read()
+            assert b"was stopped after 0.3 seconds" in process.stderr.read()
             assert process.wait(30) == TRAPPED
 
     def test_timeout_while_it_is_compiled(self, run: Run, module: Any) -> None:
