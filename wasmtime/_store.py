@@ -285,6 +285,61 @@ class Store(core.Store, Managed):
         """
         self._set_epoch_callback(callback)
 
+    def set_timeout(self, seconds: Optional[float]) -> None:
+        """Give each call into this store so much time.
+
+        The time is that of the clock on the wall. It begins with the outermost entry (a call, a
+        bound call, an instantiation with its start function) and counts all that happens in it:
+        computing, sleeping, reading, host functions, the time in which an asynchronous call is
+        suspended. Calls that are nested in another share its time. When it is up, the guest ends
+        with `TimeoutTrap`; the next call has the full time again. Other stores of the engine
+        notice nothing, and deadlines by epochs (`set_epoch_deadline`) stay what they are.
+
+        A Python host function is not ended in its middle: the guest ends when it returns. What else
+        cannot be stopped is listed in docs/time.md.
+
+        Args:
+            seconds: Greater than 0; None lifts the timeout. What runs already, where a host
+                function calls this, has so much from now on.
+
+        Raises:
+            TypeError: `seconds` is not a number.
+            ValueError: It is 0, negative or not a number (NaN), or the store is closed.
+            WasmtimeError: The engine was made with `Config.epoch_interruption` False; or no native
+                thread can be started to see to it.
+
+        Example::
+
+            store.set_timeout(0.5)
+            try:
+                run(store)
+            except wasmtime.TimeoutTrap:
+                print("it took too long")
+        """
+        self._set_timeout(seconds)
+
+    def interrupt(self) -> None:
+        """End what this store is running, with `InterruptTrap`.
+
+        It may be called from any thread, from signal handlers, event loops and host functions, and
+        returns at once. The guest ends at its next loop or function call, or in the middle of a
+        sleep or a read; a Python host function ends when it returns. If nothing runs, nothing
+        happens: the next call is not affected.
+
+        Raises:
+            WasmtimeError: The engine was made with `Config.epoch_interruption` False.
+
+        Example::
+
+            threading.Timer(5, store.interrupt).start()
+        """
+        super().interrupt()
+
+    @property
+    def timeout(self) -> Optional[float]:
+        """The seconds that `set_timeout` gave, or None."""
+        return self._timeout
+
     def set_limits(
         self,
         memory_size: int = -1,
@@ -292,13 +347,22 @@ class Store(core.Store, Managed):
         instances: int = -1,
         tables: int = -1,
         memories: int = -1,
+        total_memory: int = -1,
     ) -> None:
         """Bound what the code in this store can allocate from now on.
 
         What would exceed a bound fails: instantiation raises, ``memory.grow`` and ``table.grow``
         return -1 to WebAssembly. A call replaces all bounds of the call before. What is not given
         is not bounded, and the growth of a shared memory never is: `Config.shared_memory` is off by
-        default.
+        default. Instances and memories that the package makes for itself do not count.
+
+        `total_memory` bounds all linear memories together. The library knows the size of each
+        memory and their number only, so the sum is divided: there may be one memory, which may use
+        all of it; or, with ``memories=n``, as many as `n`, each of which may use an n-th. What you
+        make yourself (`Memory`) may have such a share each, and is not counted. Tables
+        and the heap of the GC proposal are not linear memories and have bounds beside it: the heap
+        may be as large as one memory; and, unless `tables` or `table_elements` are given, there
+        may be 16 tables, which together take as many bytes at most as `total_memory`.
 
         Args:
             memory_size: Bytes of each linear memory.
@@ -308,25 +372,39 @@ class Store(core.Store, Managed):
             memories: Number of linear memories.
                 A negative number is no bound of that kind (for the last three: the library's
                 default of 10 000).
+            total_memory: Bytes of all linear memories together.
 
         Raises:
             OverflowError: A number exceeds 2**63-1.
             TypeError: Something is not an integer.
             ValueError: The store is closed.
 
+        Example::
+
+            store.set_limits(total_memory=64 << 20)
+
         C API: ``wasmtime_store_limiter``.
         """
-        limits = [
-            _limit(name, value)
-            for name, value in (
-                ("memory_size", memory_size),
-                ("table_elements", table_elements),
-                ("instances", instances),
-                ("tables", tables),
-                ("memories", memories),
-            )
-        ]
-        self._set_limits(*limits)
+        memory_size = _limit("memory_size", memory_size)
+        table_elements = _limit("table_elements", table_elements)
+        instances = _limit("instances", instances)
+        tables = _limit("tables", tables)
+        memories = _limit("memories", memories)
+        total_memory = _limit("total_memory", total_memory)
+        if total_memory >= 0:
+            memories = 1 if memories < 0 else memories
+            share = total_memory // max(memories, 1)
+            memory_size = share if memory_size < 0 else min(share, memory_size)
+            if tables < 0 and table_elements < 0:
+                tables = _TABLES_OF_TOTAL
+                table_elements = total_memory // (_TABLES_OF_TOTAL * _TABLE_ELEMENT_SIZE)
+        self._set_limits(memory_size, table_elements, instances, tables, memories)
+
+
+#: How ``set_limits(total_memory=)`` bounds tables: so many, of elements of so many bytes
+#: at most.
+_TABLES_OF_TOTAL = 16
+_TABLE_ELEMENT_SIZE = 16
 
 
 class BorrowedStore(core.Caller):
@@ -377,6 +455,19 @@ class BorrowedStore(core.Caller):
             ValueError: The host call has ended.
         """
         self._store.set_epoch_deadline(ticks_after_current)
+
+    def set_timeout(self, seconds: Optional[float]) -> None:
+        """Give the code that called so much time from now on, as `Store.set_timeout`.
+
+        Args:
+            seconds: Greater than 0; None lifts the timeout.
+
+        Raises:
+            TypeError: `seconds` is not a number.
+            ValueError: It is 0, negative or not a number (NaN), or the host call has ended.
+            WasmtimeError: The engine was made with `Config.epoch_interruption` False.
+        """
+        self._store.set_timeout(seconds)
 
     if TYPE_CHECKING:
 

@@ -112,7 +112,7 @@ class Trap(GuestExit):
     @property
     def trap_code(self) -> Optional[TrapCode]:
         """Why the trap happened; None for a trap that was made in Python."""
-        if self._code is None and self._handle is not None:
+        if self._code is None and (self._interrupted or self._handle is not None):
             from ._trapcode import TrapCode
 
             if self._interrupted:
@@ -148,9 +148,13 @@ class TimeoutTrap(Trap, TimeoutError):
     It is a `Trap`, whose `trap_code` is `TrapCode.INTERRUPT`, and Python's own TimeoutError.
     """
 
+    _interrupted = True
+
 
 class InterruptTrap(Trap):
     """`Store.interrupt` ended the call. Its `trap_code` is `TrapCode.INTERRUPT`."""
+
+    _interrupted = True
 
 
 class OutputLimitTrap(Trap):

@@ -24,6 +24,7 @@
 #include "runtime/fiber.c"     /* Python code on a stack of the library's */
 #include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
 #include "runtime/entry.c"     /* entering a store: one thread at a time */
+#include "runtime/limits.c"    /* the limits of a store, and what the package makes for itself */
 #include "runtime/stopping.c"  /* why what a store runs ends: timeout, interrupt, deadline */
 #include "runtime/gil.c"       /* who has the GIL while WebAssembly runs */
 #include "runtime/call.c"      /* the native call: the one way in */
@@ -33,7 +34,6 @@
 #include "runtime/epoch.c"     /* deadlines, signals and output, when the epoch moves */
 #include "runtime/waiting.c"   /* waiting on behalf of a guest */
 #include "runtime/process.c"   /* the beginning of Python, and forks */
-#include "runtime/limits.c"    /* bounds on what a store allocates */
 #include "runtime/store.c"     /* Store: its life and its Python type */
 #include "runtime/door.c"      /* Door: for Python code that calls through cffi */
 #include "runtime/output.c"    /* OutputSink: what WASI programs print */

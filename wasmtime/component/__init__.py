@@ -21,7 +21,12 @@ functions take and give Python values.
 
 from .._native import core as _core
 from ._component import Component, ExportIndex
-from ._errors import ComponentTrap, UnsupportedTypeError
+from ._errors import (
+    ComponentInterruptTrap,
+    ComponentTimeoutTrap,
+    ComponentTrap,
+    UnsupportedTypeError,
+)
 from ._errors import refine as _refine
 from ._exports import Exports
 from ._func import Func
@@ -103,7 +108,9 @@ __all__ = [
     "Component",
     "ComponentExtern",
     "ComponentInstanceType",
+    "ComponentInterruptTrap",
     "ComponentItem",
+    "ComponentTimeoutTrap",
     "ComponentTrap",
     "ComponentType",
     "EnumType",

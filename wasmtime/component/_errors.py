@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Optional
 
 from .._error import NativeException, WasmtimeError
-from .._trap import Trap, TrapCode
+from .._trap import InterruptTrap, TimeoutTrap, Trap, TrapCode
 
-__all__ = ["ComponentTrap", "UnsupportedTypeError", "refine"]
+__all__ = [
+    "ComponentInterruptTrap",
+    "ComponentTimeoutTrap",
+    "ComponentTrap",
+    "UnsupportedTypeError",
+    "refine",
+]
 
 
 class UnsupportedTypeError(WasmtimeError, NotImplementedError):
@@ -51,6 +57,26 @@ class ComponentTrap(WasmtimeError, Trap):
     def __enter__(self) -> ComponentTrap:
         return self
 
+
+class ComponentTimeoutTrap(ComponentTrap, TimeoutTrap):
+    """The time that `wasmtime.Store.set_timeout` gives was up before a component's call had ended.
+
+    It is a `wasmtime.TimeoutTrap`. The component's instance cannot be entered any more.
+    """
+
+
+class ComponentInterruptTrap(ComponentTrap, InterruptTrap):
+    """`wasmtime.Store.interrupt` ended the call of a component.
+
+    It is a `wasmtime.InterruptTrap`. The component's instance cannot be entered any more.
+    """
+
+
+#: The forms that traps take which the core has made for a reason of its own.
+_FORMS: dict[type[Trap], type[ComponentTrap]] = {
+    TimeoutTrap: ComponentTimeoutTrap,
+    InterruptTrap: ComponentInterruptTrap,
+}
 
 #: How the messages of traps begin; the C API has no other word on the code of such a trap.
 _REASONS = [
@@ -96,7 +122,8 @@ def refine(error: NativeException) -> NativeException:
     interrupted = isinstance(error, Trap)
     if not interrupted and "wasm trap: " not in error.message:
         return error
-    trap = ComponentTrap.__new__(ComponentTrap)
+    form = _FORMS.get(type(error), ComponentTrap) if isinstance(error, Trap) else ComponentTrap
+    trap = form.__new__(form)
     trap._handle = error._handle
     trap._message = error.message
     trap._frames = error._frames

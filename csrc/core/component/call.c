@@ -18,8 +18,12 @@ static NOINLINE void
 component_refine(void)
 {
     PyObject *error = PyErr_GetRaisedException();
-    if ((PyObject *)Py_TYPE(error) == state.WasmtimeError
-        || (PyObject *)Py_TYPE(error) == state.Trap) {
+    PyObject *type = (PyObject *)Py_TYPE(error);
+    bool known = type == state.WasmtimeError;
+    for (StopReason reason = STOP_DEADLINE; !known && reason < STOP_REASONS; reason++) {
+        known = type == stop_exception(reason);
+    }
+    if (known) {
         PyObject *better = PyObject_CallFunctionObjArgs(component.refine, error, NULL);
         if (better == NULL) {
             PyErr_Clear();

@@ -121,9 +121,8 @@ table_may_grow(TableObject *self, StoreObject *store, uint64_t amount)
     wasm_tabletype_t *type = wasmtime_table_type(store->context, &self->native);
     uint64_t most = wasm_tabletype_limits(type)->max;
     wasm_tabletype_delete(type);
-    long long limit = store->limits[LIMIT_TABLE_ELEMENTS];
-    if (limit >= 0 && (uint64_t)limit < most) {
-        most = (uint64_t)limit;
+    if (store->limits.table_elements >= 0 && (uint64_t)store->limits.table_elements < most) {
+        most = (uint64_t)store->limits.table_elements;
     }
     return size <= most && amount <= most - size;
 }

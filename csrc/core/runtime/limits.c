@@ -1,43 +1,99 @@
-/* Bounds on what a store allocates.
+/* The limits of a store, and what the package makes in it for itself.
  *
- * Instances that the package makes for itself, to forward to the library's WASI say, do not count:
- * the bound that the library is given is higher by so many. Nothing here is owned. */
+ * The library's limiter knows the size of each memory and table, and how many there are of each
+ * kind in the whole store. What the package makes for its own use, an instance that forwards, say,
+ * is made between limits_suspend() and limits_resume(), and is not the user's: the counts of
+ * the user's limits grow by it.
+ *
+ * The limits belong to the store, inside of it; the library has a copy. */
 
-/* Nobody else uses the native store meanwhile; a callback of the library may be running. */
+static const StoreLimits no_limits = {-1, -1, -1, -1, -1};
+
+/* How many the library allows where nothing is said. */
+#define LIMITS_DEFAULT_COUNT 10000
+
 static void
-store_apply_limits(StoreObject *self)
+limits_apply(StoreObject *self, const StoreLimits *limits)
 {
-    const long long *limits = self->limits;
-    long long instances = limits[LIMIT_INSTANCES];
-    if (instances >= 0 && instances <= LLONG_MAX - self->own_instances) {
-        instances += self->own_instances;
-    }
-    wasmtime_store_limiter(self->store, limits[LIMIT_MEMORY_SIZE], limits[LIMIT_TABLE_ELEMENTS],
-                           instances, limits[LIMIT_TABLES], limits[LIMIT_MEMORIES]);
+    wasmtime_store_limiter(self->store, limits->memory_size, limits->table_elements,
+                           limits->instances, limits->tables, limits->memories);
 }
 
-/* The package is about to make an instance for itself. */
-static void
-store_add_own_instance(StoreObject *self)
+static long long
+limits_count(long long users, uint32_t own)
 {
-    self->own_instances++;
-    if (self->limits[LIMIT_INSTANCES] >= 0) {
-        store_apply_limits(self);
+    long long count = users < 0 ? LIMITS_DEFAULT_COUNT : users;
+    return count < LLONG_MAX - own ? count + own : LLONG_MAX;
+}
+
+/* The user's limits are in force, the package's own things apart. */
+static void
+limits_enforce(StoreObject *self)
+{
+    StoreLimits limits = self->limits;
+    limits.instances = limits_count(limits.instances, self->own_instances);
+    limits.memories = limits_count(limits.memories, self->own_memories);
+    limits_apply(self, &limits);
+}
+
+/* Between these two, inside of the store, the package makes so many instances and memories, or has
+ * one of its memories grow. */
+static inline void
+limits_suspend(StoreObject *self)
+{
+    if (self->limited) {
+        limits_apply(self, &no_limits);
     }
 }
 
-/* _set_limits(...): checked by Store.set_limits(); -1 is no bound. */
+static inline void
+limits_resume(StoreObject *self, uint32_t instances, uint32_t memories)
+{
+    self->own_instances += instances;
+    self->own_memories += memories;
+    if (self->limited) {
+        limits_enforce(self);
+    }
+}
+
+/* _set_limits(memory_size, table_elements, instances, tables, memories): checked by
+ * Store.set_limits(); -1 is no limit. */
 static PyObject *
 store_set_limits(StoreObject *self, PyObject *args)
 {
-    long long given[STORE_LIMITS];
-    if (!PyArg_ParseTuple(args, "LLLLL:_set_limits", &given[0], &given[1], &given[2], &given[3],
-                          &given[4])
+    StoreLimits limits;
+    if (!PyArg_ParseTuple(args, "LLLLL:_set_limits", &limits.memory_size, &limits.table_elements,
+                          &limits.instances, &limits.tables, &limits.memories)
         || !store_enter(self)) {
         return NULL;
     }
-    memcpy(self->limits, given, sizeof(given));
-    store_apply_limits(self);
+    self->limits = limits;
+    self->limited = true;
+    limits_enforce(self);
+    store_leave(self);
+    Py_RETURN_NONE;
+}
+
+/* _suspend_limits() and _resume_limits(instances, memories): as above, for Python. */
+static PyObject *
+store_suspend_limits(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    limits_suspend(self);
+    store_leave(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+store_resume_limits(StoreObject *self, PyObject *args)
+{
+    unsigned instances, memories;
+    if (!PyArg_ParseTuple(args, "II:_resume_limits", &instances, &memories) || !store_enter(self)) {
+        return NULL;
+    }
+    limits_resume(self, instances, memories);
     store_leave(self);
     Py_RETURN_NONE;
 }

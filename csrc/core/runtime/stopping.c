@@ -56,26 +56,65 @@ store_stack_wanted(const StoreObject *self)
 
 /* --- what the guest and its caller hear ------------------------------------------------------- */
 
-static const char *const stop_messages[STOP_REASONS] = {
+typedef struct {
+    char text[512];
+} StopMessage;
+
+/* A guest that ends so much later was in something that cannot be stopped: its user is told. */
+#define STOP_LATE (100 * MILLISECOND)
+
+static const char *const stop_reasons[STOP_REASONS] = {
     "python exception", /* it is on its way already */
     "wasm trap: interrupt",
     "wasm trap: interrupt: the time given by Store.set_timeout() is up",
     "wasm trap: interrupt: Store.interrupt() was called",
 };
 
+/* When the guest should have ended. */
+static Moment
+stop_moment(const StoreObject *self)
+{
+    return self->stopped == STOP_TIMEOUT     ? store_expires(self)
+           : self->stopped == STOP_INTERRUPT ? (Moment)atomic_load(&self->interrupted)
+                                             : MOMENT_NEVER;
+}
+
+static StopMessage
+stop_message(const StoreObject *self)
+{
+    StopMessage message;
+    Moment due = stop_moment(self), now = moment_now();
+    unsigned late = due < now ? (unsigned)moment_min((now - due) / MILLISECOND, UINT_MAX) : 0;
+    if (late < STOP_LATE / MILLISECOND) {
+        snprintf(message.text, sizeof(message.text), "%s", stop_reasons[self->stopped]);
+        return message;
+    }
+    snprintf(message.text, sizeof(message.text),
+             "%s. The guest ended %u.%03u s later, because it was in what cannot be stopped: a "
+             "Python function, a long instruction (memory.fill, atomic.wait), files of WASI (a "
+             "named pipe in a preopened directory), in components also sockets and the look-up of "
+             "names%s. A process of its own can always be stopped",
+             stop_reasons[self->stopped], late / 1000, late % 1000,
+             self->stopped == STOP_INTERRUPT ? ", and a poll of several things, which hears a "
+                                               "timeout but no interrupt"
+                                             : "");
+    return message;
+}
+
 /* The error that the epoch callback ends the guest with. */
 static wasmtime_error_t *
 stop_error(const StoreObject *self)
 {
-    return wasmtime_error_new((char *)stop_messages[self->stopped]);
+    StopMessage message = stop_message(self);
+    return wasmtime_error_new(message.text);
 }
 
 /* The trap that a host function of ours ends the guest with, after wait_for(). */
 static wasm_trap_t *
 stop_trap(const StoreObject *self)
 {
-    const char *message = stop_messages[self->stopped];
-    return wasmtime_trap_new((char *)message, strlen(message));
+    StopMessage message = stop_message(self);
+    return wasmtime_trap_new(message.text, strlen(message.text));
 }
 
 /* The class of the exception that the call is ended with. */
@@ -91,12 +130,8 @@ stop_exception(StopReason stopped)
 static void
 stop_raise(StoreObject *self)
 {
-    PyObject *message = PyUnicode_FromString(stop_messages[self->stopped]);
-    PyObject *exception = NULL;
-    if (message != NULL) {
-        exception = PyObject_CallFunctionObjArgs(stop_exception(self->stopped), message, NULL);
-        Py_DECREF(message);
-    }
+    StopMessage message = stop_message(self);
+    PyObject *exception = PyObject_CallFunction(stop_exception(self->stopped), "s", message.text);
     self->stopped = STOP_NOT;
     if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) == 0) {
         PyErr_SetRaisedException(exception);
@@ -164,13 +199,35 @@ timeout_lift(StoreObject *self)
     }
 }
 
-/* _set_timeout(seconds): checked by Store.set_timeout(); 0 lifts it. What runs gets so much from
- * now on. */
+/* The seconds of a timeout, or 0 for None; -1 with an exception. */
+static double
+timeout_argument(PyObject *argument)
+{
+    if (argument == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(argument);
+    if (seconds == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(state.ArgumentTypeError, "seconds must be a number or None, not %.200s",
+                         type_name(argument));
+        }
+        return -1;
+    }
+    if (!(seconds > 0)) {
+        PyErr_Format(PyExc_ValueError,
+                     "seconds must be greater than 0, not %R; None lifts the timeout", argument);
+        return -1;
+    }
+    return seconds;
+}
+
+/* What runs already gets so much from now on. */
 static PyObject *
 store_set_timeout(StoreObject *self, PyObject *argument)
 {
-    double seconds = PyFloat_AsDouble(argument);
-    if ((seconds == -1 && PyErr_Occurred()) || !store_enter(self)) {
+    double seconds = timeout_argument(argument);
+    if (seconds < 0 || !store_enter(self)) {
         return NULL;
     }
     bool fine = true;
@@ -186,6 +243,13 @@ store_set_timeout(StoreObject *self, PyObject *argument)
     }
     store_leave(self);
     return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+store_get_timeout(StoreObject *self, void *Py_UNUSED(closure))
+{
+    double seconds = self->timeout;
+    return seconds == 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
 }
 
 /* The native store dies. */
@@ -206,6 +270,7 @@ store_mark_interrupted(StoreObject *self)
 {
     uintptr_t thread = atomic_load(&self->thread);
     while (thread != 0 && thread != STORE_INHERITED && !(thread & STORE_INTERRUPTED)) {
+        atomic_store(&self->interrupted, (uintptr_t)moment_now());
         if (atomic_exchange_if(&self->thread, thread, thread | STORE_INTERRUPTED)) {
             return true;
         }

@@ -110,9 +110,7 @@ store_open(StoreObject *self, EngineObject *engine, HandleObject *handle, PyObje
     self->data = Py_NewRef(data);
     self->owner.engine = Py_NewRef(engine);
     self->engine_handle = handle;
-    for (int i = 0; i < STORE_LIMITS; i++) {
-        self->limits[i] = -1;
-    }
+    self->limits = no_limits;
     self->stack_wanted = store_stack_wanted(self);
     self->expiry.thread = &self->thread;
     self->expiry.engine = engine->ticked;
@@ -427,18 +425,22 @@ static PyMethodDef store_methods[] = {
     {"_set_epoch_callback", (PyCFunction)store_set_deadline_callback, METH_O,
      "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
     {"_set_timeout", (PyCFunction)store_set_timeout, METH_O,
-     "_set_timeout($self, seconds, /)\n--\n\nTime for each outermost call; 0 lifts it."},
+     "_set_timeout($self, seconds, /)\n--\n\nTime for each outermost call, or None."},
     {"_sleep", (PyCFunction)store_sleep, METH_O,
      "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
     {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,
      "interrupt($self, /)\n--\n\nSee wasmtime.Store."},
+    {"_set_limits", (PyCFunction)store_set_limits, METH_VARARGS,
+     "_set_limits($self, memory_size, table_elements, instances, tables, memories, /)\n--\n\n"
+     "Bound what can be in the store; -1 is no bound."},
+    {"_suspend_limits", (PyCFunction)store_suspend_limits, METH_NOARGS,
+     "_suspend_limits($self, /)\n--\n\nThe package makes something for itself."},
+    {"_resume_limits", (PyCFunction)store_resume_limits, METH_VARARGS,
+     "_resume_limits($self, instances, memories, /)\n--\n\nIt has made so many."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,
      "_mark_inherited($self, /)\n--\n\nAsk the package before this store is used in a forked child."},
-    {"_set_limits", (PyCFunction)store_set_limits, METH_VARARGS,
-     "_set_limits($self, memory_size, table_elements, instances, tables, memories, /)\n--\n\n"
-     "See wasmtime.Store.set_limits; -1 is no bound."},
     {"_set_wasi", (PyCFunction)store_set_wasi, METH_O,
      "_set_wasi($self, wasi, /)\n--\n\nServe guests with a Wasi; None: the library serves them."},
     {"_add_sink", (PyCFunction)store_add_sink, METH_O,
@@ -463,6 +465,7 @@ store_get_forwards(StoreObject *self, void *Py_UNUSED(closure))
 static PyGetSetDef store_getset[] = {
     {"_forwards", (getter)store_get_forwards, NULL, NULL, NULL},
     {"_home", (getter)store_get_home, NULL, NULL, NULL},
+    {"_timeout", (getter)store_get_timeout, NULL, NULL, NULL},
     {"_is_open", (getter)store_get_is_open, NULL, NULL, NULL},
     {"_address", (getter)store_get_address, NULL, NULL, NULL},
     {"_context_address", (getter)store_get_context_address, NULL, NULL, NULL},
@@ -472,7 +475,6 @@ static PyGetSetDef store_getset[] = {
 static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
-    {"_timeout", T_DOUBLE, offsetof(StoreObject, timeout), READONLY, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

@@ -55,15 +55,11 @@ pending_any(const Pending *pending)
     return pending->raised != NULL || pending->thrown != NULL;
 }
 
-/* Bounds on what a store allocates, in the order of wasmtime_store_limiter(). */
-enum {
-    LIMIT_MEMORY_SIZE,
-    LIMIT_TABLE_ELEMENTS,
-    LIMIT_INSTANCES,
-    LIMIT_TABLES,
-    LIMIT_MEMORIES,
-    STORE_LIMITS,
-};
+/* Bounds of what may be in a store, or -1: sizes of each memory (bytes) and table (elements), and
+ * counts. */
+typedef struct {
+    long long memory_size, table_elements, instances, tables, memories;
+} StoreLimits;
 
 struct StoreObject {
     OwnerObject owner;           /* only `engine` and `closed` are used: `store` is not shared */
@@ -79,6 +75,7 @@ struct StoreObject {
     uint32_t depth;         /* how often it entered */
     StopReason stopped;     /* why the innermost native call was ended */
     uintptr_t stack_wanted; /* bytes for an outermost call; too many with a timeout: call.c */
+    uintptr_t interrupted;  /* atomic: the Moment of the last Store.interrupt() */
     double timeout;         /* seconds for each outermost call, or 0 */
     Expiry expiry;          /* what the ticker knows of it */
     struct Waiter *waiter;  /* locked by waiting.c: its guest waits */
@@ -88,11 +85,13 @@ struct StoreObject {
     bool lends;    /* its calls may keep the GIL for a while: gil.c */
     uint8_t gil;   /* what the innermost native call does with it: gil.c */
     Timing timing; /* of the one that is timed; calls below it are not */
-    PyThreadState *released;        /* how a callback gets the GIL; NULL: it is held */
-    Pending pending;                /* of the innermost native call */
-    uintptr_t deadline;             /* in the engine's user epochs */
-    long long limits[STORE_LIMITS]; /* the user's, or -1 */
-    long long own_instances;        /* that the package has made for itself */
+    PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
+    Pending pending;         /* of the innermost native call */
+    uintptr_t deadline;      /* in the engine's user epochs */
+    StoreLimits limits;      /* the user's: limits.c */
+    bool limited;            /* they were given */
+    uint32_t own_instances;  /* what the package made in it for itself */
+    uint32_t own_memories;
     PyObject *deadline_callback;
     wasmtime_func_t taker;    /* see exnref_take(); made when it is first needed */
     wasmtime_exnref_t *taken; /* where to, while it runs */

@@ -120,9 +120,10 @@ forwarded_make(WasiCall *call, wasm_trap_t **trap)
     }
     imports[FORWARD_COUNT] = call->memory.item;
     wasmtime_instance_t instance;
-    store_add_own_instance(call->store);
+    limits_suspend(call->store);
     wasmtime_error_t *error = wasmtime_instance_new(call->context, module->pointer, imports,
                                                     FORWARD_COUNT + 1, &instance, trap);
+    limits_resume(call->store, error == NULL && *trap == NULL, 0);
     if (error != NULL) {
         *trap = trap_from_error(error);
     }
