@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, TypeVar
 
 from .grammar import (
+    CORE_FUNC_SORT,
+    CORE_INSTANCE_SORT,
     CORE_SORTS,
     DECLARE_ALIAS,
     DECLARE_CORE_TYPE,
@@ -34,6 +36,8 @@ from .grammar import (
     SECTION_ALIASES,
     SECTION_CANON,
     SECTION_COMPONENT,
+    SECTION_CORE_INSTANCES,
+    SECTION_CORE_MODULE,
     SECTION_CUSTOM,
     SECTION_EXPORTS,
     SECTION_IMPORTS,
@@ -52,6 +56,7 @@ from .grammar import (
 )
 from .reader import PREAMBLE_SIZE, MalformedBinary, Reader
 from .scopes import (
+    CORE_MODULE,
     AnyScope,
     ComponentType,
     InnerComponent,
@@ -70,6 +75,7 @@ from .types import (
     Flags,
     Func,
     Handle,
+    Lift,
     ListType,
     MapType,
     Named,
@@ -97,6 +103,7 @@ __all__ = [
     "Func",
     "Handle",
     "Instance",
+    "Lift",
     "ListType",
     "MapType",
     "Named",
@@ -131,11 +138,13 @@ class Decoded:
         imports: By name, in order.
         exports: By name, in order.
         custom: Custom sections at the top level, by name.
+        scope: The index spaces at the top level.
     """
 
     imports: dict[str, Any]
     exports: dict[str, Any]
     custom: dict[str, bytes]
+    scope: Scope
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -351,7 +360,7 @@ def _described(reader: Reader, scope: Scope, name: str) -> Any:
     if kind == 0:
         reader.byte()
         reader.number()
-        return Other("core module")
+        return CORE_MODULE
     if kind == SORT_FUNC:
         return scope.types[reader.number()]
     if kind == SORT_VALUE:
@@ -384,11 +393,13 @@ def _alias(reader: Reader, scope: Scope) -> None:
     elif form == 1:
         reader.number()
         reader.name()
+        scope.core[sort] += 1
         return
     else:
         outer = scope.enclosing(reader.number())
         index = reader.number()
         if sort >= CORE_SORTS:
+            scope.core[sort] += 1
             return
         item = outer.get(sort, index)
     if sort == SORT_TYPE:
@@ -417,17 +428,19 @@ _CANONICAL = {
 
 def _canonical(reader: Reader, scope: Scope) -> None:
     code = reader.byte()
-    if code in (0, 1):
+    if code == 0:
+        reader.byte()
+        lift = Lift(scope, reader.number(), read_options(reader))
+        lifted = scope.types[reader.number()]
+        if not isinstance(lifted, Func):
+            raise UnsupportedComponent("a function is lifted to a type that is not a function's")
+        scope.add(replace(lifted, lift=lift))
+        return
+    scope.core[CORE_FUNC_SORT] += 1
+    if code == 1:
         reader.byte()
         reader.number()
         read_options(reader)
-        if code == 0:
-            lifted = scope.types[reader.number()]
-            if not isinstance(lifted, Func):
-                raise UnsupportedComponent(
-                    "a function is lifted to a type that is not a function's"
-                )
-            scope.add(lifted)
         return
     if code not in _CANONICAL:
         raise UnsupportedComponent(f"a canonical definition of an unknown kind ({code:#x})")
@@ -493,7 +506,7 @@ def _export(reader: Reader, scope: Scope) -> None:
     if reader.byte():
         ascribed = _described(reader, scope, name)
     if sort == SORT_FUNC and ascribed is not None:
-        item = ascribed
+        item = replace(ascribed, lift=item.lift)
     elif sort == SORT_TYPE:
         # An ascription of `sub resource` hides what the type is, not that it is this one.
         hidden = isinstance(ascribed, Named) and isinstance(ascribed.target, Resource)
@@ -522,6 +535,10 @@ def _sections(
             custom[name] = section.rest()
         elif code == SECTION_COMPONENT:
             scope.components.append(InnerComponent(section, scope))
+        elif code == SECTION_CORE_MODULE:
+            scope.add(CORE_MODULE)
+        elif code == SECTION_CORE_INSTANCES:
+            scope.core[CORE_INSTANCE_SORT] += section.number()
         elif code == SECTION_IMPORTS:
             for _ in _each_definition(section, scope):
                 _import(section, scope, arguments)
@@ -567,4 +584,4 @@ def decode(binary: bytes) -> Decoded:
         raise UnsupportedComponent(
             f"the component is not valid, or its types could not be followed: {error!r}"
         ) from error
-    return Decoded(scope.imports, scope.exports, custom)
+    return Decoded(scope.imports, scope.exports, custom, scope)

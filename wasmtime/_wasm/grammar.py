@@ -5,10 +5,15 @@ The format is the component model's (``design/mvp/Binary.md``).
 
 from __future__ import annotations
 
+from typing import Optional
+
 from .reader import MalformedBinary, Reader
 
 __all__ = [
     "ASYNC_OPTION",
+    "CORE_FUNC_SORT",
+    "CORE_INSTANCE_SORT",
+    "CORE_MEMORY_SORT",
     "CORE_MODULE_SORT",
     "CORE_SORTS",
     "DECLARE_ALIAS",
@@ -18,9 +23,13 @@ __all__ = [
     "DECLARE_TYPE",
     "FORM_COMPONENT",
     "FORM_INSTANCE",
+    "MEMORY_OPTION",
+    "POST_RETURN_OPTION",
+    "REALLOC_OPTION",
     "SECTION_ALIASES",
     "SECTION_CANON",
     "SECTION_COMPONENT",
+    "SECTION_CORE_INSTANCES",
     "SECTION_CORE_MODULE",
     "SECTION_CORE_TYPES",
     "SECTION_CUSTOM",
@@ -33,6 +42,7 @@ __all__ = [
     "SORT_INSTANCE",
     "SORT_TYPE",
     "SORT_VALUE",
+    "UTF8_OPTION",
     "read_extern_name",
     "read_options",
     "read_sort",
@@ -42,6 +52,7 @@ __all__ = [
 
 SECTION_CUSTOM = 0
 SECTION_CORE_MODULE = 1
+SECTION_CORE_INSTANCES = 2
 SECTION_CORE_TYPES = 3
 SECTION_COMPONENT = 4
 SECTION_INSTANCES = 5
@@ -55,14 +66,17 @@ SECTION_EXPORTS = 11
 SORT_FUNC, SORT_VALUE, SORT_TYPE, SORT_COMPONENT, SORT_INSTANCE = range(1, 6)
 #: Core sorts are this and above, so that one number tells any sort.
 CORE_SORTS = 0x100
+CORE_FUNC_SORT = CORE_SORTS | 0x00
+CORE_MEMORY_SORT = CORE_SORTS | 0x02
 CORE_MODULE_SORT = CORE_SORTS | 0x11
+CORE_INSTANCE_SORT = CORE_SORTS | 0x12
 
 #: The forms of types that consist of declarations, and the kinds of these.
 FORM_COMPONENT, FORM_INSTANCE = 0x41, 0x42
 DECLARE_CORE_TYPE, DECLARE_TYPE, DECLARE_ALIAS, DECLARE_IMPORT, DECLARE_EXPORT = range(5)
 
-#: The option of the canonical ABI that makes a function asynchronous.
-ASYNC_OPTION = 6
+#: Options of the canonical ABI. The last one makes a function asynchronous.
+UTF8_OPTION, MEMORY_OPTION, REALLOC_OPTION, POST_RETURN_OPTION, ASYNC_OPTION = 0, 3, 4, 5, 6
 #: Options that are followed by an index: memory, realloc, post-return, callback, core type.
 _INDEXED_OPTIONS = (3, 4, 5, 7, 8)
 _NAME_WITH_ATTRIBUTES = 2
@@ -112,12 +126,10 @@ def skip_alias(reader: Reader) -> None:
         reader.name()
 
 
-def read_options(reader: Reader) -> list[int]:
-    """Read the options of a canonical definition; return their codes."""
-    codes = []
+def read_options(reader: Reader) -> dict[int, Optional[int]]:
+    """Read the options of a canonical definition: the index that each names, by code."""
+    options: dict[int, Optional[int]] = {}
     for _ in range(reader.number()):
         code = reader.byte()
-        codes.append(code)
-        if code in _INDEXED_OPTIONS:
-            reader.number()
-    return codes
+        options[code] = reader.number() if code in _INDEXED_OPTIONS else None
+    return options

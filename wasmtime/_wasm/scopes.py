@@ -7,6 +7,7 @@ are read anew for each instance, since a resource that they declare is another o
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -22,6 +23,7 @@ from .reader import Reader
 from .types import MAX_DEPTH, Budget, Func, Primitive, Type, UnsupportedComponent, too_deep
 
 __all__ = [
+    "CORE_MODULE",
     "AnyScope",
     "ComponentType",
     "InnerComponent",
@@ -74,6 +76,9 @@ class Other:
     what: str
 
 
+CORE_MODULE = Other("core module")
+
+
 class Scope:
     """The index spaces of a component, or of a component or instance type.
 
@@ -98,6 +103,8 @@ class Scope:
         self.components: list[InnerComponent] = []
         self.imports: dict[str, Any] = {}
         self.exports: dict[str, Any] = {}
+        #: How many core items of each sort there are: nothing has to be known of them.
+        self.core: Counter[int] = Counter()
 
     def inner(self, outer: Optional[Scope]) -> Scope:
         """Make a scope that is read while this one is."""
@@ -126,6 +133,8 @@ class Scope:
             self.components.append(item)
         elif isinstance(item, Type):
             self.types.append(item)
+        elif item is CORE_MODULE:
+            self.core[CORE_MODULE_SORT] += 1
 
     def get(self, sort: int, index: int) -> Any:
         """Return the item of a sort at an index.
@@ -140,7 +149,7 @@ class Scope:
             SORT_INSTANCE: self.instances,
         }
         if sort == CORE_MODULE_SORT:
-            return Other("core module")
+            return CORE_MODULE
         if sort not in spaces:
             return Other("value" if sort == SORT_VALUE else "core item")
         return spaces[sort][index]

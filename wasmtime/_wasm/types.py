@@ -23,6 +23,7 @@ __all__ = [
     "Flags",
     "Func",
     "Handle",
+    "Lift",
     "ListType",
     "MapType",
     "Named",
@@ -278,12 +279,33 @@ class Named(Type):
 
 
 @dataclass(eq=False)
+class Lift:
+    """Where a function of a component comes from: the core function that it is lifted from.
+
+    Attributes:
+        scope: The index spaces that the indices below belong to: those of the component, top level
+            or inside of it, which lifts the function.
+        core_func: Index of the core function.
+        options: Indices that the options of the canonical ABI name, by the codes of the options.
+    """
+
+    scope: object
+    core_func: int
+    options: dict[int, Optional[int]]
+
+
+@dataclass(eq=False)
 class Func(Type):
-    """The type of a function."""
+    """The type of a function, or a function of that type.
+
+    Attributes:
+        lift: Where it comes from; None for a type, and for what is imported.
+    """
 
     params: list[tuple[str, Type]]
     result: Optional[Type]
     is_async: bool
+    lift: Optional[Lift] = None
 
     def __post_init__(self) -> None:
         """Note the depth and the size."""
