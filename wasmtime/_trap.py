@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._trapcode import TrapCode
 
 __all__ = [
+    "HIDDEN_MODULE",
     "Frame",
     "InterruptTrap",
     "OutputLimitTrap",
@@ -19,6 +20,9 @@ __all__ = [
     "TrapCode",
     "WasiTrap",
 ]
+#: The name of the module that the package adds to components (``wasmtime.component._bulk``). Its
+#: frames are left out: they are none of the program's.
+HIDDEN_MODULE = "wasmtime-bulk-codec"
 
 _Self = TypeVar("_Self")
 
@@ -187,7 +191,22 @@ def read_message(handle: Any) -> str:
         lib.wasm_trap_message(_pointer(handle), vec)
     else:
         lib.wasmtime_error_message(_pointer(handle), vec)
-    return take_bytes(vec).rstrip(b"\0").decode("utf-8", "replace")
+    message = take_bytes(vec).rstrip(b"\0").decode("utf-8", "replace")
+    return _without_hidden(message) if f" - {HIDDEN_MODULE}!" in message else message
+
+
+def _without_hidden(message: str) -> str:
+    """A message without the lines of hidden frames, the other frames counted anew."""
+    lines, count = [], 0
+    for line in message.split("\n"):
+        number, colon, frame = line.partition(":")
+        if number.strip().isdigit() and frame.lstrip().startswith("0x"):
+            if f" - {HIDDEN_MODULE}!" in frame:
+                continue
+            line = f"{count:>{len(number)}}{colon}{frame}"
+            count += 1
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def read_frames(handle: Any) -> list[Frame]:
@@ -200,7 +219,8 @@ def read_frames(handle: Any) -> list[Frame]:
     else:
         lib.wasmtime_error_wasm_trace(_pointer(handle), vec)
     try:
-        return [_read_frame(vec.data[index]) for index in range(vec.size)]
+        frames = [_read_frame(vec.data[index]) for index in range(vec.size)]
+        return [frame for frame in frames if frame.module_name != HIDDEN_MODULE]
     finally:
         lib.wasm_frame_vec_delete(vec)
 

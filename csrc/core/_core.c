@@ -84,16 +84,24 @@
 
 /* component: the component model */
 #include "component/program.c"       /* a function's type, compiled to a small program */
+#include "component/layout.c"        /* how values lie in a guest's memory */
 #include "component/lowering.c"      /* the arena of a call, and errors that name the place */
 #include "component/lower_scalar.c"  /* numbers, characters, strings */
 #include "component/lower_list.c"    /* lists and maps */
+#include "component/lower_packed.c"  /* lists of numbers for the codec */
 #include "component/lower_record.c"  /* records and tuples */
 #include "component/lower_variant.c" /* variants, options, results, enums, flags */
 #include "component/lower.c"         /* lower any value: run the program */
+#include "component/array.c"         /* lists of numbers as arrays */
 #include "component/lift.c"          /* lift any value */
 #include "component/call.c"          /* what is added to a native call: fibers, outcome */
 #include "component/resource.c"      /* ResourceAny, ResourceHost */
+#include "component/bulk_pack.c"     /* any data as text */
+#include "component/bulk_write.c"    /* arguments for the codec */
+#include "component/bulk_read.c"     /* results from the codec */
+#include "component/bulk.c"          /* Bulk: the codec's functions for one of the guest's */
 #include "component/func.c"          /* ComponentFunc: calls of exported functions */
+#include "component/bulk_call.c"     /* calls through the codec */
 #include "component/hostfunc.c"      /* ComponentHostFunc: Python functions and destructors */
 #include "component/instance.c"      /* ComponentInstance, and instantiation */
 
@@ -211,6 +219,7 @@ static const struct {
 
     /* components */
     {"ComponentProgram", &program_spec, &component.Program, NULL},
+    {"ComponentBulk", &bulk_spec, &component.Bulk, NULL},
     {"ComponentFunc", &component_func_spec, &component.Func_base, &state.Item_base},
     {"ComponentInstance", &component_instance_spec, &component.Instance_base, &state.Item_base},
     {"ComponentHostFunc", &component_hostfunc_spec, &component.HostFunc, NULL},

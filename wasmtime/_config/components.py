@@ -91,3 +91,15 @@ class ComponentSettings(Record):
         C API: ``wasmtime_config_wasm_component_model_accessors_set``.
         """
         raise NotImplementedError
+
+    @switch(True, None)
+    def component_bulk(self) -> bool:
+        """Whether lists pass into and out of components as a whole. Default: True.
+
+        The C API alone passes each element by itself. With this, a component whose exports have
+        lists, maps, or strings inside of other values is compiled with a small core module more, as
+        ``docs/bulk.md`` tells, and lists of any size pass at the speed of memory. Components that
+        do asynchronous things, and engines that consume fuel, use a pool or Winch, or lack SIMD,
+        several memories or bulk instructions go without in any case.
+        """
+        raise NotImplementedError

@@ -169,7 +169,7 @@ class Record:
 def switch(
     default: Union[bool, Callable[[Any], bool]], setter: Optional[Setter]
 ) -> Callable[[Callable[[Any], bool]], Setting[bool, bool]]:
-    """Declares a setting that is on or off."""
+    """Declares a setting that is on or off; the library knows nothing of one without a setter."""
 
     def declare(declaration: Callable[[Any], bool]) -> Setting[bool, bool]:
         return Setting(declaration, to_bool, default, setter)

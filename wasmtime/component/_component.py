@@ -11,6 +11,7 @@ from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
 from .._wasi_names import HTTP
 from .._wat2wasm import Source
+from ._bulk.link import CODEC_NAME, Codec, allows_codec
 from ._types import ComponentExtern, ComponentType
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Component", "ExportIndex"]
 
-#: What an artifact of a component ends with (before its seal) whose calls need an event loop.
+#: What an artifact of a component ends with (before its seal) whose calls need an event loop, and
+#: of one that has a codec. None has both; they are of one length.
 _WAITS = b"\0waits"
+_CODEC = b"\0codec"
 
 
 class ExportIndex:
@@ -29,19 +32,30 @@ class ExportIndex:
     It belongs to one component, and serves all of its instances.
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_path")
 
     _native: Any
+    #: The names that lead to the export; empty if they are not known.
+    _path: tuple[str, ...]
 
     def __init__(self) -> None:
         raise WasmtimeError("Cannot directly construct an `ExportIndex`")
 
     @classmethod
-    def _take(cls, native: Any) -> Optional[ExportIndex]:
-        """Take a ``wasmtime_component_export_index_t *`` over; None for NULL."""
+    def _take(
+        cls, native: Any, name: str, outer: Optional[ExportIndex] = None
+    ) -> Optional[ExportIndex]:
+        """Take a ``wasmtime_component_export_index_t *`` over; None for NULL.
+
+        Args:
+            native: The place.
+            name: Name of the export.
+            outer: The place of the instance that exports it; None for the component.
+        """
         if native == ffi.NULL:
             return None
         self = cls.__new__(cls)
+        self._path = (name,) if outer is None else (*outer._path, name)
         self._native = ffi.gc(native, lib.wasmtime_component_export_index_delete)
         return self
 
@@ -107,6 +121,8 @@ class Component(Compiled):
     _wasi_needs: Optional[tuple[bool, bool]] = None
     #: Whether calls need the library's event loop. Artifacts of other makers do not tell.
     _waits: bool = False
+    #: The codec that lists go through, if it has one.
+    _codec: Optional[Codec] = None
 
     _functions = LibraryFunctions(
         "component",
@@ -123,14 +139,33 @@ class Component(Compiled):
         from .._wasm.component import check_modules, uses_async
 
         check_modules(binary)
-        super()._compile(engine, binary)
         self._waits = uses_async(binary)
+        if not self._compile_with_codec(engine, binary):
+            super()._compile(engine, binary)
+
+    def _compile_with_codec(self, engine: Engine, binary: bytes) -> bool:
+        """Compile with a codec for lists, if the component has a use for one; whether it has."""
+        if self._waits or not allows_codec(engine._config):
+            return False
+        from ._bulk.inject import inject
+
+        injected = inject(binary)
+        if injected is None:
+            return False
+        try:
+            super()._compile(engine, injected)
+        except WasmtimeError:  # not valid perhaps: the error is to be of the component as it is
+            return False
+        self._codec = Codec(self)
+        return True
 
     def _notes(self) -> bytes:
-        return _WAITS if self._waits else b""
+        return _WAITS if self._waits else _CODEC if self._codec is not None else b""
 
     def _recall(self, artifact: Artifact) -> None:
-        self._waits = artifact[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE] == _WAITS
+        note = artifact[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE]
+        self._waits = note == _WAITS
+        self._codec = Codec(self) if note == _CODEC else None
 
     def get_export_index(
         self, name: str, instance: Optional[ExportIndex] = None
@@ -150,11 +185,23 @@ class Component(Compiled):
 
         C API: ``wasmtime_component_get_export_index``.
         """
+        if instance is None and self._hides(name):
+            return None
+        return self._export_index(name, instance)
+
+    def _hides(self, name: str) -> bool:
+        """Tell whether an export is none of the component's own."""
+        return self._codec is not None and name == CODEC_NAME
+
+    def _export_index(self, name: str, instance: Optional[ExportIndex]) -> Optional[ExportIndex]:
+        """The place of an export, a hidden one included."""
         handle = self._use()
         encoded = encode_name(name, "name")
         outer = index_pointer(instance)
         return ExportIndex._take(
-            lib.wasmtime_component_get_export_index(handle.pointer, outer, encoded, len(encoded))
+            lib.wasmtime_component_get_export_index(handle.pointer, outer, encoded, len(encoded)),
+            name,
+            instance,
         )
 
     @property
@@ -176,6 +223,8 @@ class Component(Compiled):
                 lib.wasmtime_component_type_delete,
                 self._engine,
             )
+            if self._codec is not None:
+                found._hidden = CODEC_NAME
         return found
 
     @property

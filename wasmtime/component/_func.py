@@ -60,6 +60,39 @@ class Func(core.ComponentFunc):
             )
         return FuncType._from_native(native, TypeReader())
 
+    def with_arrays(self) -> Func:
+        """The same function, which gives lists of numbers as arrays.
+
+        Wherever the result has a list of integers or floats, at the top or inside of other values,
+        the function returned gives an `array.array`, which holds the numbers as the guest had them,
+        without an object for each. NumPy takes it without a copy: ``numpy.asarray(result)``. A
+        ``list<u8>`` is `bytes` in any case; lists of bool and char stay lists.
+
+        For one call: ``func.with_arrays()(store, ...)``.
+
+        Example:
+            >>> from wasmtime import Engine, Store
+            >>> from wasmtime.component import Component, Linker
+            >>> engine = Engine()
+            >>> store = Store(engine)
+            >>> component = Component(engine, '''
+            ...     (component
+            ...       (core module $m (memory (export "mem") 1)
+            ...         (func (export "pair") (result i32)
+            ...           (i64.store (i32.const 0) (i64.const 0x2_0000_0008))
+            ...           (i32.store (i32.const 8) (i32.const 0x2_0001))
+            ...           i32.const 0))
+            ...       (core instance $i (instantiate $m))
+            ...       (func (export "pair") (result (list u16))
+            ...         (canon lift (core func $i "pair") (memory (core memory $i "mem")))))''')
+            >>> pair = Linker(engine).instantiate(store, component).exports(store).pair
+            >>> pair(store)
+            [1, 2]
+            >>> pair.with_arrays()(store)
+            array('H', [1, 2])
+        """
+        return self._with_arrays()
+
     def _pointer(self) -> Any:
         return ffi.cast("wasmtime_component_func_t *", self._address)
 

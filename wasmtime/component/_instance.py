@@ -52,7 +52,9 @@ class Instance(core.ComponentInstance):
             found = lib.wasmtime_component_instance_get_export_index(
                 self._pointer(), context, outer, encoded, len(encoded)
             )
-        return ExportIndex._take(found)
+        place = ExportIndex._take(found, name, instance)
+        hidden = instance is None and self._component is not None and self._component._hides(name)
+        return None if hidden else place
 
     def get_func(self, store: Storelike, index: Union[ExportIndex, str]) -> Optional[Func]:
         """An exported function.
@@ -91,12 +93,15 @@ class Instance(core.ComponentInstance):
     ) -> Optional[Func]:
         """The function at a place."""
         place = index_pointer(index)
+        component = self._component
         raw = ffi.new("wasmtime_component_func_t *")
         with door(store, self) as context:
             if not lib.wasmtime_component_instance_get_func(self._pointer(), context, place, raw):
                 return None
-            waits = self._component is not None and self._component._waits
+            waits = component is not None and component._waits
             func: Func = Func._make(store, address_of(raw), tagged, waits, name)
+            if component is not None and component._codec is not None:
+                component._codec.serve(func, index._path, self._pointer(), context)
         return func
 
     def exports(self, store: Storelike) -> Exports:

@@ -214,10 +214,10 @@ class Linker(LinkerBase):
                 self._check_wasi(store, component)
             if self._defined:
                 self._check_supported(component)
+            codec = component._codec
+            make = core.component_instantiate if codec is None else codec.instantiate
             try:
-                instance: Instance = core.component_instantiate(
-                    self, store, component, component._waits
-                )
+                instance: Instance = make(self, store, component, component._waits)
             except WasmtimeError as error:
                 better = self._explain(component, error)
                 if better is None:

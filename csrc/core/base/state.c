@@ -85,6 +85,7 @@ static struct {
 /* The same for wasmtime.component, which hands its classes over when it is imported. */
 static struct {
     PyTypeObject *Program;
+    PyTypeObject *Bulk;
     PyTypeObject *Func_base;
     PyTypeObject *HostFunc;
     PyTypeObject *Instance_base;

@@ -10,9 +10,15 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyObject *name;        /* str or NULL */
     bool needs_event_loop; /* the component may wait in any call */
+    BulkObject *bulk;      /* once: the codec that lists go through, or NULL */
 } ComponentFuncObject;
 
 static PyObject *component_func_vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
+
+/* bulk_call.c */
+static PyObject *component_bulk_call(StoreObject *store, ComponentFuncObject *self,
+                                     ProgramObject *program, PyObject *const *arguments);
+static PyObject *component_func_use_codec(ComponentFuncObject *self, PyObject *args);
 
 static NOINLINE ProgramObject *
 component_func_compile(ComponentFuncObject *self, StoreObject *store)
@@ -22,7 +28,7 @@ component_func_compile(ComponentFuncObject *self, StoreObject *store)
     }
     wasmtime_component_func_type_t *type =
         wasmtime_component_func_type(&self->native.func, store->context);
-    ProgramObject *program = program_compile(type, self->native.tagged);
+    ProgramObject *program = program_compile(type, self->native.tagged, self->native.arrays);
     wasmtime_component_func_type_delete(type);
     if (program != NULL) {
         /* This thread is inside of the store, so no other one sets it meanwhile. */
@@ -114,6 +120,9 @@ component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *con
         PyErr_Format(PyExc_TypeError, "wrong number of parameters provided: given %zd, expected %u",
                      count, (unsigned)program->params);
         return NULL;
+    }
+    if (UNLIKELY(self->bulk != NULL)) {
+        return component_bulk_call(store, self, program, arguments);
     }
     NativeCall call;
     if (UNLIKELY(!native_enter(&call, store, self))) {
@@ -279,6 +288,23 @@ component_func_make(PyObject *type, PyObject *args)
     return (PyObject *)self;
 }
 
+/* _with_arrays(): the same function, with arrays for lists of numbers. */
+static PyObject *
+component_func_with_arrays(ComponentFuncObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ComponentFuncObject *twin = (ComponentFuncObject *)type_alloc(Py_TYPE(self));
+    if (twin != NULL) {
+        twin->item.home = Py_XNewRef(self->item.home);
+        twin->native = self->native;
+        twin->native.arrays = true;
+        twin->vectorcall = component_func_vectorcall;
+        twin->needs_event_loop = self->needs_event_loop;
+        twin->name = Py_XNewRef(self->name);
+        twin->bulk = (BulkObject *)Py_XNewRef(self->bulk);
+    }
+    return (PyObject *)twin;
+}
+
 static PyObject *
 component_func_tp_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
@@ -293,6 +319,7 @@ static void
 component_func_dealloc(ComponentFuncObject *self)
 {
     Py_CLEAR(self->program);
+    Py_CLEAR(self->bulk);
     Py_CLEAR(self->name);
     Py_CLEAR(self->item.home);
     type_free((PyObject *)self);
@@ -332,6 +359,10 @@ component_func_post_return(PyObject *self, PyObject *const *arguments, Py_ssize_
 }
 
 static PyMethodDef component_func_methods[] = {
+    {"_use_codec", (PyCFunction)component_func_use_codec, METH_VARARGS,
+     "_use_codec($self, call, feed, more, drop, fail, /)\n--\n\nThe codec's functions, by address."},
+    {"_with_arrays", (PyCFunction)component_func_with_arrays, METH_NOARGS,
+     "_with_arrays($self, /)\n--\n\nThe same function, with arrays for lists of numbers."},
     {"post_return", FAST(component_func_post_return), component_func_post_return_doc},
     {"_make", (PyCFunction)component_func_make, METH_VARARGS | METH_CLASS,
      "_make($type, store, address, tagged, needs_event_loop, name, /)\n--\n\nAn object for the library's struct."},

@@ -30,7 +30,7 @@ component_host_program(ComponentHostFuncObject *self, wasmtime_component_func_ty
             return (ProgramObject *)Py_NewRef(program);
         }
     }
-    ProgramObject *program = program_compile(type, self->tagged);
+    ProgramObject *program = program_compile(type, self->tagged, false);
     for (int i = 0; program != NULL && i < COMPONENT_PROGRAMS; i++) {
         if (atomic_claim(&self->programs[i], (uintptr_t)program)) {
             Py_INCREF(program); /* for the slot */

@@ -37,6 +37,14 @@ lift_list(Lifting *self, const ComponentNode *node, const wasmtime_component_val
         }
         return bytes;
     }
+    if (UNLIKELY(self->program->arrays) && array_code(kind) != 0) {
+        char *data;
+        PyObject *array = number_array(kind, count, &data);
+        if (array != NULL) {
+            pack_scalars(data, scalar_sizes[kind], list->data, count);
+        }
+        return array;
+    }
     PyObject *result = PyList_New(count);
     for (Py_ssize_t i = 0; result != NULL && i < count; i++) {
         PyObject *item = kind == WIT_F64 ? PyFloat_FromDouble(list->data[i].of.f64)
@@ -126,6 +134,28 @@ lift_flags(Lifting *self, const ComponentNode *node, const wasmtime_component_va
     return result;
 }
 
+/* A case with its payload, which is taken; NULL where that is, with the exception that is set. */
+static PyObject *
+lift_wrap_case(const ProgramObject *program, const ComponentNode *node, const ComponentEdge *edge,
+               PyObject *payload)
+{
+    if (payload == NULL || !node->tagged) {
+        return payload;
+    }
+    PyObject *type = component.Variant;
+    if (node->kind == WIT_RESULT && program->tagged) {
+        type = edge->name == component.str_ok ? component.Ok : component.Err;
+    }
+    PyObject *result = type_alloc((PyTypeObject *)type);
+    if (result != NULL
+        && (PyObject_GenericSetAttr(result, component.str_tag, edge->name) < 0
+            || PyObject_GenericSetAttr(result, component.str_payload, payload) < 0)) {
+        Py_CLEAR(result);
+    }
+    Py_DECREF(payload);
+    return result;
+}
+
 static PyObject *
 lift_case(Lifting *self, const ComponentNode *node, const ComponentEdge *edge,
           const wasmtime_component_val_t *content)
@@ -137,21 +167,7 @@ lift_case(Lifting *self, const ComponentNode *node, const ComponentEdge *edge,
     else {
         payload = lift_component(self, (uint32_t)edge->node, content);
     }
-    if (payload == NULL || !node->tagged) {
-        return payload;
-    }
-    PyObject *type = component.Variant;
-    if (node->kind == WIT_RESULT && self->program->tagged) {
-        type = edge->name == component.str_ok ? component.Ok : component.Err;
-    }
-    PyObject *result = type_alloc((PyTypeObject *)type);
-    if (result != NULL
-        && (PyObject_GenericSetAttr(result, component.str_tag, edge->name) < 0
-            || PyObject_GenericSetAttr(result, component.str_payload, payload) < 0)) {
-        Py_CLEAR(result);
-    }
-    Py_DECREF(payload);
-    return result;
+    return lift_wrap_case(self->program, node, edge, payload);
 }
 
 static PyObject *

@@ -93,12 +93,13 @@ buffer_integer(const char *item, Py_ssize_t size, bool is_signed)
     }
 }
 
+/* `count` elements from the one at `first` on. */
 static bool
-lower_buffer_items(const Py_buffer *view, BufferClass source, uint8_t kind, Py_ssize_t count,
-                   wasmtime_component_val_t *out, const ComponentPath *path)
+lower_buffer_items(const Py_buffer *view, BufferClass source, uint8_t kind, Py_ssize_t first,
+                   Py_ssize_t count, wasmtime_component_val_t *out, const ComponentPath *path)
 {
-    const char *item = view->buf;
     Py_ssize_t step = view->strides != NULL ? view->strides[0] : view->itemsize;
+    const char *item = (const char *)view->buf + first * step;
     Py_ssize_t size = view->itemsize;
     bool is_signed = source == BUFFER_SIGNED;
     uint8_t value_kind = component_kinds[kind].value_kind;
@@ -149,7 +150,7 @@ lower_buffer_items(const Py_buffer *view, BufferClass source, uint8_t kind, Py_s
         if (UNLIKELY(kind == WIT_U64 ? is_signed && (int64_t)bits < 0
                                      : huge || (int64_t)bits < component_ranges[kind].low
                                            || (int64_t)bits > component_ranges[kind].high)) {
-            ComponentPath place = {path, NULL, i};
+            ComponentPath place = {path, NULL, first + i};
             PyObject *number =
                 is_signed ? PyLong_FromLongLong((int64_t)bits) : PyLong_FromUnsignedLongLong(bits);
             if (number != NULL) {
@@ -181,7 +182,7 @@ lower_buffer(Lowering *self, uint8_t kind, PyObject *value, wasmtime_component_v
         out->size = (size_t)count;
         out->data = arena_array(self, (size_t)count, sizeof(wasmtime_component_val_t));
         status =
-            out->data != NULL && lower_buffer_items(&view, source, kind, count, out->data, path)
+            out->data != NULL && lower_buffer_items(&view, source, kind, 0, count, out->data, path)
                 ? 1
                 : -1;
     }
@@ -189,33 +190,35 @@ lower_buffer(Lowering *self, uint8_t kind, PyObject *value, wasmtime_component_v
     return status;
 }
 
+/* `count` elements from the one at `first` on. */
 static bool
-lower_items(Lowering *self, uint32_t node, PyObject *items, Py_ssize_t count,
+lower_items(Lowering *self, uint32_t node, PyObject *items, Py_ssize_t first, Py_ssize_t count,
             wasmtime_component_val_t *out, const ComponentPath *path)
 {
     uint8_t kind = self->program->nodes[node].kind;
-    ComponentPath place = {path, NULL, 0};
+    ComponentPath place = {path, NULL, first};
+    Py_ssize_t end = first + count;
     if (kind >= WIT_S8 && kind <= WIT_U64) {
-        for (; place.index < count; place.index++) {
+        for (; place.index < end; place.index++) {
             if (!lower_integer(&place, kind, PyTuple_GetItem(items, place.index),
-                               &out[place.index])) {
+                               &out[place.index - first])) {
                 return false;
             }
         }
         return true;
     }
     if (kind == WIT_F32 || kind == WIT_F64) {
-        for (; place.index < count; place.index++) {
+        for (; place.index < end; place.index++) {
             if (!lower_float(&place, kind, PyTuple_GetItem(items, place.index),
-                             &out[place.index])) {
+                             &out[place.index - first])) {
                 return false;
             }
         }
         return true;
     }
-    for (; place.index < count; place.index++) {
-        if (!lower_component(self, node, PyTuple_GetItem(items, place.index), &out[place.index],
-                             &place)) {
+    for (; place.index < end; place.index++) {
+        if (!lower_component(self, node, PyTuple_GetItem(items, place.index),
+                             &out[place.index - first], &place)) {
             return false;
         }
     }
@@ -238,16 +241,46 @@ component_items(PyObject *value, const char *wanted, const ComponentPath *path)
     return PySequence_Tuple(value);
 }
 
+/* No memory of a component takes more than 4 GiB: told before the guest is called. */
+static inline bool
+check_list_size(const ComponentNode *node, Py_ssize_t count, const ComponentPath *path)
+{
+    if (UNLIKELY((uint64_t)count * node->element_size > UINT32_MAX)) {
+        return refuse_component(path, PyExc_OverflowError,
+                                "%zd elements of %u bytes do not fit in a component's memory, "
+                                "which has 4 GiB at most",
+                                count, (unsigned)node->element_size);
+    }
+    return true;
+}
+
+/* Whether a value is to be read as a buffer of elements of this kind. */
+static bool
+list_is_buffer(PyObject *value, uint8_t kind)
+{
+    bool raw = PyBytes_Check(value) || PyByteArray_Check(value);
+    return kind <= WIT_F64
+           && (raw ? kind == WIT_U8 : !PyList_Check(value) && PyObject_CheckBuffer(value));
+}
+
+static bool lower_packed(Lowering *self, const ComponentNode *node, PyObject *value,
+                         wasmtime_component_vallist_t *out, const ComponentPath *path);
+
+/* What `out` is of where the elements are packed: see lower_packed.c. */
+#define COMPONENT_PACKED 0xf0
+
 static bool
 lower_list(Lowering *self, const ComponentNode *node, PyObject *value,
            wasmtime_component_val_t *out, const ComponentPath *path)
 {
     uint32_t element = (uint32_t)self->program->edges[node->edges].node;
     uint8_t kind = self->program->nodes[element].kind;
+    if (self->packs && kind <= WIT_CHAR) {
+        out->kind = COMPONENT_PACKED;
+        return lower_packed(self, node, value, &out->of.list, path);
+    }
     out->kind = component_kinds[node->kind].value_kind;
-    bool raw = PyBytes_Check(value) || PyByteArray_Check(value);
-    if (kind <= WIT_F64
-        && (raw ? kind == WIT_U8 : !PyList_Check(value) && PyObject_CheckBuffer(value))) {
+    if (list_is_buffer(value, kind)) {
         int status = lower_buffer(self, kind, value, &out->of.list, path);
         if (status != 0) {
             return status > 0;
@@ -259,9 +292,11 @@ lower_list(Lowering *self, const ComponentNode *node, PyObject *value,
     }
     Py_ssize_t count = PyTuple_Size(items);
     out->of.list.size = (size_t)count;
-    out->of.list.data = arena_array(self, (size_t)count, sizeof(wasmtime_component_val_t));
+    out->of.list.data = check_list_size(node, count, path)
+                            ? arena_array(self, (size_t)count, sizeof(wasmtime_component_val_t))
+                            : NULL;
     bool fine = out->of.list.data != NULL
-                && lower_items(self, element, items, count, out->of.list.data, path);
+                && lower_items(self, element, items, 0, count, out->of.list.data, path);
     Py_DECREF(items);
     return fine;
 }

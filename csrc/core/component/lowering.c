@@ -28,6 +28,12 @@ typedef struct ArenaBlock {
 static ArenaBlock *arena_spare;
 #endif
 
+/* A buffer that is sent from where it lies. */
+typedef struct HeldBuffer {
+    Py_buffer view;
+    struct HeldBuffer *next;
+} HeldBuffer;
+
 typedef struct {
     ALIGNED(16) char space[ARENA_INLINE];
     char *free, *end; /* of the block in use */
@@ -37,6 +43,8 @@ typedef struct {
     size_t kept_count, kept_room;
     StoreObject *store;
     const ProgramObject *program;
+    HeldBuffer *held; /* they lie in the arena */
+    bool packs;       /* lists of numbers are packed: lower_packed.c */
 } Lowering;
 
 static void
@@ -50,11 +58,17 @@ lowering_begin(Lowering *self, StoreObject *store, const ProgramObject *program)
     self->kept_room = ARENA_FEW;
     self->store = store;
     self->program = program;
+    self->held = NULL;
+    self->packs = false;
 }
 
 static void
 lowering_end(Lowering *self)
 {
+    while (UNLIKELY(self->held != NULL)) {
+        PyBuffer_Release(&self->held->view);
+        self->held = self->held->next;
+    }
     while (self->kept_count > 0) {
         Py_DECREF(self->kept[--self->kept_count]);
     }

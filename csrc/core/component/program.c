@@ -98,6 +98,12 @@ typedef struct {
     uint16_t classes;
     uint32_t count; /* fields, elements, cases or names */
     uint32_t edges; /* the first of them */
+    /* How it lies in a guest's memory: see layout.c. */
+    uint32_t size;
+    uint32_t flat;         /* how many core values it is flattened to */
+    uint32_t element_size; /* of lists, maps and strings */
+    uint8_t align, element_align;
+    bool pointers; /* there are lists, maps or strings in it */
 } ComponentNode;
 
 typedef struct {
@@ -105,7 +111,8 @@ typedef struct {
     PyObject *attribute; /* as Python writes it: snake_case */
     const char *utf8;    /* of `name` */
     size_t length;
-    int32_t node; /* -1: no payload */
+    int32_t node;    /* -1: no payload */
+    uint32_t offset; /* of a field, element or payload, in memory */
 } ComponentEdge;
 
 typedef struct {
@@ -120,7 +127,9 @@ typedef struct {
     uint32_t type_count;
     int32_t result; /* -1: none */
     bool tagged;    /* every variant and result is tagged */
+    bool arrays;    /* lists of numbers are lifted to arrays */
     bool is_async;
+    ComponentNode spilled; /* the layout of the parameters, where they are passed in memory */
 } ProgramObject;
 
 /* --- building ------------------------------------------------------------------------------- */
@@ -140,7 +149,7 @@ program_reserve_edges(ProgramObject *self, uint32_t count, uint32_t *first)
     }
     *first = self->edge_count;
     for (uint32_t i = 0; i < count; i++) {
-        self->edges[self->edge_count++] = (ComponentEdge){NULL, NULL, NULL, 0, -1};
+        self->edges[self->edge_count++] = (ComponentEdge){NULL, NULL, NULL, 0, -1, 0};
     }
     return true;
 }
@@ -189,6 +198,7 @@ program_refuse(ProgramObject *self, uint8_t kind)
 }
 
 static int32_t program_add(ProgramObject *self, wasmtime_component_valtype_t *type);
+static void program_lay_out(ProgramObject *self); /* layout.c */
 
 /* Add the type and connect it; takes the type over. */
 static bool
@@ -465,13 +475,13 @@ program_add(ProgramObject *self, wasmtime_component_valtype_t *type)
     }
     uint32_t index = self->node_count++;
     uint16_t classes = type->kind < WIT_COUNT ? component_kinds[type->kind].classes : 0;
-    self->nodes[index] = (ComponentNode){type->kind, false, classes, 0, 0};
+    self->nodes[index] = (ComponentNode){.kind = type->kind, .classes = classes};
     return program_add_parts(self, index, type) ? (int32_t)index : -1;
 }
 
 /* A new program for a function type, which stays the caller's; NULL with an exception set. */
 static ProgramObject *
-program_compile(wasmtime_component_func_type_t *type, bool tagged)
+program_compile(wasmtime_component_func_type_t *type, bool tagged, bool arrays)
 {
     ProgramObject *self = (ProgramObject *)type_alloc(component.Program);
     if (self == NULL) {
@@ -479,6 +489,7 @@ program_compile(wasmtime_component_func_type_t *type, bool tagged)
     }
     self->result = -1;
     self->tagged = tagged;
+    self->arrays = arrays;
     self->is_async = wasmtime_component_func_type_async(type);
     self->params = (uint32_t)wasmtime_component_func_type_param_count(type);
     uint32_t first;
@@ -513,6 +524,7 @@ program_compile(wasmtime_component_func_type_t *type, bool tagged)
             return NULL;
         }
     }
+    program_lay_out(self);
     return self;
 }
 

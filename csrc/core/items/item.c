@@ -115,11 +115,11 @@ home_leave(StoreObject *store)
 
 /* --- kinds ---------------------------------------------------------------------------------- */
 
-/* A component's function with the way in which Python takes its variants: two functions that differ
- * in that are not equal. */
+/* A component's function with the way in which Python takes its variants and lists: two functions
+ * that differ in that are not equal. */
 typedef struct {
     wasmtime_component_func_t func;
-    bool tagged;
+    bool tagged, arrays;
 } ComponentFuncNative;
 
 /* One of the fields by which the library knows an item. */
@@ -128,7 +128,7 @@ typedef struct {
 } ItemField;
 
 #define ITEM_FIELD(type, member) {offsetof(type, member), sizeof(((type *)NULL)->member)}
-#define ITEM_FIELDS 5
+#define ITEM_FIELDS 6
 #define NO_EXTERN 0xff
 
 typedef struct {
@@ -181,7 +181,8 @@ static const ItemKind item_kinds[] = {
      {ITEM_FIELD(ComponentFuncNative, func.store_id),
       ITEM_FIELD(ComponentFuncNative, func.__private1),
       ITEM_FIELD(ComponentFuncNative, func.__private2),
-      ITEM_FIELD(ComponentFuncNative, func.__private3), ITEM_FIELD(ComponentFuncNative, tagged)}},
+      ITEM_FIELD(ComponentFuncNative, func.__private3), ITEM_FIELD(ComponentFuncNative, tagged),
+      ITEM_FIELD(ComponentFuncNative, arrays)}},
     {&component.Instance_base,
      &component.Instance,
      NO_EXTERN,

@@ -97,3 +97,17 @@ store_resume_limits(StoreObject *self, PyObject *args)
     store_leave(self);
     Py_RETURN_NONE;
 }
+
+/* _count_codecs(change): so many more codecs of components are in the store, or so many less. Each
+ * is an instance with a memory (wasmtime/component/_bulk), made together with the user's own. */
+static PyObject *
+store_count_codecs(StoreObject *self, PyObject *argument)
+{
+    long change = PyLong_AsLong(argument);
+    if ((change == -1 && PyErr_Occurred()) || !store_enter(self)) {
+        return NULL;
+    }
+    limits_resume(self, (uint32_t)change, (uint32_t)change);
+    store_leave(self);
+    Py_RETURN_NONE;
+}

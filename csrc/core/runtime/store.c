@@ -441,6 +441,8 @@ static PyMethodDef store_methods[] = {
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,
      "_mark_inherited($self, /)\n--\n\nAsk the package before this store is used in a forked child."},
+    {"_count_codecs", (PyCFunction)store_count_codecs, METH_O,
+     "_count_codecs($self, change, /)\n--\n\nSo many more codecs of components are in the store."},
     {"_set_wasi", (PyCFunction)store_set_wasi, METH_O,
      "_set_wasi($self, wasi, /)\n--\n\nServe guests with a Wasi; None: the library serves them."},
     {"_add_sink", (PyCFunction)store_add_sink, METH_O,

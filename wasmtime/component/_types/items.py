@@ -98,7 +98,10 @@ class _Native(NothingToClose):
 class ComponentType(_Native):
     """The type of a component: what it imports and exports."""
 
-    __slots__ = ()
+    __slots__ = ("_hidden",)
+
+    #: The export that is the package's own, if there is one.
+    _hidden: Optional[str]
 
     def imports(self, engine: Engine) -> dict[str, ComponentExtern]:
         """What the component imports, by name.
@@ -131,12 +134,14 @@ class ComponentType(_Native):
 
         C API: ``wasmtime_component_type_export_nth``.
         """
-        return self._externs(
+        externs = self._externs(
             engine,
             "exports",
             lib.wasmtime_component_type_export_count,
             lib.wasmtime_component_type_export_nth,
         )
+        externs.pop(getattr(self, "_hidden", ""), None)
+        return externs
 
     def __str__(self) -> str:
         from .wit import wit_world

@@ -1,0 +1,272 @@
+/* Calls through the codec that was injected into the component: lists of any size, at the speed of
+ * memory. wasmtime/component/_bulk tells how; to the caller it is a call like any other.
+ *
+ *     with the GIL        lower the arguments (lists of numbers are packed, or stay in buffers)
+ *     without             feed*, call, more*: nothing of Python is touched
+ *     with the GIL        lift the result
+ *
+ * No code of Python runs between the first message and the last answer, and none of the guest's
+ * that calls back in but in `call`, when the codec holds nothing. So one state of the codec serves
+ * calls within calls.
+ *
+ * Ownership: a call owns its writer and its reader; answers of the library are deleted as soon as
+ * they have been unpacked. */
+
+typedef struct {
+    NativeCall native;
+    StoreObject *store;
+    BulkObject *bulk;
+    BulkWriter *writer;
+    BulkReader reader;
+    Lowering lowering;
+    wasmtime_error_t *error;
+    wasmtime_component_val_t answer; /* the last one, if it is not yet unpacked */
+} BulkCall;
+
+/* --- without the GIL ------------------------------------------------------------------------ */
+
+static void
+bulk_forget_answer(BulkCall *self)
+{
+    if (self->answer.kind > WASMTIME_COMPONENT_CHAR) {
+        wasmtime_component_val_delete(&self->answer);
+    }
+    self->answer.kind = WASMTIME_COMPONENT_BOOL;
+}
+
+/* Ask for an answer; whether there is one. */
+static bool
+bulk_ask(BulkCall *self, wasmtime_component_func_t *function, wasmtime_component_val_t *message)
+{
+    bulk_forget_answer(self);
+    self->error = wasmtime_component_func_call(function, self->store->context, message,
+                                               message != NULL, &self->answer, 1);
+    return self->error == NULL;
+}
+
+/* Send the arguments, and call. */
+static bool
+bulk_send(BulkCall *self, const wasmtime_component_val_t *values)
+{
+    bulk_write(self->writer, values);
+    self->error = self->writer->error;
+    if (self->error != NULL) {
+        return false;
+    }
+    /* Taking this message makes the codec take what was fed last. */
+    wasmtime_component_val_t nothing;
+    nothing.kind = WASMTIME_COMPONENT_STRING;
+    nothing.of.string.size = 0;
+    nothing.of.string.data = (void *)self->writer->packed;
+    return bulk_ask(self, &self->bulk->call, &nothing);
+}
+
+/* Take the answer that is there and all that follow. */
+static void
+bulk_receive(BulkCall *self)
+{
+    BulkReader *reader = &self->reader;
+    bulk_take(reader, &self->answer);
+    while (reader->what == BULK_MORE && !reader->no_memory
+           && bulk_ask(self, &self->bulk->more, NULL)) {
+        bulk_take(reader, &self->answer);
+    }
+    bulk_forget_answer(self);
+}
+
+/* --- a result that is bytes ----------------------------------------------------------------- */
+
+/* Bytes are unpacked where they are to stay. The answer's first eight bytes are pointer and
+ * length. */
+typedef struct {
+    PyObject *bytes;
+    char *at;
+    size_t left, skip;
+} BulkBytes;
+
+static void
+bulk_fill(BulkReader *reader, BulkBytes *bytes, const wasmtime_component_val_t *answer)
+{
+    size_t size;
+    if (bulk_open(reader, answer, &size)) {
+        size_t count = size - bytes->skip < bytes->left ? size - bytes->skip : bytes->left;
+        bulk_unpack(bytes->at, answer->of.string.data, bytes->skip, bytes->skip + count);
+        bytes->at += count;
+        bytes->left -= count;
+        bytes->skip = 0;
+    }
+}
+
+static bool
+bulk_is_bytes(const ProgramObject *program)
+{
+    if (program->result < 0 || program->nodes[program->result].kind != WIT_LIST) {
+        return false;
+    }
+    const ComponentNode *node = &program->nodes[program->result];
+    return program->nodes[program->edges[node->edges].node].kind == WIT_U8;
+}
+
+/* The first answer holds the length; NULL with an exception. */
+static PyObject *
+bulk_begin_bytes(BulkCall *self, BulkBytes *bytes)
+{
+    size_t size;
+    char pair[8];
+    if (!bulk_open(&self->reader, &self->answer, &size) || size < sizeof(pair)) {
+        return (PyObject *)bulk_refuse_block(&self->reader);
+    }
+    bulk_unpack(pair, self->answer.of.string.data, 0, sizeof(pair));
+    bytes->left = bulk_word(pair + 4, 4);
+    /* What the guest claims is believed once the codec has begun to send it. */
+    if (size == sizeof(pair) && bytes->left > 0 && self->reader.what != BULK_MORE) {
+        return (PyObject *)bulk_refuse_block(&self->reader);
+    }
+    bytes->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes->left);
+    if (bytes->bytes != NULL) {
+        bytes->at = PyBytes_AsString(bytes->bytes);
+        bytes->skip = sizeof(pair);
+        bulk_fill(&self->reader, bytes, &self->answer);
+    }
+    return bytes->bytes;
+}
+
+/* The rest, in a native call of its own. */
+static PyObject *
+bulk_end_bytes(BulkCall *self, BulkBytes *bytes)
+{
+    BulkReader *reader = &self->reader;
+    if (reader->what == BULK_MORE) {
+        if (!component_begin(&self->native, false)) {
+            Py_CLEAR(bytes->bytes);
+            return NULL;
+        }
+        while (reader->what == BULK_MORE && bulk_ask(self, &self->bulk->more, NULL)) {
+            bulk_fill(reader, bytes, &self->answer);
+        }
+        if (!component_end(&self->native, self->error)) {
+            reader->what = BULK_DONE; /* the instance has ended */
+            Py_CLEAR(bytes->bytes);
+            return NULL;
+        }
+    }
+    if (bytes->left > 0 || reader->what != BULK_DONE) {
+        Py_CLEAR(bytes->bytes);
+        bulk_refuse_block(reader);
+    }
+    return bytes->bytes;
+}
+
+/* --- the call ------------------------------------------------------------------------------- */
+
+/* Leave the codec as it was before the call, whatever went wrong: call one of its functions, with
+ * the exception put aside. */
+static NOINLINE void
+bulk_clean_up(BulkCall *self)
+{
+    wasmtime_component_func_t *function =
+        self->reader.broken ? &self->bulk->fail : &self->bulk->drop;
+    PyObject *exception = PyErr_GetRaisedException();
+    if (native_begin(&self->native, RELEASE_GIL)) {
+        wasmtime_error_t *error =
+            wasmtime_component_func_call(function, self->store->context, NULL, 0, NULL, 0);
+        if (error != NULL) {
+            wasmtime_error_delete(error); /* as is meant to be */
+        }
+        native_end(&self->native, NULL, NULL);
+    }
+    PyErr_Clear();
+    PyErr_SetRaisedException(exception);
+}
+
+static PyObject *
+bulk_run(BulkCall *self, const wasmtime_component_val_t *values)
+{
+    if (!component_begin(&self->native, false)) {
+        return NULL;
+    }
+    bool whole = !bulk_is_bytes(self->reader.program);
+    if (bulk_send(self, values) && whole) {
+        bulk_receive(self);
+    }
+    if (!component_end(&self->native, self->error)) {
+        /* A trap has ended the instance; output that could not be delivered has not. */
+        if (self->error == NULL && self->reader.what == BULK_MORE) {
+            bulk_clean_up(self);
+        }
+        return NULL;
+    }
+    BulkBytes bytes;
+    PyObject *result = whole                                    ? bulk_read(&self->reader)
+                       : bulk_begin_bytes(self, &bytes) != NULL ? bulk_end_bytes(self, &bytes)
+                                                                : NULL;
+    if (result == NULL && (self->reader.broken || self->reader.what == BULK_MORE)) {
+        bulk_clean_up(self);
+    }
+    return result;
+}
+
+/* What a call needs besides, in the arena or of its own; NULL with an exception. */
+static BulkWriter *
+bulk_prepare(BulkCall *self)
+{
+    const ProgramObject *program = self->reader.program;
+    BulkWriter *writer = self->writer = PyMem_RawMalloc(sizeof(BulkWriter));
+    if (writer == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    writer->feed = &self->bulk->feed;
+    writer->context = self->store->context;
+    writer->program = program;
+    writer->error = NULL;
+    writer->fill = 0;
+    writer->element = arena_alloc(&self->lowering, bulk_largest_element(program));
+    return writer->element != NULL ? writer : NULL;
+}
+
+static PyObject *
+component_bulk_call(StoreObject *store, ComponentFuncObject *self, ProgramObject *program,
+                    PyObject *const *arguments)
+{
+    BulkCall call;
+    if (!native_enter(&call.native, store, self)) {
+        return NULL;
+    }
+    call.store = store;
+    call.bulk = self->bulk;
+    call.writer = NULL;
+    call.reader = (BulkReader){.store = store, .program = program, .what = BULK_DONE};
+    call.error = NULL;
+    call.answer.kind = WASMTIME_COMPONENT_BOOL;
+    lowering_begin(&call.lowering, store, program);
+    call.lowering.packs = true;
+    wasmtime_component_val_t few[COMPONENT_FEW];
+    wasmtime_component_val_t *values = component_lower_arguments(&call.lowering, arguments, few);
+    PyObject *result = NULL;
+    if (values != NULL && bulk_prepare(&call) != NULL) {
+        result = bulk_run(&call, values);
+    }
+    bulk_forget_answer(&call);
+    PyMem_RawFree(call.reader.data);
+    PyMem_RawFree(call.writer);
+    lowering_end(&call.lowering);
+    native_leave(&call.native);
+    return result;
+}
+
+static PyObject *
+component_func_use_codec(ComponentFuncObject *self, PyObject *args)
+{
+    unsigned long long addresses[5];
+    if (!PyArg_ParseTuple(args, "KKKKK:_use_codec", &addresses[0], &addresses[1], &addresses[2],
+                          &addresses[3], &addresses[4])) {
+        return NULL;
+    }
+    BulkObject *bulk = bulk_new(addresses);
+    if (bulk == NULL) {
+        return NULL;
+    }
+    publish(self->bulk, bulk);
+    Py_RETURN_NONE;
+}
