@@ -1,0 +1,192 @@
+"""What a process has compiled: engines and code, by hash and configuration.
+
+All programs, plug-ins and interpreters share it, so that none of them holds anything native: they
+can be copied and pickled, and two of the same code compile it once. The least recently used go
+first; what they were compiled to lies in the cache on disk, and is loaded again when it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, Union
+
+from .. import Config, Engine, Module, Store, WasmtimeError
+from .compiling import compile_within
+from .source import Code, refusal
+
+if TYPE_CHECKING:
+    from ..component import Component
+    from .limits import ResourceLimits
+
+__all__ = ["Compiled", "EngineKey", "Recent", "compiled_code", "engine_key", "engine_of", "forget"]
+
+_T = TypeVar("_T")
+
+#: What code is compiled to.
+Compiled = Union[Module, "Component"]
+
+#: Engines and compiled programs that are kept; nobody has that many that matter.
+_MOST_ENGINES, _MOST_PROGRAMS = 16, 128
+
+#: WebAssembly of fewer bytes is compiled faster than it is worth a file.
+_WORTH_A_FILE = 32 << 10
+
+#: Stack that an asynchronous call needs beside what WebAssembly may use of it.
+_HOST_STACK = 1 << 20
+
+
+class EngineKey(NamedTuple):
+    """What of the limits is compiled into the code."""
+
+    fuel: bool
+    stack: Optional[int]
+
+
+def engine_key(limits: ResourceLimits) -> EngineKey:
+    """The configuration that some limits need."""
+    return EngineKey(limits.fuel is not None, limits.stack)
+
+
+class Recent(OrderedDict[Any, _T]):
+    """A dict that keeps what was used most recently."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def find(self, key: Any) -> Optional[_T]:
+        """The value of a key, which has been used now; None if there is none."""
+        found = self.get(key)
+        if found is not None:
+            self.move_to_end(key)
+        return found
+
+    def keep(self, key: Any, value: _T) -> _T:
+        """Keep a value, and return it."""
+        self[key] = value
+        self.move_to_end(key)
+        while len(self) > self._most:
+            self.popitem(last=False)
+        return value
+
+
+_lock = threading.RLock()
+_engines: Recent[Engine] = Recent(_MOST_ENGINES)
+_programs: Recent[Compiled] = Recent(_MOST_PROGRAMS)
+_jobs: dict[Any, Future[Compiled]] = {}
+
+
+def engine_of(key: EngineKey) -> Engine:
+    """The engine of a configuration."""
+    with _lock:
+        return _engines.find(key) or _engines.keep(key, Engine(_configuration(key)))
+
+
+def _configuration(key: EngineKey) -> Config:
+    config = Config()
+    config.consume_fuel = key.fuel
+    if key.stack is not None:
+        config.max_wasm_stack = key.stack
+        config.async_stack_size = key.stack + _HOST_STACK
+    return config
+
+
+def compiled_code(
+    code: Code,
+    limits: ResourceLimits,
+    cache: Any,
+    data: Optional[bytes] = None,
+) -> Compiled:
+    """The compiled form of some code.
+
+    Args:
+        code: Which.
+        limits: What it is compiled for, and how long that may take.
+        cache: As `Module` takes it.
+        data: The bytes of the code, if they are at hand.
+
+    Raises:
+        SandboxError: It is not valid, takes too long to compile, or its file has changed.
+    """
+    if code.compiled is not None:
+        return _given(code, limits)
+    key = (code.sha256, engine_key(limits))
+    start: Optional[Callable[[], Compiled]] = None
+    with _lock:
+        found = _programs.find(key)
+        if found is not None:
+            return found
+        job = _jobs.get(key)
+        if job is None:
+            job = _jobs[key] = Future()
+            start = _compiler(code, key, cache, data)
+    try:
+        made: Compiled = compile_within(limits.compile_timeout, code.name, job, start)
+    except WasmtimeError as error:
+        refused = refusal("WasmtimeError", f"{code.name} is not valid: {error}")
+        raise refused from error
+    finally:
+        if start is not None:
+            job.add_done_callback(lambda _: _finish(key))
+    return made
+
+
+def _finish(key: Any) -> None:
+    with _lock:
+        _jobs.pop(key, None)
+
+
+def _compiler(code: Code, key: Any, cache: Any, data: Optional[bytes]) -> Callable[[], Compiled]:
+    """What compiles some code and keeps it, to be called on a thread."""
+
+    def compile() -> Compiled:
+        wasm = code.read() if data is None else data
+        option = cache if len(wasm) >= _WORTH_A_FILE else False
+        made = _class_for(code.kind)(engine_of(key[1]), wasm, cache=option)
+        with _lock:
+            return _programs.keep(key, made)
+
+    return compile
+
+
+def _class_for(kind: str) -> Any:
+    if kind == "module":
+        return Module
+    from ..component import Component
+
+    return Component
+
+
+def _given(code: Code, limits: ResourceLimits) -> Compiled:
+    """The Module or Component that the user gave, whose engine must be able to hold the limits."""
+    compiled: Compiled = code.compiled
+    with Store(compiled.engine) as store:
+        try:
+            if limits.timeout is not None:
+                store.set_timeout(limits.timeout)
+            if limits.fuel is not None:
+                store.set_fuel(limits.fuel)
+        except WasmtimeError as error:
+            refused = refusal("WasmtimeError", f"the engine of what was given: {error}")
+            raise refused from error
+    return compiled
+
+
+def forget() -> None:
+    """Let go of all engines and code, as a new process would start; for tests and measurements."""
+    with _lock:
+        _engines.clear()
+        _programs.clear()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+    _jobs.clear()  # their threads are the parent's
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,280 @@
+"""One guest in a store of its own, in this process, and how it ends.
+
+An `Execution` owns the store. What it starts ends within the task's limits, or when another thread
+asks for it; `ending` then tells why, from the types of exceptions and from what was noted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any, Optional
+
+from .. import (
+    ExitTrap,
+    GuestExit,
+    InterruptTrap,
+    OutputLimitTrap,
+    Store,
+    TimeoutTrap,
+    Trap,
+    WasmtimeError,
+)
+from .reasons import Reason
+from .result import ExceptionInfo, Result, TrapInfo
+from .text import clip
+from .waiting import AsyncInput, LoopWaiter
+from .world import Streams, Task, make_wasi
+
+if TYPE_CHECKING:
+    from .linking import Linked
+
+__all__ = ["Execution"]
+
+#: A page of linear memory; a guest that fails so close to its limit is taken to have reached it.
+PAGE = 65536
+#: What is kept of messages and names, which are the guest's.
+_LONGEST_TEXT, _LONGEST_NAME, _MOST_FRAMES = 10_000, 500, 100
+#: How many tables and memories a store may have.
+_MOST_TABLES, _MOST_MEMORIES = 64, 32
+#: An entry whose time is over before it begins still has to be given some.
+_LEAST_TIME = 1e-6
+
+
+class Execution:
+    """One guest: a store, what it may use, and what became of it.
+
+    Args:
+        linked: The code.
+        name: ``argv[0]``.
+        task: The run.
+
+    Attributes:
+        linked: The code.
+        store: The store, until this is closed.
+        instance: The instance, once it is there.
+        waiter: Waits for what the event loop does.
+        host_error: What a function of the host raised last.
+        cause: What a `SandboxError` about the end has as its cause: the exception that ended the
+            guest, unless that is a trap or an exit, which the result has all of.
+    """
+
+    def __init__(self, linked: Linked, name: str, task: Task) -> None:
+        self._began = perf_counter()
+        self.limits = task.limits
+        self.host_error: Optional[BaseException] = None
+        self.cause: Optional[BaseException] = None
+        self.linked = linked
+        self.waiter = LoopWaiter()
+        self._stopped: Optional[Reason] = None
+        self.instance: Any = None
+        self._streams: Optional[Streams] = None
+        self._name, self._task = name, task
+        self._memories = linked.memories
+        self._refusal: Optional[WasmtimeError] = None
+        self.store: Store = Store(linked.engine, self)
+
+    def _furnish(self) -> None:
+        """Give the store its limits and its world."""
+        task, store = self._task, self.store
+        limits = task.limits
+        store.set_limits(
+            total_memory=-1 if limits.memory is None else limits.memory,
+            memories=-1 if limits.memory is None else self._memories,
+            table_elements=-1 if limits.table_elements is None else limits.table_elements,
+            tables=_MOST_TABLES,
+            instances=-1 if limits.instances is None else limits.instances,
+        )
+        if limits.fuel is not None:
+            store.set_fuel(limits.fuel)
+        if isinstance(task.stdin, AsyncInput):
+            source = task.stdin
+            task = replace(task, stdin=lambda size: self.wait_for(source.read(size)))
+        if self.linked.uses_wasi:
+            wasi, self._streams = make_wasi(self._name, task, self._note)
+            store.set_wasi(wasi)
+            if task.network and getattr(self.linked, "uses_http", False):
+                store.set_wasi_http()
+
+    def _note(self, error: BaseException) -> None:
+        self.host_error = error
+
+    # -- running
+
+    def enter(self) -> None:
+        """Give what comes next the time that is left; refuse it to what was stopped.
+
+        Raises:
+            InterruptTrap: It was stopped before it could be interrupted.
+        """
+        if self._stopped is not None:
+            raise InterruptTrap("the guest was stopped before it began")
+        if self.limits.timeout is not None:
+            left = self.limits.timeout - (perf_counter() - self._began)
+            self.store.set_timeout(max(left, _LEAST_TIME))
+
+    def renew(self) -> None:
+        """Start the clock anew, for another call in the same store."""
+        self._began = perf_counter()
+        self.host_error = self.cause = None
+
+    def start(self) -> Any:
+        """Instantiate the code.
+
+        Returns:
+            The instance.
+        """
+        for last in self._attempts():
+            try:
+                self.instance = self.linked.instantiate(self.store)
+                break
+            except WasmtimeError as error:
+                self._refused(error, last)
+        self.linked.memories = self._memories
+        return self.instance
+
+    def _attempts(self) -> Iterator[bool]:
+        """Furnish a store for each attempt to instantiate the code; yield whether it is the last.
+
+        The library bounds each memory and their number, and how many there are, it tells of exports
+        alone. So one may have all of the limit; code that is refused gets a new store, where two
+        may have half of it each, and so on. What it needs is remembered with the code.
+        """
+        while True:
+            self._furnish()
+            self.enter()
+            more = 2 * self._memories
+            yield self.limits.memory is None or more > _MOST_MEMORIES
+            self._memories = more
+            self.store.close()
+            self.store = Store(self.linked.engine, self)
+
+    def _refused(self, error: WasmtimeError, last: bool) -> None:
+        """Raise what refused the code, unless more memories may help: the first is what counts."""
+        if self._refusal is None:
+            self._refusal = error
+        if last or isinstance(error, GuestExit) or error is self.host_error:
+            raise error if isinstance(error, GuestExit) else self._refusal
+
+    def wait_for(self, awaitable: Any) -> Any:
+        """What an awaitable of the host gives: see `LoopWaiter.wait_for`."""
+        limit = self.limits.timeout
+        left = None if limit is None else limit - (perf_counter() - self._began)
+        return self.waiter.wait_for(awaitable, None if left is None else monotonic() + left)
+
+    def stop(self, reason: Reason) -> None:
+        """End the guest, from any thread; it may be asked for again until the guest has ended."""
+        if self._stopped is None:
+            self._stopped = reason
+        self.waiter.stop()
+        self.store.interrupt()  # which does nothing if it has ended
+
+    # -- ending
+
+    def finish(self, error: Optional[BaseException], value: Any, is_program: bool) -> Result:
+        """What became of the guest.
+
+        Args:
+            error: What ended it; None if it came to its end.
+            value: What it returned.
+            is_program: Whether that is its exit status, and not a value.
+
+        Raises:
+            BaseException: `error`, if it is none that a guest ends with, such as KeyboardInterrupt.
+        """
+        reason, exit_code, trap, exception = self._ending(error)
+        self.cause = None if exception is None else error
+        if error is None and is_program:
+            exit_code, value = self.linked.exit_code(value), None
+        memory_size = self._memory_size()
+        if self._is_out_of_memory(reason, exit_code, memory_size):
+            reason, exit_code = Reason.OUT_OF_MEMORY, None
+        streams, limits = self._streams, self.limits
+        return Result(
+            reason,
+            exit_code,
+            b"" if streams is None else streams.take_stdout(),
+            b"" if streams is None else streams.take_stderr(),
+            value,
+            perf_counter() - self._began,
+            None if limits.fuel is None else limits.fuel - self.store.get_fuel(),
+            memory_size,
+            streams is not None and streams.truncated(),
+            {},
+            trap,
+            exception,
+        )
+
+    def _ending(
+        self, error: Optional[BaseException]
+    ) -> tuple[Reason, Optional[int], Optional[TrapInfo], Optional[ExceptionInfo]]:
+        if error is None:
+            return Reason.EXITED, None, None, None
+        if error is self.host_error:
+            return Reason.HOST_ERROR, None, None, describe(error)
+        if isinstance(error, ExitTrap):
+            return Reason.EXITED, error.code, None, None
+        if isinstance(error, Trap):
+            return self._reason_of_trap(error), None, trap_info(error), None
+        if isinstance(error, WasmtimeError):
+            reason = Reason.NOT_STARTED if self.instance is None else Reason.TRAPPED
+            return reason, None, None, describe(error)
+        if isinstance(error, Exception):
+            # An argument that does not fit; or raised by a class of the host's, which has no guard.
+            reason = Reason.HOST_ERROR if self.linked.has_unguarded else Reason.NOT_STARTED
+            return reason, None, None, describe(error)
+        raise error
+
+    def _reason_of_trap(self, trap: Trap) -> Reason:
+        from .. import TrapCode
+
+        if isinstance(trap, TimeoutTrap):
+            return Reason.TIMEOUT
+        if isinstance(trap, InterruptTrap):
+            return self._stopped or Reason.CANCELLED
+        if isinstance(trap, OutputLimitTrap):
+            return Reason.OUTPUT_LIMIT
+        return Reason.OUT_OF_FUEL if trap.trap_code is TrapCode.OUT_OF_FUEL else Reason.TRAPPED
+
+    def _memory_size(self) -> Optional[int]:
+        if self.instance is None:
+            return None
+        return self.linked.memory_size(self.store, self.instance)
+
+    def _is_out_of_memory(
+        self, reason: Reason, exit_code: Optional[int], memory_size: Optional[int]
+    ) -> bool:
+        """Whether the guest failed with no memory left; the C API tells of no refused growth."""
+        failed = reason is Reason.TRAPPED or (reason is Reason.EXITED and bool(exit_code))
+        limit = self.limits.memory
+        if not failed or limit is None or memory_size is None:
+            return False
+        return memory_size > limit - PAGE
+
+    def close(self) -> None:
+        """Give up the store and everything in it."""
+        self.instance = None
+        self.store.close()
+
+
+def describe(error: BaseException) -> ExceptionInfo:
+    """An exception as data."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return ExceptionInfo(type(error).__name__, clip(str(text), _LONGEST_TEXT))
+
+
+def trap_info(trap: Trap) -> TrapInfo:
+    """A trap as data; names, which are the guest's, are cut off where they are long."""
+    frames = tuple(_short_frame(frame) for frame in trap.frames[:_MOST_FRAMES])
+    return TrapInfo(trap.trap_code, clip(trap.message, _LONGEST_TEXT), frames)
+
+
+def _short_frame(frame: Any) -> Any:
+    from .. import Frame
+
+    names = [
+        None if name is None else clip(name, _LONGEST_NAME)
+        for name in (frame.func_name, frame.module_name)
+    ]
+    return Frame(frame.func_index, names[0], names[1], frame.module_offset, frame.func_offset)

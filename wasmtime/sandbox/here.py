@@ -1,0 +1,126 @@
+"""The thread tier: guests in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Callable, Optional
+
+from .abi.calls import call_function
+from .execution import Execution
+from .linking import Linked, link
+from .quota import watching
+from .reasons import Reason
+from .result import Result
+from .settings import Settings
+from .source import Code, refusal
+from .tiers import Call, Guest
+from .waiting import in_thread
+from .world import Task
+
+__all__ = ["ThreadGuest", "exports_here", "prepare_here"]
+
+
+class ThreadGuest(Guest):
+    """A guest in this process."""
+
+    def __init__(self, code: Code, settings: Settings, task: Task) -> None:
+        linked = link(code, settings.limits, settings.functions, settings.cache)
+        self._execution = Execution(linked, code.name, task)
+        self._preopens = task.preopens
+
+    def run(self, call: Optional[Call]) -> Result:
+        value, caught = None, None
+        with watching(self._execution, self._preopens):
+            try:
+                value = self._enter(call)
+            except Exception as error:
+                caught = error
+        return self._finish(caught, value, call is None)
+
+    def _enter(self, call: Optional[Call]) -> Any:
+        execution = self._execution
+        instance = execution.start()
+        execution.enter()
+        if call is None:
+            store = execution.store
+            return execution.linked.entry(store, instance)(store)
+        if execution.linked.is_reactor:
+            instance.exports(execution.store)["_initialize"](execution.store)
+            execution.enter()
+        return call_function(execution, instance, call)
+
+    async def run_async(self, call: Optional[Call]) -> Result:
+        return await self._in_thread(lambda: self.run(call))
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        waiter = self._execution.waiter
+        waiter.loop = asyncio.get_running_loop()
+        try:
+            return await in_thread(work, lambda: self.stop(Reason.CANCELLED))
+        finally:
+            waiter.loop = None
+
+    def open(self) -> Result:
+        caught = None
+        try:
+            execution = self._execution
+            instance = execution.start()
+            if execution.linked.is_reactor:
+                execution.enter()
+                instance.exports(execution.store)["_initialize"](execution.store)
+        except Exception as error:
+            caught = error
+        return self._finish(caught, None, False)
+
+    def call(self, call: Call) -> Result:
+        value, caught = None, None
+        execution = self._execution
+        execution.renew()
+        with watching(execution, self._preopens):
+            try:
+                execution.enter()
+                value = call_function(execution, execution.instance, call)
+            except Exception as error:
+                caught = error
+        return self._finish(caught, value, False)
+
+    async def call_async(self, call: Call) -> Result:
+        return await self._in_thread(lambda: self.call(call))
+
+    def _finish(self, caught: Optional[BaseException], value: Any, is_program: bool) -> Result:
+        result = self._execution.finish(caught, value, is_program)
+        self.cause = self._execution.cause
+        return result
+
+    def stop(self, reason: Reason) -> None:
+        self._execution.stop(reason)
+
+    def close(self) -> None:
+        self._execution.close()
+
+
+def prepare_here(code: Code, settings: Settings, is_program: bool, data: Optional[bytes]) -> None:
+    """Compile and link some code.
+
+    Raises:
+        SandboxError: It is not accepted, or is no program where it should be.
+    """
+    linked = _link(code, settings, data)
+    if is_program and not linked.is_program:
+        wanted = "_start" if code.kind == "module" else "wasi:cli/run"
+        raise refusal(
+            "ValueError",
+            f"{code.name} is no program: it does not export {wanted}; Plugin is for libraries",
+        )
+
+
+def exports_here(code: Code, settings: Settings) -> Mapping[str, Any]:
+    """The types of the functions that some code exports, by name."""
+    from .abi.protocols import exported_functions
+
+    return exported_functions(_link(code, settings).compiled)
+
+
+def _link(code: Code, settings: Settings, data: Optional[bytes] = None) -> Linked:
+    return link(code, settings.limits, settings.functions, settings.cache, data)

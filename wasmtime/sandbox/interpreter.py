@@ -1,0 +1,243 @@
+"""Interpreters: guests that run snippets of a language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Optional
+
+from .directory import Contents, Directories, DirectoryLike
+from .errors import raise_unless_ok
+from .functions import HostFunctions
+from .interpreters.adapters import Adapter, Argv, Exports, Stdin
+from .interpreters.conversation import Conversation
+from .interpreters.drivers import calling
+from .interpreters.installed import find_installed, known_adapter
+from .interpreters.session import InterpreterSession, open_session
+from .limits import ResourceLimits
+from .program import replaced, task_of, with_files
+from .result import Result
+from .settings import Clock, Isolation, Seed, Settings, parse_settings
+from .source import Code, Source, code_of, refusal
+from .tiers import Call, prepare, run_guest, run_guest_async
+from .world import Task
+
+__all__ = ["Interpreter"]
+
+_DEFAULT = ResourceLimits()
+
+
+class Interpreter:
+    r"""An interpreter compiled to WebAssembly: it runs snippets of its language.
+
+    `Interpreter.python` and `Interpreter.javascript` find one that another package has installed.
+
+    Args:
+        source: A path, bytes, a `Module` or a `Component`.
+        adapter: How the interpreter takes code: `Argv`, `Stdin` or `Exports`; ``"auto"`` knows the
+            interpreters that are listed in the documentation.
+        setup: Code that runs before each snippet, and once in each session.
+        warm: Whether `setup` may be run once and its state be copied, where the interpreter offers
+            a way; otherwise it runs in each copy.
+        limits: What a snippet may use.
+        env: Its environment variables.
+        dirs: Its directories, as for `Program`.
+        functions: Functions of the host, which snippets call by their names; what passes is what
+            JSON has.
+        seed: Makes its random numbers the same each time.
+        clock: What time it is for it.
+        cache: Where compiled code is kept between processes.
+        isolation: ``"thread"`` or ``"process"``, as for `Program`.
+
+    Raises:
+        SandboxError: The source is not valid or is too large, the adapter does not fit it, or it
+            offers no way to call functions of the host.
+        TypeError: An argument is of a wrong type.
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> from wasmtime.sandbox import Interpreter
+        >>> python = Interpreter.python(setup="import json")      # doctest: +SKIP
+        >>> python.run("print(json.dumps([1, 2]))").text          # doctest: +SKIP
+        '[1, 2]\\n'
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        adapter: Adapter = "auto",
+        *,
+        setup: str = "",
+        warm: bool = True,
+        limits: ResourceLimits = _DEFAULT,
+        env: Mapping[str, str] = {},
+        dirs: Mapping[str, DirectoryLike] = {},
+        functions: Mapping[str, Any] = {},
+        seed: Seed = None,
+        clock: Clock = None,
+        cache: Any = True,
+        isolation: Isolation = "thread",
+    ) -> None:
+        settings = parse_settings(
+            limits, env, dirs, functions, seed, clock, False, cache, isolation
+        )
+        self._code, data = code_of(source, limits.module)
+        self._adapter = _adapter_for(adapter, self._code)
+        self._functions = settings.functions.flat()
+        self._setup, self._warm = setup, warm
+        if self._functions and self._adapter.language is None:
+            raise refusal(
+                "ValueError",
+                f"{self._code.name} offers no way to call functions of the host: there are drivers "
+                "for Python and JavaScript, and its adapter names neither",
+            )
+        self._settings = replace(settings, functions=HostFunctions(self._adapter.imports))
+        prepare(self._code, self._settings, not isinstance(self._adapter, Exports), data)
+
+    @classmethod
+    def python(cls, **options: Any) -> Interpreter:
+        """CPython, from a package that is installed.
+
+        Args:
+            options: The keywords of the constructor.
+
+        Raises:
+            SandboxError: None is installed; the message names the package to install.
+        """
+        return cls(find_installed("python"), **options)
+
+    @classmethod
+    def micropython(cls, **options: Any) -> Interpreter:
+        """MicroPython, as `python`."""
+        return cls(find_installed("micropython"), **options)
+
+    @classmethod
+    def javascript(cls, **options: Any) -> Interpreter:
+        """QuickJS, as `python`."""
+        return cls(find_installed("javascript"), **options)
+
+    def run(
+        self,
+        code: str,
+        *args: str,
+        stdin: Any = None,
+        files: Mapping[str, Contents] = {},
+        check: bool = False,
+        limits: Optional[ResourceLimits] = None,
+        env: Optional[Mapping[str, str]] = None,
+        dirs: Optional[Mapping[str, DirectoryLike]] = None,
+    ) -> Result:
+        """Run a snippet in a fresh copy of the interpreter.
+
+        Args:
+            code: The snippet.
+            args: Arguments that it finds behind it.
+            stdin: As for `Program.run`; not together with functions of the host, which are called
+                over it.
+            files: As for `Program.run`.
+            check: Raise unless it ends with status 0.
+            limits: As for `Program.run`.
+            env: As for `Program.run`.
+            dirs: As for `Program.run`.
+
+        Raises:
+            SandboxError: It did not end well, and `check` is true.
+            TypeError: An argument is of a wrong type.
+            ValueError: An argument is out of range.
+        """
+        settings = replaced(self._settings, files, limits, env, dirs)
+        with Directories(settings.dirs) as directories:
+            task, call, talk = self._plan(code, args, stdin, settings, directories)
+            result, cause = run_guest(self._code, settings, task, call)
+            result = _complete(with_files(result, directories), talk)
+        return raise_unless_ok(result, cause) if check else result
+
+    async def run_async(
+        self,
+        code: str,
+        *args: str,
+        stdin: Any = None,
+        files: Mapping[str, Contents] = {},
+        check: bool = False,
+        limits: Optional[ResourceLimits] = None,
+        env: Optional[Mapping[str, str]] = None,
+        dirs: Optional[Mapping[str, DirectoryLike]] = None,
+    ) -> Result:
+        """As `run`, for a coroutine: the event loop goes on, and cancelling stops the guest."""
+        settings = replaced(self._settings, files, limits, env, dirs)
+        with Directories(settings.dirs) as directories:
+            task, call, talk = self._plan(code, args, stdin, settings, directories)
+            result, cause = await run_guest_async(self._code, settings, task, call)
+            result = _complete(with_files(result, directories), talk)
+        return raise_unless_ok(result, cause) if check else result
+
+    def open(self) -> InterpreterSession:
+        """A copy of the interpreter that is kept, with its state, between snippets.
+
+        Raises:
+            SandboxError: The interpreter offers no way to keep state, or cannot be started.
+        """
+        return open_session(self._code, self._settings, self._adapter, self._setup, self._functions)
+
+    def explain(self) -> dict[str, str]:
+        """How each limit is enforced here, as `Program.explain`."""
+        from .explaining import explain
+
+        told = explain(self._settings)
+        told["setup"] = "runs in each copy"
+        return told
+
+    def __repr__(self) -> str:
+        return f"<wasmtime.sandbox.Interpreter {self._code.name!r}>"
+
+    def _plan(
+        self,
+        code: str,
+        args: tuple[str, ...],
+        stdin: Any,
+        settings: Settings,
+        directories: Directories,
+    ) -> tuple[Task, Optional[Call], Optional[Conversation]]:
+        """The run of a snippet: the task, what is called of a library, and what is talked about."""
+        if not isinstance(code, str):
+            raise TypeError(f"code must be a str, not {type(code).__name__}")
+        adapter, whole = self._adapter, f"{self._setup}\n{code}" if self._setup else code
+        if isinstance(adapter, Exports):
+            call = Call(adapter.evaluate, [whole], adapter.abi)
+            return task_of(settings, args, stdin, directories), call, None
+        if isinstance(adapter, Stdin):
+            if stdin is not None:
+                raise ValueError("this interpreter reads its code from stdin: it has no other")
+            return task_of(settings, (*adapter.options, *args), whole, directories), None, None
+        if not self._functions:
+            words = (*adapter.options, whole, *args)
+            return task_of(settings, words, stdin, directories), None, None
+        if stdin is not None:
+            raise ValueError("functions of the host are called over stdin: a snippet has no other")
+        assert adapter.language is not None
+        talk = Conversation(self._functions)
+        driver = calling(adapter.language, talk.mark, self._functions, whole)
+        words = (*(adapter.driver_options or adapter.options), driver, *args)
+        task = task_of(settings, words, talk.read, directories)
+        return replace(task, filter=talk.filter), None, talk
+
+
+def _adapter_for(adapter: Adapter, code: Code) -> Any:
+    if isinstance(adapter, (Argv, Stdin, Exports)):
+        return adapter
+    if adapter != "auto":
+        raise TypeError(f"adapter must be Argv, Stdin, Exports or 'auto', not {adapter!r}")
+    found = known_adapter(code.sha256)
+    if found is None:
+        raise refusal(
+            "ValueError",
+            f"{code.name} is no interpreter that is known: say how it takes code, such as with "
+            "adapter=Argv(('-c',), language='python')",
+        )
+    return found
+
+
+def _complete(result: Result, talk: Optional[Conversation]) -> Result:
+    """A result with the end of the output, which looked as if it were for the host."""
+    rest = talk.rest() if talk is not None else b""
+    return replace(result, stdout=result.stdout + rest) if rest else result

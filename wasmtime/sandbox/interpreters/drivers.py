@@ -1,0 +1,154 @@
+"""Drivers: programs in the language of an interpreter, between it and the host.
+
+A driver and the host talk over the standard streams. What the driver says is a line on standard
+output that begins with a mark that nobody else knows beforehand; the answer is a line on standard
+input. Each line is JSON:
+
+=============================  ===========================================
+the driver says                the answer
+=============================  ===========================================
+``["call", name, args, kw]``   ``["value", v]``, or ``["error", text]``
+``["next", status, value]``    ``["code", text]``, when there is a snippet
+=============================  ===========================================
+
+A snippet may learn the mark and say such lines itself. It gains nothing by it: it may call the
+functions anyway, and what it tells of itself concerns itself alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+__all__ = ["Language", "calling", "session"]
+
+#: The languages that there are drivers for.
+Language = Literal["python", "javascript"]
+
+_PYTHON = """\
+def __driver(mark, names, scope):
+    import json, sys
+    out, inp = sys.stdout, sys.stdin
+    def ask(*said):
+        out.write(mark + json.dumps(said) + "\\n")
+        try:
+            out.flush()
+        except OSError:
+            pass  # MicroPython buffers nothing, and flushes with a call that streams refuse
+        line = inp.readline()
+        if not line:
+            raise SystemExit(0)
+        return json.loads(line)
+    def function(name):
+        def call(*args, **kwargs):
+            kind, answer = ask("call", name, args, kwargs)
+            if kind == "error":
+                raise RuntimeError(answer)
+            return answer
+        return call
+    for name in names:
+        scope[name] = function(name)
+    def run(code):
+        try:
+            try:
+                made = compile(code, "<snippet>", "eval")
+            except SyntaxError:
+                exec(compile(code, "<snippet>", "exec"), scope)
+                return 0, None
+            value = eval(made, scope)
+            try:
+                return 0, json.loads(json.dumps(value))
+            except (TypeError, ValueError):
+                return 0, None
+        except SystemExit:
+            raise
+        except BaseException as error:
+            if hasattr(sys, "print_exception"):
+                sys.print_exception(error, sys.stderr)
+            else:
+                import traceback
+                traceback.print_exc()
+                sys.stderr.flush()
+            return 1, None
+    def serve():
+        status, value = 0, None
+        while True:
+            status, value = run(ask("next", status, value)[1])
+    return serve
+"""
+
+_JAVASCRIPT = """\
+globalThis.__driver = ((std, mark, names) => {
+  const ask = (...said) => {
+    std.out.puts(mark + JSON.stringify(said) + "\\n");
+    std.out.flush();
+    const line = std.in.getline();
+    if (line === null) std.exit(0);
+    return JSON.parse(line);
+  };
+  for (const name of names)
+    globalThis[name] = (...args) => {
+      const [kind, answer] = ask("call", name, args, {});
+      if (kind === "error") throw new Error(answer);
+      return answer;
+    };
+  const evaluate = eval;
+  const run = (code) => {
+    try {
+      const value = evaluate(code);
+      let told = null;
+      try { told = value === undefined ? null : JSON.parse(JSON.stringify(value) ?? "null"); }
+      catch { told = null; }
+      return [0, told];
+    } catch (error) {
+      std.err.puts(`${error}\\n${error && error.stack || ""}\\n`);
+      std.err.flush();
+      return [1, null];
+    }
+  };
+  return () => {
+    let status = 0, value = null;
+    for (;;) [status, value] = run(ask("next", status, value)[1]);
+  };
+})(std, %(mark)s, %(names)s);
+delete globalThis.std; delete globalThis.os; delete globalThis.bjson;
+const __serve = globalThis.__driver; delete globalThis.__driver;
+"""
+
+
+def calling(language: Language, mark: str, names: Iterable[str], code: str) -> str:
+    """A program that can call functions of the host.
+
+    Args:
+        language: Its language.
+        mark: Begins what is for the host.
+        names: Of the functions.
+        code: The program.
+    """
+    if language == "python":
+        return f"{_PYTHON}__driver({mark!r}, {list(names)!r}, globals())\ndel __driver\n{code}"
+    return _javascript(mark, names) + code
+
+
+def session(language: Language, mark: str, names: Iterable[str], setup: str) -> str:
+    """A program that runs one snippet after another, as the host gives them.
+
+    Args:
+        language: Its language.
+        mark: Begins what is for the host.
+        names: Of the functions of the host.
+        setup: What it runs first.
+    """
+    if language == "python":
+        # Snippets have a namespace of their own, without the driver.
+        return (
+            f'{_PYTHON}__scope = {{"__name__": "__main__"}}\n'
+            f"__serve = __driver({mark!r}, {list(names)!r}, __scope)\n"
+            f"exec({setup!r}, __scope)\n__serve()\n"
+        )
+    return _javascript(mark, names) + f"\n(0, eval)({json.dumps(setup)});\n__serve();\n"
+
+
+def _javascript(mark: str, names: Iterable[str]) -> str:
+    return _JAVASCRIPT % {"mark": json.dumps(mark), "names": json.dumps(list(names))}

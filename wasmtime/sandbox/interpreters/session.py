@@ -1,0 +1,300 @@
+"""Sessions of interpreters: state that is kept between snippets."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, Callable, Optional
+
+from ..directory import Directories
+from ..errors import SandboxError, raise_unless_ok
+from ..limits import ResourceLimits
+from ..program import task_of
+from ..reasons import Reason
+from ..result import ExceptionInfo, Result
+from ..session import PluginSession
+from ..settings import Settings
+from ..source import Code, refusal
+from ..tiers import Guest, new_guest
+from .adapters import Argv, Exports
+from .conversation import Conversation
+from .drivers import session
+
+__all__ = ["InterpreterSession", "open_session"]
+
+#: Seconds between two requests to a guest to end.
+_PATIENCE = 0.05
+
+
+class InterpreterSession(ABC):
+    r"""An interpreter that keeps its state between snippets: `Interpreter.open` makes them.
+
+    A snippet that fails in its own language (an exception) ends with status 1, and the session goes
+    on. One that is stopped, traps or exits ends the session. It is a context manager, and may be
+    used from several threads, which take turns.
+
+    Example:
+        >>> with python.open() as session:                        # doctest: +SKIP
+        ...     session.eval("x = 1")
+        ...     session.eval("print(x + 1)").text
+        '2\\n'
+    """
+
+    @abstractmethod
+    def eval(self, code: str, *, check: bool = False) -> Result:
+        """Run a snippet.
+
+        Args:
+            code: The snippet. The value of an expression is `Result.value`, if JSON has a form for
+                it.
+            check: Raise unless it ends with status 0.
+
+        Raises:
+            SandboxError: It did not end well, and `check` is true.
+        """
+
+    @property
+    @abstractmethod
+    def ended(self) -> Optional[Reason]:
+        """Why the session has ended, `Reason.EXITED` if it was closed; None while it lives."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End what runs, and the session with it, from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up the interpreter."""
+
+    async def eval_async(self, code: str, *, check: bool = False) -> Result:
+        """As `eval`, for a coroutine: cancelling ends the snippet, and the session with it."""
+        from ..waiting import in_thread
+
+        return await in_thread(lambda: self.eval(code, check=check), self.cancel)
+
+    def __enter__(self) -> InterpreterSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_session(
+    code: Code,
+    settings: Settings,
+    adapter: Any,
+    setup: str,
+    functions: Mapping[str, Callable[..., Any]],
+) -> InterpreterSession:
+    """A session of an interpreter.
+
+    Raises:
+        SandboxError: It offers no way to keep state, or cannot be started.
+    """
+    if isinstance(adapter, Exports):
+        return _LibrarySession(code, settings, adapter, setup)
+    if isinstance(adapter, Argv) and adapter.language is not None:
+        return _DriverSession(code, settings, adapter, setup, functions)
+    raise refusal(
+        "ValueError",
+        f"{code.name} offers no way to keep state between snippets: there are drivers for Python "
+        "and JavaScript, and its adapter names neither",
+    )
+
+
+class _LibrarySession(InterpreterSession):
+    """A session of an interpreter with a function for snippets."""
+
+    def __init__(self, code: Code, settings: Settings, adapter: Exports, setup: str) -> None:
+        self._evaluate = adapter.evaluate
+        self._session = PluginSession(code, settings, adapter.abi)
+        if setup:
+            self._session.call(self._evaluate, setup)
+
+    def eval(self, code: str, *, check: bool = False) -> Result:
+        result = self._session.try_call(self._evaluate, code)
+        return raise_unless_ok(result, None) if check else result
+
+    @property
+    def ended(self) -> Optional[Reason]:
+        return self._session.ended
+
+    def cancel(self) -> None:
+        self._session.cancel()
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class _Talk(Conversation):
+    """A conversation with a guest that runs on a thread of its own.
+
+    Attributes:
+        changed: Guards what follows, and tells of its changes.
+        outcome: Status and value of the last snippet; None while one runs.
+        is_closed: Whether the guest finds the end of its input when it next reads.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        super().__init__(functions)
+        self.changed = threading.Condition()
+        self.outcome: Optional[tuple[Any, Any]] = None
+        self.is_closed = False
+
+    def next(self, status: Any, value: Any) -> None:
+        with self.changed:
+            self.outcome = (status, value)
+            self.changed.notify_all()
+
+    def wait(self) -> None:
+        with self.changed:
+            while not self._answers and not self.is_closed:
+                self.changed.wait()
+
+
+class _Output:
+    """What a snippet has written, within the limit for each stream."""
+
+    def __init__(self, limits: ResourceLimits) -> None:
+        self._most = limits.output
+        self._lock = threading.Lock()
+        self._streams = {"stdout": bytearray(), "stderr": bytearray()}
+        self._truncated = False
+
+    def add(self, stream: str, data: bytes) -> None:
+        with self._lock:
+            kept = self._streams[stream]
+            left = len(data) if self._most is None else self._most - len(kept)
+            kept += data[:left]
+            self._truncated = self._truncated or len(data) > left
+
+    def take(self) -> tuple[bytes, bytes, bool]:
+        with self._lock:
+            taken = [bytes(data) for data in self._streams.values()]
+            truncated, self._truncated = self._truncated, False
+            for data in self._streams.values():
+                data.clear()
+            return taken[0], taken[1], truncated
+
+
+class _DriverSession(InterpreterSession):
+    """A session of an interpreter that is a program, which runs a driver."""
+
+    def __init__(
+        self,
+        code: Code,
+        settings: Settings,
+        adapter: Argv,
+        setup: str,
+        functions: Mapping[str, Callable[..., Any]],
+    ) -> None:
+        assert adapter.language is not None
+        self._limits = settings.limits
+        self._talk = _Talk(functions)
+        self._output = _Output(settings.limits)
+        self._turn = threading.Lock()
+        self._end: Optional[Result] = None
+        self._cause: Optional[BaseException] = None
+        self._ended: Optional[Reason] = None
+        self._directories = Directories(settings.dirs)
+        driver = session(adapter.language, self._talk.mark, functions, setup)
+        words = (*(adapter.driver_options or adapter.options), driver)
+        # Each snippet has its time and its output; the whole session has no end.
+        endless = settings.limits.replace(timeout=None, output=None)
+        settings = replace(settings, limits=endless)
+        task = task_of(settings, words, self._talk.read, self._directories, self._output.add)
+        try:
+            self._guest: Guest = new_guest(code, settings, replace(task, filter=self._talk.filter))
+        except BaseException:
+            self._directories.close()
+            raise
+        self._thread = threading.Thread(target=self._run, name=code.name, daemon=True)
+        self._thread.start()
+        result = self._wait()
+        if not result.ok:
+            cause = self._cause
+            self.close()
+            raise SandboxError(result) from cause
+
+    def _run(self) -> None:
+        """Run the guest to its end, on its thread."""
+        result, cause = None, None
+        try:
+            result = self._guest.run(None)
+            cause = self._guest.cause
+        except BaseException as error:
+            cause = error
+            result = Result(
+                Reason.HOST_ERROR, exception=ExceptionInfo(type(error).__name__, str(error))
+            )
+        finally:
+            self._guest.close()
+            self._directories.close()
+            with self._talk.changed:
+                self._end, self._cause = result, cause
+                self._talk.changed.notify_all()
+
+    def eval(self, code: str, *, check: bool = False) -> Result:
+        if not isinstance(code, str):
+            raise TypeError(f"code must be a str, not {type(code).__name__}")
+        with self._turn:
+            if self._ended is not None:
+                told = ExceptionInfo("RuntimeError", f"the session has ended: {self._ended}")
+                result = Result(Reason.NOT_STARTED, exception=told)
+            else:
+                with self._talk.changed:
+                    self._talk.outcome = None
+                    self._talk.answer("code", code)
+                    self._talk.changed.notify_all()
+                result = self._wait()
+            cause = self._cause
+        return raise_unless_ok(result, cause) if check else result
+
+    def _wait(self) -> Result:
+        """Wait until a snippet has ended, and stop it when its time is up."""
+        began, talk = perf_counter(), self._talk
+        with talk.changed:
+            in_time = talk.changed.wait_for(self._is_done, self._limits.timeout)
+        if not in_time:
+            self._stop(Reason.TIMEOUT)
+        stdout, stderr, truncated = self._output.take()
+        duration = perf_counter() - began
+        if self._end is None and talk.outcome is not None:
+            status, value = talk.outcome
+            code = status if isinstance(status, int) else 1
+            return Result(Reason.EXITED, code, stdout, stderr, value, duration, truncated=truncated)
+        end = self._end
+        assert end is not None
+        self._ended = end.reason
+        return replace(end, stdout=stdout, stderr=stderr, duration=duration, truncated=truncated)
+
+    def _is_done(self) -> bool:
+        return self._end is not None or self._talk.outcome is not None
+
+    def _stop(self, reason: Reason) -> None:
+        """End the guest, and wait for its end."""
+        talk = self._talk
+        with talk.changed:
+            talk.is_closed = True
+            talk.changed.notify_all()
+            while self._end is None:
+                self._guest.stop(reason)
+                talk.changed.wait(_PATIENCE)
+
+    @property
+    def ended(self) -> Optional[Reason]:
+        return self._ended
+
+    def cancel(self) -> None:
+        self._stop(Reason.CANCELLED)
+        if self._ended is None:
+            self._ended = Reason.CANCELLED
+
+    def close(self) -> None:
+        if self._ended is None:
+            self._ended = Reason.EXITED
+        self._stop(Reason.CANCELLED)
+        self._thread.join()

@@ -1,0 +1,172 @@
+"""Code with its imports resolved: what is instantiated for each run.
+
+It serves any number of runs at once, each with a store of its own. What has no functions of the
+host is shared by all objects of the process; what has some lives with them (`HostFunctions`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from .. import Engine, Func, Linker, Memory, Module, Store
+from .engines import Recent, compiled_code
+from .functions import HostFunctions, define_component, define_core
+from .source import Code
+
+if TYPE_CHECKING:
+    from ..component import Component
+    from .limits import ResourceLimits
+
+__all__ = ["Linked", "LinkedComponent", "LinkedModule", "link"]
+
+#: Where programs that use WASI preview 1 import it from.
+PREVIEW1 = "wasi_snapshot_preview1"
+
+
+class LinkedModule:
+    """A core module with its imports resolved.
+
+    Args:
+        module: The module.
+        functions: What the host gives it.
+
+    Raises:
+        SandboxError: It does not import what the host gives.
+    """
+
+    def __init__(self, module: Module, functions: HostFunctions) -> None:
+        self.compiled = module
+        self.engine: Engine = module.engine
+        self.uses_wasi = any(each.module == PREVIEW1 for each in module.imports)
+        self.has_unguarded = False
+        self.memories = 1  # as far as is known: see Execution
+        self._exports = [each.name for each in module.exports]
+        self.is_program = "_start" in self._exports
+        self.is_reactor = "_initialize" in self._exports and not self.is_program
+        self._linker = Linker(self.engine)
+        self._linker.define_wasi()
+        define_core(self._linker, module, functions)
+        # Imports may be missing, which is what a run reports: it is not refused here.
+        self._pre: Any = None
+        self._memories: Optional[list[str]] = None
+
+    def instantiate(self, store: Store) -> Any:
+        """A new instance; raises what `Linker.instantiate` raises."""
+        if self._pre is None:
+            instance = self._linker.instantiate(store, self.compiled)
+            self._pre = self._linker.instantiate_pre(self.compiled)
+            return instance
+        return self._pre.instantiate(store)
+
+    def memory_size(self, store: Store, instance: Any) -> Optional[int]:
+        """Bytes of the memories that an instance exports, None if there are none."""
+        exports = instance.exports(store)
+        if self._memories is None:
+            self._memories = [name for name in self._exports if isinstance(exports[name], Memory)]
+        if not self._memories:
+            return None
+        total: int = sum(exports[name].data_len(store) for name in self._memories)
+        return total
+
+    def entry(self, store: Store, instance: Any) -> Func:
+        """The function that runs it as a program."""
+        start: Func = instance.exports(store)["_start"]
+        return start
+
+    @staticmethod
+    def exit_code(returned: Any) -> int:
+        """The exit status of a program that returned."""
+        return 0
+
+
+class LinkedComponent:
+    """A component with its imports resolved, as `LinkedModule`."""
+
+    uses_wasi = True
+    is_reactor = False
+
+    def __init__(self, component: Component, functions: HostFunctions) -> None:
+        from ..component import Linker as ComponentLinker
+
+        self.compiled = component
+        self.engine: Engine = component.engine
+        self.memories = 1
+        self.has_unguarded = any(isinstance(each, type) for each in _parts(functions))
+        self._linker = ComponentLinker(self.engine)
+        self._linker.allow_shadowing = True
+        self._linker.add_wasip2()
+        runs = [name for name in component.exports if name.startswith("wasi:cli/run@")]
+        self._run, self.is_program = "".join(runs[:1]), bool(runs)
+        self.uses_http = any(name.startswith("wasi:http") for name in component.imports)
+        if self.uses_http:
+            self._linker.add_wasi_http()
+        define_component(self._linker, component, functions)
+
+    def instantiate(self, store: Store) -> Any:
+        """A new instance; raises what `component.Linker.instantiate` raises."""
+        return self._linker.instantiate(store, self.compiled)
+
+    def memory_size(self, store: Store, instance: Any) -> Optional[int]:
+        """None: the C API shows no memory of a component."""
+        return None
+
+    def entry(self, store: Store, instance: Any) -> Any:
+        """The function that runs it as a program."""
+        return instance.exports(store)[self._run]["run"]
+
+    @staticmethod
+    def exit_code(returned: Any) -> int:
+        """The exit status of a program that returned."""
+        from ..component import Err
+
+        return 1 if isinstance(returned, Err) else 0
+
+
+def _parts(functions: Mapping[str, Any]) -> Iterator[Any]:
+    """What a `functions` argument is made of."""
+    for value in functions.values():
+        if isinstance(value, Mapping):
+            yield from _parts(value)
+        elif callable(value):
+            yield value
+        else:  # an object that implements an interface
+            yield from vars(type(value)).values()
+
+
+Linked = Union[LinkedModule, LinkedComponent]
+
+_lock = threading.RLock()
+_shared: Recent[Linked] = Recent(128)
+
+
+def link(
+    code: Code,
+    limits: ResourceLimits,
+    functions: HostFunctions,
+    cache: Any,
+    data: Optional[bytes] = None,
+) -> Linked:
+    """Code with its imports resolved, compiled if need be.
+
+    Raises:
+        SandboxError: It is not accepted.
+    """
+    compiled = compiled_code(code, limits, cache, data)
+    known: Any = functions.linked if functions else _shared
+    with _lock:
+        found: Optional[Linked] = known.get(compiled)
+        if found is not None:
+            return found
+    made: Linked
+    if isinstance(compiled, Module):
+        made = LinkedModule(compiled, functions)
+    else:
+        made = LinkedComponent(compiled, functions)
+    with _lock:
+        if functions:
+            functions.linked[compiled] = made
+        else:
+            _shared.keep(compiled, made)
+    return made

@@ -1,0 +1,176 @@
+"""Sessions: one instance of a plug-in that is kept between calls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, TypeVar
+
+from .abi.shapes import CoreABI
+from .abi.values import Kind
+from .directory import Directories
+from .errors import raise_unless_ok
+from .program import task_of, with_files
+from .reasons import Reason
+from .result import ExceptionInfo, Result
+from .settings import Settings
+from .source import Code
+from .tiers import Call, Guest, exports_of, new_guest
+
+__all__ = ["PluginSession"]
+
+_T = TypeVar("_T")
+
+#: How a call may end without ending the session: arguments that do not fit have touched nothing.
+_HARMLESS = (Reason.EXITED, Reason.NOT_STARTED)
+
+
+class PluginSession:
+    """One instance of a plug-in, whose state is kept from call to call.
+
+    `Plugin.open` makes them. A call that traps, runs out of something or is stopped ends the
+    session: what state the guest was left in, nobody knows. A session may be used from several
+    threads, which take turns. It is a context manager.
+
+    Example:
+        >>> from wasmtime.sandbox import Plugin
+        >>> counter = Plugin('''
+        ...     (module (global $n (mut i32) (i32.const 0))
+        ...       (func (export "next") (result i32)
+        ...         (global.set $n (i32.add (global.get $n) (i32.const 1)))
+        ...         (global.get $n)))''')
+        >>> with counter.open() as session:
+        ...     session.call("next"), session.call("next")
+        (1, 2)
+    """
+
+    def __init__(self, code: Code, settings: Settings, abi: CoreABI) -> None:
+        self._code, self._settings, self._abi = code, settings, abi
+        self._turn = threading.Lock()
+        self._ended: Optional[Reason] = None
+        self._directories = Directories(settings.dirs)
+        self._guest: Optional[Guest] = None
+        try:
+            guest = new_guest(code, settings, task_of(settings, (), None, self._directories))
+            self._guest = guest
+            raise_unless_ok(guest.open(), guest.cause)
+        except BaseException:
+            self.close()
+            raise
+
+    def call(self, name: str, *args: Any) -> Any:
+        """Call a function, and return what it returns.
+
+        Args:
+            name: Name of the export; ``interface#function`` for one of an interface.
+            args: Its arguments.
+
+        Raises:
+            SandboxError: The call did not end well, there is no such function, the arguments do not
+                fit it, or the session has ended.
+        """
+        return self._call(name, args, None)
+
+    def try_call(self, name: str, *args: Any) -> Result:
+        """As `call`, without raising: `Result.value` is what the function returned."""
+        return self._try_call(name, args, None)[0]
+
+    async def call_async(self, name: str, *args: Any) -> Any:
+        """As `call`, for a coroutine: the event loop goes on, and cancelling stops the guest.
+
+        Two calls at a time are refused, rather than the event loop blocked.
+        """
+        return await self._call_async(name, args, None)
+
+    async def try_call_async(self, name: str, *args: Any) -> Result:
+        """As `try_call`, for a coroutine."""
+        return (await self._try_call_async(name, args, None))[0]
+
+    def bind(self, protocol: Callable[..., _T]) -> _T:
+        """As `Plugin.bind`: the methods call this instance."""
+        from .abi.protocols import bind
+
+        exports = exports_of(self._code, self._settings)
+        return bind(protocol, exports, self._call, self._call_async)
+
+    @property
+    def ended(self) -> Optional[Reason]:
+        """Why the session has ended, `Reason.EXITED` if it was closed; None while it lives."""
+        return self._ended
+
+    def cancel(self) -> None:
+        """End what runs, and the session with it, from any thread."""
+        guest = self._guest
+        if guest is not None:
+            guest.stop(Reason.CANCELLED)
+
+    def close(self) -> None:
+        """Give up the instance; what is called afterwards raises."""
+        self._end(Reason.EXITED)
+
+    def __enter__(self) -> PluginSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = f"ended: {self._ended}" if self._ended else "open"
+        return f"<wasmtime.sandbox.{type(self).__name__} {self._code.name!r}, {state}>"
+
+    def _end(self, reason: Reason) -> None:
+        if self._ended is None:
+            self._ended = reason
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.close()
+        self._directories.close()
+
+    def _call(self, name: str, args: Sequence[Any], returns: Optional[Kind]) -> Any:
+        result, cause = self._try_call(name, args, returns)
+        return raise_unless_ok(result, cause).value
+
+    async def _call_async(self, name: str, args: Sequence[Any], returns: Optional[Kind]) -> Any:
+        result, cause = await self._try_call_async(name, args, returns)
+        return raise_unless_ok(result, cause).value
+
+    def _try_call(
+        self, name: str, args: Sequence[Any], returns: Optional[Kind]
+    ) -> tuple[Result, Optional[BaseException]]:
+        with self._turn:
+            guest = self._guest
+            if guest is None:
+                return self._over(), None
+            return self._after(guest.call(Call(name, args, self._abi, returns)), guest)
+
+    async def _try_call_async(
+        self, name: str, args: Sequence[Any], returns: Optional[Kind]
+    ) -> tuple[Result, Optional[BaseException]]:
+        if not self._turn.acquire(blocking=False):
+            return _refused("the session is in use: await one call before the next"), None
+        try:
+            guest = self._guest
+            if guest is None:
+                return self._over(), None
+            try:
+                result = await guest.call_async(Call(name, args, self._abi, returns))
+            except BaseException:
+                self._end(Reason.CANCELLED)
+                raise
+            return self._after(result, guest)
+        finally:
+            self._turn.release()
+
+    def _after(self, result: Result, guest: Guest) -> tuple[Result, Optional[BaseException]]:
+        cause = guest.cause
+        result = with_files(result, self._directories)
+        if result.reason not in _HARMLESS or result.exit_code is not None:
+            self._end(result.reason)
+        return result, cause
+
+    def _over(self) -> Result:
+        return _refused(f"the session has ended: {self._ended}")
+
+
+def _refused(text: str) -> Result:
+    return Result(Reason.NOT_STARTED, exception=ExceptionInfo("RuntimeError", text))

@@ -1,0 +1,146 @@
+"""The two tiers: a guest in this process, or in a worker process. Both do the same.
+
+Programs, plug-ins, sessions and interpreters make a `Guest` of their code, settings and task, and
+need not know which of the two it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Optional
+
+from .abi.shapes import CoreABI
+from .abi.values import Kind
+from .errors import SandboxError
+from .reasons import Reason
+from .result import Result
+from .settings import Settings
+from .source import Code
+from .world import Task
+
+__all__ = ["Call", "Guest", "exports_of", "new_guest", "prepare", "run_guest", "run_guest_async"]
+
+
+class Call(NamedTuple):
+    """A call of a function that a guest exports.
+
+    Attributes:
+        name: Name of the export; ``interface#function`` in a component.
+        args: The arguments.
+        abi: How they pass to a core module.
+        returns: The kind of the result of a core module, where an annotation says it.
+    """
+
+    name: str
+    args: Sequence[Any]
+    abi: CoreABI
+    returns: Optional[Kind] = None
+
+
+class Guest(ABC):
+    """A guest that has not been started, runs, or has ended.
+
+    Attributes:
+        cause: What a `SandboxError` about its end has as cause.
+    """
+
+    cause: Optional[BaseException] = None
+
+    @abstractmethod
+    def run(self, call: Optional[Call]) -> Result:
+        """Start it, and run it as a program, or call one function; to its end."""
+
+    @abstractmethod
+    async def run_async(self, call: Optional[Call]) -> Result:
+        """The same, for a coroutine; cancelling that stops the guest."""
+
+    @abstractmethod
+    def open(self) -> Result:
+        """Start it, to be called many times."""
+
+    @abstractmethod
+    def call(self, call: Call) -> Result:
+        """Call a function of an open guest."""
+
+    @abstractmethod
+    async def call_async(self, call: Call) -> Result:
+        """The same, for a coroutine."""
+
+    @abstractmethod
+    def stop(self, reason: Reason) -> None:
+        """End what it runs, from any thread; it may be asked for again until it has ended."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give it up."""
+
+
+def new_guest(code: Code, settings: Settings, task: Task) -> Guest:
+    """A guest of the tier that the settings name.
+
+    Raises:
+        SandboxError: The code cannot be compiled or linked.
+    """
+    if settings.isolation == "process":
+        from .worker.guest import WorkerGuest
+
+        return WorkerGuest(code, settings, task)
+    from .here import ThreadGuest
+
+    return ThreadGuest(code, settings, task)
+
+
+def run_guest(
+    code: Code, settings: Settings, task: Task, call: Optional[Call]
+) -> tuple[Result, Optional[BaseException]]:
+    """Run a guest to its end; its result, and the cause of an error about it."""
+    try:
+        guest = new_guest(code, settings, task)
+    except SandboxError as refused:
+        return refused.result, refused
+    try:
+        return guest.run(call), guest.cause
+    finally:
+        guest.close()
+
+
+async def run_guest_async(
+    code: Code, settings: Settings, task: Task, call: Optional[Call]
+) -> tuple[Result, Optional[BaseException]]:
+    """The same, for a coroutine."""
+    try:
+        guest = new_guest(code, settings, task)
+    except SandboxError as refused:
+        return refused.result, refused
+    try:
+        return await guest.run_async(call), guest.cause
+    finally:
+        guest.close()
+
+
+def prepare(code: Code, settings: Settings, is_program: bool, data: Optional[bytes]) -> None:
+    """Compile and link some code in its tier, for the constructor that asks for it.
+
+    Raises:
+        SandboxError: It is not accepted, or is no program where it should be.
+    """
+    if settings.isolation == "process":
+        from .worker.guest import prepare_in_worker
+
+        prepare_in_worker(code, settings, is_program)
+    else:
+        from .here import prepare_here
+
+        prepare_here(code, settings, is_program, data)
+
+
+def exports_of(code: Code, settings: Settings) -> Mapping[str, Any]:
+    """What is known of the functions that some code exports, by name."""
+    if settings.isolation == "process":
+        from .worker.guest import exports_in_worker
+
+        return exports_in_worker(code, settings)
+    from .here import exports_here
+
+    return exports_here(code, settings)

@@ -1,0 +1,179 @@
+"""What one run of a guest sees: its arguments, variables, streams and directories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional
+
+from .. import GuestExit, OutputLimitTrap, WasiConfig
+from .directory import Preopen
+from .limits import ResourceLimits
+from .settings import Clock, Seed
+
+__all__ = ["Collected", "Streams", "Task", "make_wasi"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: all that it depends on, beside the code.
+
+    Attributes:
+        args: The arguments, without ``argv[0]``.
+        stdin: What it reads: bytes, a file, or a callable.
+        env: Its environment.
+        preopens: Its directories.
+        limits: What it may use.
+        seed: Makes its random numbers the same each time.
+        clock: What time it is.
+        network: Whether a component may make HTTP requests and look names up.
+        output: Called with the name of a stream and what the guest wrote to it, as it does; None to
+            collect it alone.
+        filter: Called before that, with all that is written; what it returns is the output.
+    """
+
+    args: Sequence[str] = ()
+    stdin: Any = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    preopens: Sequence[Preopen] = ()
+    limits: ResourceLimits = field(default_factory=ResourceLimits)
+    seed: Seed = None
+    clock: Clock = None
+    network: bool = False
+    output: Optional[Callable[[Any, bytes], None]] = None
+    filter: Optional[Callable[[str, bytes], bytes]] = None
+
+
+def make_wasi(
+    name: str, task: Task, note: Callable[[BaseException], None]
+) -> tuple[WasiConfig, Streams]:
+    """The WASI world of a run.
+
+    Args:
+        name: ``argv[0]``.
+        task: The run.
+        note: Told what the host's side of a stream raises.
+
+    Raises:
+        WasmtimeError: A directory cannot be opened.
+        TypeError, ValueError: Standard input is nothing that can be read, or an argument has a NUL.
+    """
+    wasi = WasiConfig()
+    wasi.argv = [name, *task.args]
+    if task.env:
+        wasi.env = task.env
+    _set_stdin(wasi, task.stdin, note)
+    for preopen in task.preopens:
+        wasi.preopen_dir(preopen.host, preopen.guest, fs_mutable=preopen.writable)
+    if task.seed is not None:
+        wasi.random_seed = task.seed
+    if task.clock is not None:
+        wasi.clock = task.clock
+    if task.network:
+        wasi.allow_ip_name_lookup()
+        wasi.allow_http()
+    return wasi, Streams(wasi, task, note)
+
+
+def _set_stdin(wasi: WasiConfig, stdin: Any, note: Callable[[BaseException], None]) -> None:
+    if stdin is None:
+        return
+    if isinstance(stdin, str):
+        wasi.stdin_bytes = stdin.encode()
+    elif isinstance(stdin, (bytes, bytearray, memoryview)):
+        wasi.stdin_bytes = stdin
+    elif callable(stdin):
+        wasi.stdin_custom = noting(stdin, note)
+    else:
+        wasi.stdin_custom = stdin
+
+
+def noting(function: Callable[..., Any], note: Callable[[BaseException], None]) -> Any:
+    """A function that tells what it raises, before it does."""
+
+    def call(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except GuestExit:
+            raise
+        except Exception as error:
+            note(error)
+            raise
+
+    return call
+
+
+class Streams:
+    """The two streams of output of a run, collected within their limit."""
+
+    __slots__ = ("_collected", "_stderr", "_stdout")
+
+    def __init__(self, wasi: WasiConfig, task: Task, note: Callable[[BaseException], None]) -> None:
+        self._collected: Optional[Collected] = None
+        if task.output is None and task.filter is None:
+            limits = task.limits
+            how: Any = {}
+            if limits.output is not None:
+                how = {"limit": limits.output, "on_limit": limits.on_output_limit}
+            self._stdout = wasi.capture_stdout(**how)
+            self._stderr = wasi.capture_stderr(**how)
+            return
+        collected = self._collected = Collected(task, note)
+        wasi.stdout_custom = lambda data: collected("stdout", data)
+        wasi.stderr_custom = lambda data: collected("stderr", data)
+
+    def take_stdout(self) -> bytes:
+        """What was written to standard output since it was last taken."""
+        collected = self._collected
+        return self._stdout.read() if collected is None else collected.take("stdout")
+
+    def take_stderr(self) -> bytes:
+        """What was written to standard error since it was last taken."""
+        collected = self._collected
+        return self._stderr.read() if collected is None else collected.take("stderr")
+
+    def truncated(self) -> bool:
+        """Whether one of them was cut off."""
+        if self._collected is not None:
+            return self._collected.truncated
+        return self._stdout.truncated or self._stderr.truncated
+
+
+class Collected:
+    """Output that is shown while it is written, and collected within its limit.
+
+    Args:
+        task: The run.
+        note: Told what the host's side raises.
+
+    Attributes:
+        truncated: Whether more was written than is kept.
+    """
+
+    def __init__(self, task: Task, note: Callable[[BaseException], None]) -> None:
+        self._limits = task.limits
+        self._filter = None if task.filter is None else noting(task.filter, note)
+        self._show = None if task.output is None else noting(task.output, note)
+        self._data = {"stdout": bytearray(), "stderr": bytearray()}
+        self.truncated = False
+
+    def __call__(self, stream: str, data: bytes) -> None:
+        """Take what the guest writes to a stream."""
+        if self._filter is not None:
+            data = self._filter(stream, data)
+        collected, limit = self._data[stream], self._limits.output
+        left = len(data) if limit is None else limit - len(collected)
+        kept = data[:left]
+        if kept and self._show is not None:
+            self._show(stream, kept)
+        if limit is not None or self._show is None:  # what is shown without end is not kept
+            collected += kept
+        if len(data) > left:
+            self.truncated = True
+            if self._limits.on_output_limit == "stop":
+                raise OutputLimitTrap(f"more than {limit} bytes were written to {stream}")
+
+    def take(self, stream: str) -> bytes:
+        """What was written to a stream since it was last taken."""
+        data, self._data[stream] = bytes(self._data[stream]), bytearray()
+        return data
