@@ -34,6 +34,7 @@ CONCERNS = (
     "component",
     "threads",
     "gil",
+    "sandbox",
     "import_time",
 )
 

@@ -32,6 +32,9 @@ EXPECTED = {
         "Record(x_axis=11.0, y_axis=22.0), of which 11.0",
         "refused: b.y_axis: expected f64, got str",
     ],
+    "egress.py": [
+        "host-error - the address is not allowed: 'http://example.org/'",
+    ],
     "externref.py": [
         "WebAssembly holds the account of Ada",
         "WebAssembly holds ['any', 'object']",

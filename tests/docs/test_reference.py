@@ -31,7 +31,8 @@ def entries() -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["wasmtime", "wasmtime.component", "wasmtime.bindgen", "wasmtime.loader"]
+    "module",
+    ["wasmtime", "wasmtime.component", "wasmtime.bindgen", "wasmtime.loader", "wasmtime.sandbox"],
 )
 def test_everything_public_is_in_the_reference_once(module: str) -> None:
     names = importlib.import_module(module).__all__

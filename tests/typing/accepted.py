@@ -7,12 +7,14 @@ that what is promised is also what happens.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, Union
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union
 
 import numpy
 from numpy.typing import NDArray
 
 import wasmtime.component as component
+import wasmtime.sandbox as sandbox
 from wasmtime import (
     AsExtern,
     Caller,
@@ -131,7 +133,31 @@ def items(item: Union[Func, Memory]) -> AsExtern:
     return item
 
 
+ADD = '(module (func (export "add") (param i32 i32) (result i32) (local.get 0)))'
+
+
+class Adder(Protocol):
+    def add(self, a: int, b: int) -> int: ...
+
+
+def sandboxed() -> None:
+    limits = sandbox.ResourceLimits(timeout=2, memory="64 MiB", output=None)
+    assert_type(limits.memory, Optional[int])
+    program = sandbox.Program('(module (func (export "_start")))', limits=limits)
+    result = assert_type(program.run("--count", stdin=b"", env={}), sandbox.Result)
+    assert_type(result.stdout, bytes)
+    assert_type(result.reason, sandbox.Reason)
+    with program.start() as running:
+        for stream, data in running:
+            assert_type(data, bytes)
+            print(stream)
+    adder = assert_type(sandbox.Plugin(ADD).bind(Adder), Adder)
+    assert adder is not None
+    assert_type(sandbox.Directory.temporary({"a": "b"}).host, Path)
+
+
 def main() -> None:
+    sandboxed()
     engine = Engine()
     store = Store(engine)
     linker = Linker(engine)

@@ -9,8 +9,11 @@ an error itself, for both checkers.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy
 
+import wasmtime.sandbox as sandbox
 from wasmtime import (
     Caller,
     Engine,
@@ -68,3 +71,12 @@ def a_cache_is_a_switch_or_a_path(engine: Engine, wasm: bytes, pre: InstancePre)
     Module(engine, wasm, cache=3)  # type: ignore[arg-type]
     Module(engine, wasm, True, True)  # type: ignore[call-arg]
     pre.instantiate()  # type: ignore[call-arg]
+
+
+def a_guest_is_given_what_it_may_have(program: sandbox.Program) -> None:
+    program.run(5)  # type: ignore[arg-type]
+    program.run(std="")  # type: ignore[call-arg]
+    sandbox.ResourceLimits(memory=1.5)  # type: ignore[arg-type]
+    sandbox.ResourceLimits(on_output_limit="explode")  # type: ignore[arg-type]
+    sandbox.Program("tool.wasm", isolation="moon")  # type: ignore[arg-type]
+    sandbox.Directory(Path("."), "write")  # type: ignore[arg-type]
