@@ -264,10 +264,16 @@ def sdist(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build, repair, check and test a wheel for this machine, as a release has it, in ``dist/``."""
+    """Build, repair, check and test a wheel for this machine, as a release has it, in ``dist/``.
+
+    It is for this version of Python, or with ``-- --stable-abi`` for 3.12 and all later ones.
+    """
     install_extra(session, "wheels")
+    stable = "--stable-abi" in session.posargs
+    session.posargs[:] = [one for one in session.posargs if one != "--stable-abi"]
     archive = build_sdist(session, temporary(session, "sdist"))
-    wheel = build_wheel(session, archive, temporary(session, "wheel"))
+    env = {"WASMTIME_STABLE_ABI": "1"} if stable else {}
+    wheel = build_wheel(session, archive, temporary(session, "wheel"), **env)
     check_wheels(session, archive, wheel)
     session.install(f"wasmtime[test] @ {wheel.as_uri()}")
     session.run("python", "-I", str(ROOT / "ci" / "smoke.py"))

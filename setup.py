@@ -8,6 +8,9 @@ has a say.
 ``WASMTIME_BUILD_ONLY=core`` (or ``ffi``) restricts a build in place to one of the two, for work
 on the C code.
 
+``WASMTIME_STABLE_ABI=1`` builds for the stable ABI, with which one wheel serves CPython 3.12 and
+all later versions; without, it is for the version that builds it, and small calls are faster.
+
 ``WASMTIME_SYSTEM_LIB=/usr/lib/libwasmtime.so`` (or the directory) builds against a library that is
 installed on this machine: nothing is fetched or bundled, and the run path is its directory.
 """
@@ -41,10 +44,12 @@ WINDOWS = sys.platform == "win32"
 #: Of the package and of the libwasmtime that it is built against.
 VERSION = fetch.read_lock().version
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-# The hand-written module needs vectorcall and buffers, which entered the limited API in 3.12 and
-# 3.11. Free-threaded and debug interpreters have ABIs of their own.
+# On request, and for the versions of CPython that come after a release. The hand-written module
+# needs vectorcall and buffers, which entered the limited API in 3.12 and 3.11. Free-threaded and
+# debug interpreters have ABIs of their own.
 LIMITED_API = (
-    sys.implementation.name == "cpython"
+    os.environ.get("WASMTIME_STABLE_ABI", "") not in ("", "0")
+    and sys.implementation.name == "cpython"
     and sys.version_info >= (3, 12)
     and not FREE_THREADED
     and not hasattr(sys, "gettotalrefcount")

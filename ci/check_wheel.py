@@ -45,7 +45,8 @@ ALLOWED = (
     r"|wasmtime-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|top_level\.txt|entry_points\.txt"
     r"|sboms/[\w.-]+|licenses/(vendor/)?LICENSE)"
 )
-PYTHONS = ("cp39-cp39", "cp310-cp310", "cp311-cp311", "cp312-abi3")
+VERSIONS = ("cp39", "cp310", "cp311", "cp312", "cp313", "cp314", "cp315")
+PYTHONS = (*(f"{version}-{version}" for version in VERSIONS), "cp312-abi3")
 THREADED = ("cp314-cp314t", "cp315-cp315t")
 #: The platforms of a release: of the wheel's tag, the lock's name of it, and the interpreters.
 PLATFORMS = {

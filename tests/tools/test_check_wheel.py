@@ -122,7 +122,7 @@ def test_a_release_is_expected_to_be_complete(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = check_wheel.expected()
-    assert len(names) == 46
+    assert len(names) == 78
     other = tmp_path / "other.whl"
     assert check_wheel.main(["--complete", str(other)]) == 1
     said = capsys.readouterr().out

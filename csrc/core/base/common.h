@@ -3,8 +3,9 @@
  * The core is one translation unit (`_core.c` includes the other files), so that native calls and
  * the conversions of values are inlined wherever they are used.
  *
- * Only functions of the limited API of CPython 3.12 are used, so that one binary serves
- * all later versions; the few differences of 3.9-3.11 are bridged here. */
+ * Only functions of the limited API of CPython 3.12 are used, so that one binary can serve
+ * all later versions; the few differences of 3.9-3.11 are bridged here, and what a build for one
+ * version does in a shorter way has a name in exact.h. */
 #ifndef WASMTIME_CORE_COMMON_H
 #define WASMTIME_CORE_COMMON_H
 
@@ -30,7 +31,13 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 /* Keep the compiler from computing the value a second time. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
+#if defined(__GLIBC__) && defined(__x86_64__)
+/* At a fixed distance from the thread, without a call: glibc has room for so little in modules that
+ * are loaded later. Other C libraries have none, other machines ways that are as short. */
+#define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+#else
 #define THREAD_LOCAL __thread
+#endif
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define atomic_load(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define atomic_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
@@ -202,6 +209,8 @@ PyErr_SetRaisedException(PyObject *exception)
 #else
 #define interpreter_is_finalizing() _Py_IsFinalizing()
 #endif
+
+#include "exact.h"
 
 /* Allocation and release through the type's own slots: subclasses made in Python may have
  * a garbage-collected layout where the base has none. */

@@ -99,10 +99,9 @@ lower_integer(const ComponentPath *path, uint8_t kind, PyObject *value,
               wasmtime_component_val_t *out)
 {
     if (LIKELY(PyLong_CheckExact(value))) {
-        int overflow;
-        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-        if (LIKELY(number >= component_ranges[kind].low && number <= component_ranges[kind].high
-                   && !overflow)) {
+        long long number;
+        if (LIKELY(exact_int(value, &number) && number >= component_ranges[kind].low
+                   && number <= component_ranges[kind].high)) {
             store_integer(out, kind, (uint64_t)number);
             return true;
         }
@@ -135,7 +134,7 @@ lower_float(const ComponentPath *path, uint8_t kind, PyObject *value, wasmtime_c
 {
     double number;
     if (LIKELY(PyFloat_CheckExact(value))) {
-        number = PyFloat_AsDouble(value);
+        number = exact_float(value);
     }
     else if (!lower_float_slowly(path, kind, value, &number)) {
         return false;

@@ -279,12 +279,12 @@ lower_number_slowly(PyObject *value, uint8_t kind, void *slot, Place place)
 static inline bool
 lower_number(PyObject *value, uint8_t kind, void *slot, Place place)
 {
-    int overflow;
+    long long number;
     switch (kind) {
     case VALKIND_I32:
         if (LIKELY(PyLong_CheckExact(value))) {
-            long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-            if (LIKELY(number >= INT32_MIN && number <= (long long)UINT32_MAX && !overflow)) {
+            if (LIKELY(exact_int(value, &number) && number >= INT32_MIN
+                       && number <= (long long)UINT32_MAX)) {
                 *(int32_t *)slot = (int32_t)(uint32_t)(unsigned long long)number;
                 return true;
             }
@@ -292,8 +292,7 @@ lower_number(PyObject *value, uint8_t kind, void *slot, Place place)
         break;
     case VALKIND_I64:
         if (LIKELY(PyLong_CheckExact(value))) {
-            long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-            if (LIKELY(!overflow)) {
+            if (LIKELY(exact_int(value, &number))) {
                 *(int64_t *)slot = number;
                 return true;
             }
@@ -301,13 +300,13 @@ lower_number(PyObject *value, uint8_t kind, void *slot, Place place)
         break;
     case VALKIND_F32:
         if (LIKELY(PyFloat_CheckExact(value))) {
-            narrow(PyFloat_AsDouble(value), slot);
+            narrow(exact_float(value), slot);
             return true;
         }
         break;
     case VALKIND_F64:
         if (LIKELY(PyFloat_CheckExact(value))) {
-            *(double *)slot = PyFloat_AsDouble(value);
+            *(double *)slot = exact_float(value);
             return true;
         }
         break;
