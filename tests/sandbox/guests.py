@@ -4,7 +4,13 @@ Guests in the text format: programs, plug-ins and components, good and bad.
 
 from __future__ import annotations
 
+import pytest
 from wasi_programs import program
+
+#: The two tiers. Starting a worker takes a while: what is alike in both runs there in slow runs.
+TIERS = ["thread", pytest.param("process", marks=pytest.mark.slow)]
+#: The same for what is quick, or what the tiers do in ways of their own.
+BOTH_TIERS = ["thread", "process"]
 
 #: Writes ``hello`` to standard output and ``oh`` to standard error, and exits with status 3.
 HELLO = program(

@@ -26,8 +26,6 @@ from . import guests
 from .test_interpreters import fetch_interpreter
 from .test_plugins import ASK
 
-TIERS = ["thread", "process"]
-
 
 def beating(work: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
     """
@@ -52,7 +50,7 @@ def beating(work: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_program_is_awaited(isolation: Any) -> None:
     program = Program(guests.HELLO, isolation=isolation)
     result = asyncio.run(program.run_async())
@@ -61,7 +59,7 @@ def test_a_program_is_awaited(isolation: Any) -> None:
         asyncio.run(program.run_async(check=True))
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_the_loop_goes_on_while_a_guest_spins(isolation: Any) -> None:
     program = Program(guests.SPIN, isolation=isolation, limits=ResourceLimits(timeout=0.2))
     result, beats = beating(program.run_async)
@@ -70,7 +68,7 @@ def test_the_loop_goes_on_while_a_guest_spins(isolation: Any) -> None:
 
 
 @pytest.mark.parametrize("text", [guests.SPIN, guests.SLEEP], ids=["spinning", "sleeping"])
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.BOTH_TIERS)
 def test_cancelling_stops_the_guest(isolation: Any, text: str) -> None:
     program = Program(text, isolation=isolation, limits=ResourceLimits(timeout=60))
 
@@ -98,7 +96,7 @@ def test_guests_run_at_once() -> None:
     assert time.monotonic() - began < 1.5
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_functions_of_the_host_may_be_async(isolation: Any) -> None:
     async def ask(number: int) -> int:
         await asyncio.sleep(0.01)
@@ -130,7 +128,7 @@ def test_context_variables_reach_functions_of_the_host() -> None:
     assert seen == ["somebody"]
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_guest_that_waits_for_the_host_is_stopped(isolation: Any) -> None:
     cancelled = []
 
@@ -165,7 +163,7 @@ async def _lines() -> AsyncIterator[bytes]:
         yield line
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_standard_input_may_be_asynchronous(isolation: Any) -> None:
     program = Program(wasi_programs.CAT, isolation=isolation)
 

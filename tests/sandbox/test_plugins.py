@@ -25,7 +25,6 @@ from wasmtime.sandbox import (
 
 from . import guests
 
-TIERS = ["thread", "process"]
 #: Calls a function of the host with a number, and gives back what it returns.
 ASK = """
 (module (import "env" "ask" (func $ask (param i32) (result i32)))
@@ -39,7 +38,7 @@ ASK_TEXT = guests.text_plugin(
 ).replace("(module", '(module (import "env" "ask" (func $ask (param i32 i32) (result i64)))', 1)
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_core_module_is_called_with_numbers(isolation: Any) -> None:
     plugin = Plugin(guests.ADD, isolation=isolation)
     assert plugin.call("add", 5, 3) == 8
@@ -52,14 +51,14 @@ def test_a_core_module_is_called_with_numbers(isolation: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_component_is_called_by_the_names_of_its_interfaces(isolation: Any) -> None:
     plugin = Plugin(guests.MATH, isolation=isolation)
     for name in ("example:pkg/math@1.0.0#add-up", "math#add-up", "math#add_up"):
         assert plugin.call(name, 1, 2) == 3
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_text_bytes_and_json_pass(isolation: Any) -> None:
     plugin = Plugin(guests.text_plugin(), isolation=isolation)
     for value in ("héllo", b"\0\xff", {"a": [1, None]}, ["x"], "", b""):
@@ -172,7 +171,7 @@ def test_plugins_pickle() -> None:
 # -- functions of the host
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 @pytest.mark.parametrize("name", ["ask", "env#ask"])
 def test_a_core_module_calls_functions_by_their_names(isolation: Any, name: str) -> None:
     plugin = Plugin(ASK, functions={name: lambda n: n * 2}, isolation=isolation)
@@ -197,7 +196,7 @@ def test_a_function_may_want_the_caller() -> None:
     assert Plugin(ASK, functions={"ask": ask}).call("run", 1) == 2
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_annotations_say_how_values_pass(isolation: Any) -> None:
     def shout(text: str) -> str:
         return text.upper() + "!"
@@ -216,7 +215,7 @@ def test_annotations_that_do_not_fit_are_refused() -> None:
         Plugin(ASK, functions={"ask": ask})
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.BOTH_TIERS)
 def test_what_a_host_function_raises_is_the_cause(isolation: Any) -> None:
     class MyError(Exception):
         pass
@@ -260,7 +259,7 @@ def test_a_guest_that_another_guest_called_is_told_apart() -> None:
     assert result.exception.type == "SandboxError"
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_component_is_told_what_a_guest_error_says(isolation: Any) -> None:
     def ask(number: int) -> Any:
         if number == 0:
@@ -290,7 +289,7 @@ def test_what_cannot_be_called_from_a_worker_is_refused() -> None:
 # -- sessions
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.BOTH_TIERS)
 def test_a_session_keeps_its_instance(isolation: Any) -> None:
     with Plugin(guests.COUNTER, isolation=isolation).open() as session:
         assert isinstance(session, PluginSession)
@@ -305,7 +304,7 @@ def test_a_session_keeps_its_instance(isolation: Any) -> None:
             session.call("next")
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_each_call_of_a_session_has_the_whole_time(isolation: Any) -> None:
     limits = ResourceLimits(timeout=0.1)
     with Plugin(guests.COUNTER, limits=limits, isolation=isolation).open() as session:
@@ -347,7 +346,7 @@ class SameItem(Protocol):
     def same(self, value: Item) -> Item: ...
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_protocol_is_bound(isolation: Any) -> None:
     bound = Plugin(guests.MATH, isolation=isolation).bind(Math)
     assert bound.add_up(1) == 6
@@ -378,3 +377,21 @@ def test_all_that_does_not_fit_a_protocol_is_named_at_once() -> None:
     assert "gone: there is no such function, only add" in told
     with pytest.raises(TypeError, match="no methods"):
         Plugin(guests.ADD).bind(object)
+
+
+def test_more_sessions_than_the_pool_has_room_for_work() -> None:
+    from wasmtime.sandbox.engines import POOL_SIZE
+
+    plugin = Plugin('(module (memory (export "memory") 1) (func (export "f")))')
+    sessions = [plugin.open() for _ in range(POOL_SIZE + 5)]
+    try:
+        assert all(session.try_call("f").ok for session in sessions)
+        assert plugin.try_call("f").ok
+    finally:
+        for session in sessions:
+            session.close()
+
+
+def test_code_that_the_pool_does_not_fit_works_without() -> None:
+    tables = "(table 10 funcref)" * 10
+    assert Plugin(f'(module {tables} (memory 2) (func (export "f")))').try_call("f").ok

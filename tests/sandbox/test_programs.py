@@ -17,10 +17,8 @@ from wasmtime.sandbox import Directory, Program, Reason, ResourceLimits, Sandbox
 
 from . import guests
 
-TIERS = ["thread", "process"]
 
-
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.BOTH_TIERS)
 def test_a_program_prints_and_exits(isolation: Any) -> None:
     result = Program(guests.HELLO, isolation=isolation).run()
     assert (result.reason, result.exit_code, result.ok) == (Reason.EXITED, 3, False)
@@ -36,7 +34,7 @@ def test_a_program_prints_and_exits(isolation: Any) -> None:
     assert (result.trap, result.exception) == (None, None)
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_program_sees_what_it_is_given(isolation: Any) -> None:
     arguments = Program(wasi_programs.ARGUMENTS, isolation=isolation)
     assert arguments.run("--count", "é").text == "guest.wat\0--count\0é\0"
@@ -208,7 +206,7 @@ def test_a_program_serves_many_threads() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_fuel_is_counted(isolation: Any) -> None:
     program = Program(guests.QUIET, limits=ResourceLimits(fuel=10_000), isolation=isolation)
     first, second = program.run(), program.run()
@@ -247,7 +245,7 @@ def test_a_running_program_streams_its_output() -> None:
         running.wait(check=True)
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.BOTH_TIERS)
 def test_a_running_program_reads_what_is_written_to_it(isolation: Any) -> None:
     with Program(wasi_programs.CAT, isolation=isolation).start() as running:
         running.write("one")
@@ -260,7 +258,7 @@ def test_a_running_program_reads_what_is_written_to_it(isolation: Any) -> None:
             running.write("three")
 
 
-@pytest.mark.parametrize("isolation", TIERS)
+@pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_running_program_is_cancelled(isolation: Any) -> None:
     with Program(guests.SPIN, isolation=isolation).start() as running:
         with pytest.raises(TimeoutError):

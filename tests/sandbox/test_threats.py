@@ -184,7 +184,8 @@ BOMBS: dict[str, tuple[str, Reason]] = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_every_bomb_ends_for_the_right_reason(name: str, neighbour: Neighbour) -> None:
     text, reason = BOMBS[name]
-    program = Program(text, limits=LIMITS)
+    limits = LIMITS if reason is Reason.TIMEOUT else LIMITS.replace(timeout=5)
+    program = Program(text, limits=limits)
     with nothing_left_behind():
         ended(program.run(), reason)
     ended(Program(guests.QUIET).run(), Reason.EXITED)
@@ -194,7 +195,9 @@ def test_every_bomb_ends_for_the_right_reason(name: str, neighbour: Neighbour) -
 @pytest.mark.parametrize("name", BOMBS)
 def test_every_bomb_ends_in_a_worker(name: str, neighbour: Neighbour) -> None:
     text, reason = BOMBS[name]
-    ended(Program(text, limits=LIMITS, isolation="process").run(), reason)
+    # Time enough for what must trap: workers of other tests are started meanwhile.
+    limits = LIMITS if reason is Reason.TIMEOUT else LIMITS.replace(timeout=5)
+    ended(Program(text, limits=limits, isolation="process").run(), reason)
 
 
 def test_memories_are_bounded_together() -> None:

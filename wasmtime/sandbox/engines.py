@@ -13,7 +13,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, Union
 
-from .. import Config, Engine, Module, Store, WasmtimeError
+from .. import Config, Engine, Module, PoolingAllocationConfig, Store, WasmtimeError
 from .compiling import compile_within
 from .source import Code, refusal
 
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from ..component import Component
     from .limits import ResourceLimits
 
-__all__ = ["Compiled", "EngineKey", "Recent", "compiled_code", "engine_key", "engine_of", "forget"]
+__all__ = [
+    "Compiled",
+    "EngineKey",
+    "Recent",
+    "compiled_code",
+    "engine_key",
+    "engine_of",
+    "fits_pool",
+    "forget",
+]
 
 _T = TypeVar("_T")
 
@@ -34,6 +43,11 @@ _MOST_ENGINES, _MOST_PROGRAMS = 16, 128
 #: WebAssembly of fewer bytes is compiled faster than it is worth a file.
 _WORTH_A_FILE = 32 << 10
 
+#: How many instances there may be at a time in the pool of small modules; how large the code of
+#: one may be, its memory, and each of its tables.
+POOL_SIZE = 64
+_POOLED_CODE, _POOLED_MEMORY, _POOLED_ELEMENTS = 256 << 10, 256 << 20, 100_000
+
 #: Stack that an asynchronous call needs beside what WebAssembly may use of it.
 _HOST_STACK = 1 << 20
 
@@ -43,11 +57,30 @@ class EngineKey(NamedTuple):
 
     fuel: bool
     stack: Optional[int]
+    pooled: bool
 
 
-def engine_key(limits: ResourceLimits) -> EngineKey:
+def engine_key(limits: ResourceLimits, pooled: bool = False) -> EngineKey:
     """The configuration that some limits need."""
-    return EngineKey(limits.fuel is not None, limits.stack)
+    return EngineKey(limits.fuel is not None, limits.stack, pooled)
+
+
+def fits_pool(code: Code, limits: ResourceLimits) -> bool:
+    """Whether instances of some code are taken from a pool.
+
+    That is what small modules gain by: making a memory and giving it back takes longer than they
+    run. The pool has room for `POOL_SIZE` at a time; what does not fit goes without it.
+    """
+    memory, elements = limits.memory, limits.table_elements
+    return (
+        code.compiled is None
+        and code.kind == "module"
+        and code.size <= _POOLED_CODE
+        and memory is not None
+        and memory <= _POOLED_MEMORY
+        and elements is not None
+        and elements <= _POOLED_ELEMENTS
+    )
 
 
 class Recent(OrderedDict[Any, _T]):
@@ -91,6 +124,15 @@ def _configuration(key: EngineKey) -> Config:
     if key.stack is not None:
         config.max_wasm_stack = key.stack
         config.async_stack_size = key.stack + _HOST_STACK
+    if key.pooled:
+        config.allocation_strategy = PoolingAllocationConfig(
+            total_core_instances=POOL_SIZE,
+            total_memories=POOL_SIZE,
+            total_tables=4 * POOL_SIZE,
+            max_tables_per_module=4,
+            max_memory_size=_POOLED_MEMORY,
+            table_elements=_POOLED_ELEMENTS,
+        )
     return config
 
 
@@ -99,12 +141,14 @@ def compiled_code(
     limits: ResourceLimits,
     cache: Any,
     data: Optional[bytes] = None,
+    pooled: bool = False,
 ) -> Compiled:
     """The compiled form of some code.
 
     Args:
         code: Which.
         limits: What it is compiled for, and how long that may take.
+        pooled: Whether its instances are taken from the pool.
         cache: As `Module` takes it.
         data: The bytes of the code, if they are at hand.
 
@@ -113,7 +157,7 @@ def compiled_code(
     """
     if code.compiled is not None:
         return _given(code, limits)
-    key = (code.sha256, engine_key(limits))
+    key = (code.sha256, engine_key(limits, pooled))
     start: Optional[Callable[[], Compiled]] = None
     with _lock:
         found = _programs.find(key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .. import (
     ExitTrap,
@@ -49,6 +49,8 @@ class Execution:
         linked: The code.
         name: ``argv[0]``.
         task: The run.
+        unpooled: Gives the same code with instances that are not taken from the pool, which may be
+            exhausted; or the same again.
 
     Attributes:
         linked: The code.
@@ -60,7 +62,13 @@ class Execution:
             guest, unless that is a trap or an exit, which the result has all of.
     """
 
-    def __init__(self, linked: Linked, name: str, task: Task) -> None:
+    def __init__(
+        self,
+        linked: Linked,
+        name: str,
+        task: Task,
+        unpooled: Callable[[], Linked],
+    ) -> None:
         self._began = perf_counter()
         self.limits = task.limits
         self.host_error: Optional[BaseException] = None
@@ -72,6 +80,7 @@ class Execution:
         self._streams: Optional[Streams] = None
         self._name, self._task = name, task
         self._memories = linked.memories
+        self._unpooled = unpooled
         self._refusal: Optional[WasmtimeError] = None
         self.store: Store = Store(linked.engine, self)
 
@@ -137,18 +146,28 @@ class Execution:
     def _attempts(self) -> Iterator[bool]:
         """Furnish a store for each attempt to instantiate the code; yield whether it is the last.
 
+        The pool may be exhausted, or not fit the code: the second attempt goes without.
+
         The library bounds each memory and their number, and how many there are, it tells of exports
         alone. So one may have all of the limit; code that is refused gets a new store, where two
         may have half of it each, and so on. What it needs is remembered with the code.
         """
+        self._furnish()
+        self.enter()
+        yield False
+        self._begin_anew(self._unpooled(), self.linked.memories)
         while True:
-            self._furnish()
-            self.enter()
             more = 2 * self._memories
             yield self.limits.memory is None or more > _MOST_MEMORIES
-            self._memories = more
-            self.store.close()
-            self.store = Store(self.linked.engine, self)
+            self._begin_anew(self.linked, more)
+
+    def _begin_anew(self, linked: Linked, memories: int) -> None:
+        """Take a new store for another attempt."""
+        self.linked, self._memories = linked, memories
+        self.store.close()
+        self.store = Store(linked.engine, self)
+        self._furnish()
+        self.enter()
 
     def _refused(self, error: WasmtimeError, last: bool) -> None:
         """Raise what refused the code, unless more memories may help: the first is what counts."""

@@ -25,8 +25,9 @@ class ThreadGuest(Guest):
     """A guest in this process."""
 
     def __init__(self, code: Code, settings: Settings, task: Task) -> None:
-        linked = link(code, settings.limits, settings.functions, settings.cache)
-        self._execution = Execution(linked, code.name, task)
+        where = (code, settings.limits, settings.functions, settings.cache)
+        linked = link(*where)
+        self._execution = Execution(linked, code.name, task, lambda: link(*where, pooled=False))
         self._preopens = task.preopens
 
     def run(self, call: Optional[Call]) -> Result:

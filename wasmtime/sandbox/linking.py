@@ -10,8 +10,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .. import Engine, Func, Linker, Memory, Module, Store
-from .engines import Recent, compiled_code
+from .. import Engine, Func, Linker, Memory, Module, Store, WasmtimeError
+from .engines import Compiled, Recent, compiled_code, fits_pool
+from .errors import SandboxError
 from .functions import HostFunctions, define_component, define_core
 from .source import Code
 
@@ -147,13 +148,32 @@ def link(
     functions: HostFunctions,
     cache: Any,
     data: Optional[bytes] = None,
+    pooled: bool = True,
 ) -> Linked:
     """Code with its imports resolved, compiled if need be.
+
+    Args:
+        code: The code.
+        limits: What it is compiled for.
+        functions: What the host gives it.
+        cache: As `Module` takes it.
+        data: The bytes of the code, if they are at hand.
+        pooled: Whether instances may be taken from the pool, for code that gains by it.
 
     Raises:
         SandboxError: It is not accepted.
     """
-    compiled = compiled_code(code, limits, cache, data)
+    if pooled and fits_pool(code, limits):
+        try:
+            return _linked(compiled_code(code, limits, cache, data, True), functions)
+        except SandboxError as error:
+            if not isinstance(error.__cause__, WasmtimeError):
+                raise  # not the pool's fault
+    return _linked(compiled_code(code, limits, cache, data), functions)
+
+
+def _linked(compiled: Compiled, functions: HostFunctions) -> Linked:
+    """Compiled code with its imports resolved."""
     known: Any = functions.linked if functions else _shared
     with _lock:
         found: Optional[Linked] = known.get(compiled)

@@ -39,6 +39,7 @@ class Code:
         name: What the guest is called, its ``argv[0]``: the base name of the file.
         kind: A core module or a component.
         sha256: The hash of the bytes.
+        size: How many bytes there are.
         path: The file that they are in, or None.
         data: The bytes, binary or text, or None if they are in a file.
         compiled: The `Module` or `Component` itself, if that is what was given.
@@ -47,6 +48,7 @@ class Code:
     name: str
     kind: Literal["module", "component"]
     sha256: str
+    size: int
     path: Optional[str] = None
     data: Optional[bytes] = None
     compiled: Any = None
@@ -98,7 +100,7 @@ def code_of(source: Source, limit: Optional[int]) -> tuple[Code, Optional[bytes]
     if isinstance(source, (Module, Component)):
         kind: Any = "module" if isinstance(source, Module) else "component"
         digest = hashlib.sha256(source.serialize()).hexdigest()
-        return Code("guest.wasm", kind, digest, compiled=source), None
+        return Code("guest.wasm", kind, digest, 0, compiled=source), None
     raise TypeError(
         f"source must be a path, text, bytes, a Module or a Component, not {type(source).__name__}"
     )
@@ -125,7 +127,7 @@ def _of_bytes(
             "Module.deserialize if you trust it, and give the Module",
         )
     digest = hashlib.sha256(data).hexdigest()
-    code = Code(name, _kind(data), digest, path, data if path is None else None)
+    code = Code(name, _kind(data), digest, len(data), path, data if path is None else None)
     return code, data
 
 
