@@ -32,6 +32,7 @@ CONCERNS = (
     "instantiation",
     "artifacts",
     "component",
+    "bulk",
     "threads",
     "gil",
     "sandbox",
