@@ -36,6 +36,7 @@ FAST = (
         "exceptions", "func", "global", "host_functions", "instance", "linker", "memory",
         "references", "shared_memory", "store", "table", "trap", "value", "views",
     )),
+    "tests/component/test_bulk.py",
     "tests/integration/wasi",
     "tests/faults",
 )  # fmt: skip

@@ -41,6 +41,8 @@ from wasmtime import (
     wat2wasm,
 )
 from wasmtime._extern import core
+from wasmtime.component import Component
+from wasmtime.component import Linker as ComponentLinker
 
 I32, I64, F32, F64, V128 = ValType.I32, ValType.I64, ValType.F32, ValType.F64, ValType.V128
 EXTERNREF, FUNCREF = ValType.EXTERNREF, ValType.FUNCREF
@@ -188,6 +190,36 @@ PRINTING = """
 """
 
 
+def lists_component() -> tuple[Any, Store]:
+    """
+    A component's function that gives back a list of pairs of text and numbers, and its store.
+    """
+    engine = Engine()
+    component = Component(
+        engine,
+        """(component
+          (core module $m (memory (export "memory") 8)
+            (global $at (mut i32) (i32.const 1024))
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+              (global.set $at (i32.and (i32.add (global.get $at) (i32.const 7)) (i32.const -8)))
+              global.get $at
+              (global.set $at (i32.add (global.get $at) (local.get 3))))
+            (func (export "echo") (param i32 i32) (result i32)
+              (i32.store (i32.const 8) (local.get 0))
+              (i32.store (i32.const 12) (local.get 1))
+              i32.const 8)
+            (func (export "after") (param i32) (global.set $at (i32.const 1024))))
+          (core instance $i (instantiate $m))
+          (func (export "echo") (param "x" (list (tuple string (list f64) (list u8))))
+            (result (list (tuple string (list f64) (list u8))))
+            (canon lift (core func $i "echo") (memory (core memory $i "memory"))
+              (realloc (core func $i "realloc")) (post-return (core func $i "after")))))""",
+    )
+    store = Store(engine)
+    exports = ComponentLinker(engine).instantiate(store, component).exports(store)
+    return exports.echo, store
+
+
 class World:
     """
     Everything that operations use, made before allocations fail.
@@ -225,6 +257,7 @@ class World:
         self.starting_linker.define_func("m", "f", FuncType([], []), failing)
         self.empty_linker = Linker(self.engine)
         self.pre = self.linker.instantiate_pre(self.small)
+        self.echo, self.echo_store = lists_component()
         self.wasi_linker = Linker(self.engine)
         self.wasi_linker.define_wasi()
         self.signatures = {
@@ -698,3 +731,14 @@ def wasi(world: Any) -> Any:
     config.stdout_custom = nothing
     store.set_wasi(config)
     return store
+
+
+@operation()
+def component_lists(world: Any) -> Any:
+    value = [("text", [1.0, 2.0], b"x" * 30_000), ("", [], b"")]
+    assert world.echo(world.echo_store, value) == value
+
+
+@operation(OverflowError)
+def component_list_refused(world: Any) -> Any:
+    return world.echo(world.echo_store, [("text", [1.0], [256])])

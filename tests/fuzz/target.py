@@ -14,6 +14,8 @@ import math
 import struct
 from typing import Any, Callable
 
+from lists import Lists
+
 from wasmtime import (
     Config,
     Engine,
@@ -115,6 +117,7 @@ class Target:
         self.store = Store(self.engine)
         self.func = Func(self.store, FuncType([], []), lambda: None)
         self.returned: Any = None
+        self.readers = Lists()
         functions, imports, hosts = [], [], []
         for index, types in enumerate(SIGNATURES):
             signature = f"(param {' '.join(types)}) (result {' '.join(types)})"
@@ -323,6 +326,9 @@ class Target:
         else:
             assert part == whole or not sealed
 
+    def lists(self, data: Data) -> None:
+        self.readers.compare(data.byte(), data.take(data.byte()))
+
     def run(self, raw: bytes) -> None:
         """
         Run what the bytes say.
@@ -349,7 +355,7 @@ WRITE = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_char_p, cty
 FINALIZE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 OPERATIONS: list[Callable[[Target, Data], None]] = [
     *(Target.call, Target.host, Target.global_, Target.table, Target.read, Target.write),
-    *(Target.view, Target.keywords, Target.sink, Target.artifact),
+    *(Target.view, Target.keywords, Target.sink, Target.artifact, Target.lists),
 ]
 
 

@@ -43,17 +43,20 @@ static const char *const bulk_faults[] = {
 
 /* --- unpacking: no object of Python is touched ---------------------------------------------- */
 
-/* The bytes in an answer, and what follows it; false: it is none. */
+/* The number of bytes in an answer, and what follows it; false: it is none. Behind the units are two
+ * characters: how much of the last unit is not meant, and what follows. */
 static bool
 bulk_open(BulkReader *self, const wasmtime_component_val_t *answer, size_t *size)
 {
     size_t length = answer->kind == WASMTIME_COMPONENT_STRING ? answer->of.string.size : 0;
-    if (length % UNIT_PACKED != 1) {
+    size_t all = length / UNIT_PACKED * UNIT_PLAIN;
+    size_t unmeant = length % UNIT_PACKED == 2 ? answer->of.string.data[length - 2] : SIZE_MAX;
+    if (unmeant > all) {
         self->what = BULK_DONE; /* what is missing will be missed */
         return false;
     }
-    *size = length / UNIT_PACKED * UNIT_PLAIN;
-    self->what = answer->of.string.data[length - 1];
+    *size = all - unmeant;
+    self->what = (char)answer->of.string.data[length - 1];
     return true;
 }
 

@@ -22,10 +22,11 @@ guest's allocator then runs where it would run without the codec, in a component
 left.
 
 **Results.** ``c…`` answers with the beginning and ``more`` with the rest: the value itself, then
-what each pointer in it points to, depth first. One character behind each answer says what follows:
-`DONE`, `MORE`, or the fault that was found. The guest's post-return runs as that of the last
-answer, in a component that must not be left either. ``drop`` forgets the rest, and ``fail`` traps,
-which ends the instance as a fault does that the engine finds.
+what each pointer in it points to, depth first. Two characters are behind each answer: how much of
+the last unit is not meant, and what follows: `_DONE`, `_MORE`, or the fault that was found. The
+guest's post-return runs as that of the last answer, in a component that must not be left either.
+``drop`` forgets the rest, and ``fail`` traps, which ends the instance as a fault does that the
+engine finds.
 """
 
 from __future__ import annotations
@@ -166,16 +167,22 @@ _HEAD = f"""
 (global $fault (mut i32) (i32.const 0))    ;; the fault that was found, or 0
 (global $due (mut i32) (i32.const -1))     ;; the function whose post-return has to run, or -1
 
-;; Whether a block lies in the guest's memory; otherwise one of two faults is noted.
+;; Whether a block lies in the guest's memory; otherwise one of two faults is noted. The library
+;; looks at the alignment last, but of what the allocator and the function itself returned.
 (func $check (param $at i32) (param $bytes i64) (param $align i32) (param $fault i32) (result i32)
-  (if (i32.and (local.get $at) (i32.sub (local.get $align) (i32.const 1))) (then
-    (global.set $fault (local.get $fault))
-    (return (i32.const 0))))
-  (if (i64.gt_u (i64.add (i64.extend_i32_u (local.get $at)) (local.get $bytes))
-                (i64.shl (i64.extend_i32_u (memory.size $guest)) (i64.const 16))) (then
-    (global.set $fault (i32.add (local.get $fault) (i32.const 1)))
-    (return (i32.const 0))))
-  (i32.const 1))
+  (local $misaligned i32) (local $outside i32)
+  (local.set $misaligned
+    (i32.and (local.get $at) (i32.sub (local.get $align) (i32.const 1))))
+  (local.set $outside
+    (i64.gt_u (i64.add (i64.extend_i32_u (local.get $at)) (local.get $bytes))
+              (i64.shl (i64.extend_i32_u (memory.size $guest)) (i64.const 16))))
+  (if (i32.eqz (i32.or (local.get $misaligned) (local.get $outside)))
+    (then (return (i32.const 1))))
+  (if (i32.and (i32.lt_u (local.get $fault) (i32.const {_FAULT_LIST}))
+               (i32.ne (local.get $misaligned) (i32.const 0)))
+    (then (local.set $outside (i32.const 0))))
+  (global.set $fault (i32.add (local.get $fault) (local.get $outside)))
+  (i32.const 0))
 """
 
 _TAKE = f"""
@@ -314,9 +321,12 @@ _ANSWER = f"""
       (global.set $due (i32.const -1)))
     (else (if (call $is_over) (then (local.set $what (i32.const {_DONE}))))))
   (local.set $n (i32.shl (local.get $units) (i32.const 7)))
-  (i32.store8 $own offset={_BUFFER} (local.get $n) (local.get $what))
+  (i32.store8 $own offset={_BUFFER} (local.get $n)
+    (i32.sub (i32.add (i32.mul (local.get $units) (i32.const 112)) (i32.const {_BUFFER}))
+             (local.get $at)))
+  (i32.store8 $own offset={_BUFFER + 1} (local.get $n) (local.get $what))
   (i32.store $own (i32.const 0) (i32.const {_BUFFER}))
-  (i32.store $own (i32.const 4) (i32.add (local.get $n) (i32.const 1)))
+  (i32.store $own (i32.const 4) (i32.add (local.get $n) (i32.const 2)))
   (i32.const 0))
 
 (func $is_over (result i32)
