@@ -4,9 +4,12 @@ Interpreters: adapters with small guests; and real interpreters, which are fetch
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -298,9 +301,22 @@ def test_sessions_keep_state(path: Path, language: str, isolation: Any) -> None:
 
 
 @pytest.mark.network
-def test_a_session_is_cancelled_from_another_thread(path: Path, language: str) -> None:
-    import threading
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_session_that_is_forgotten_ends(path: Path, language: str, isolation: Any) -> None:
+    before = threading.active_count()
+    session: Any = Interpreter(path, isolation=isolation).open()
+    assert session.eval(snippet("set x", language)).ok
+    assert threading.active_count() == before + 1
+    del session
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
 
+
+@pytest.mark.network
+def test_a_session_is_cancelled_from_another_thread(path: Path, language: str) -> None:
     session = Interpreter(path).open()
     timer = threading.Timer(0.1, session.cancel)
     timer.start()

@@ -114,6 +114,10 @@ class PluginSession:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if getattr(self, "_guest", None) is not None:
+            self.close()
+
     def __repr__(self) -> str:
         state = f"ended: {self._ended}" if self._ended else "open"
         return f"<wasmtime.sandbox.{type(self).__name__} {self._code.name!r}, {state}>"

@@ -136,6 +136,8 @@ class _Talk(Conversation):
         changed: Guards what follows, and tells of its changes.
         outcome: Status and value of the last snippet; None while one runs.
         is_closed: Whether the guest finds the end of its input when it next reads.
+        end: How the guest ended; None while it lives.
+        cause: The cause of an error about that.
     """
 
     def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
@@ -143,6 +145,8 @@ class _Talk(Conversation):
         self.changed = threading.Condition()
         self.outcome: Optional[tuple[Any, Any]] = None
         self.is_closed = False
+        self.end: Optional[Result] = None
+        self.cause: Optional[BaseException] = None
 
     def next(self, status: Any, value: Any) -> None:
         with self.changed:
@@ -180,6 +184,24 @@ class _Output:
             return taken[0], taken[1], truncated
 
 
+def _run(guest: Guest, directories: Directories, talk: _Talk) -> None:
+    """Run the guest of a session to its end, on its thread."""
+    result, cause = None, None
+    try:
+        result = guest.run(None)
+        cause = guest.cause
+    except BaseException as error:
+        cause = error
+        told = ExceptionInfo(type(error).__name__, str(error))
+        result = Result(Reason.HOST_ERROR, exception=told)
+    finally:
+        guest.close()
+        directories.close()
+        with talk.changed:
+            talk.end, talk.cause = result, cause
+            talk.changed.notify_all()
+
+
 class _DriverSession(InterpreterSession):
     """A session of an interpreter that is a program, which runs a driver."""
 
@@ -196,46 +218,29 @@ class _DriverSession(InterpreterSession):
         self._talk = _Talk(functions)
         self._output = _Output(settings.limits)
         self._turn = threading.Lock()
-        self._end: Optional[Result] = None
-        self._cause: Optional[BaseException] = None
         self._ended: Optional[Reason] = None
-        self._directories = Directories(settings.dirs)
+        directories = Directories(settings.dirs)
         driver = session(adapter.language, self._talk.mark, functions, setup)
         words = (*(adapter.driver_options or adapter.options), driver)
         # Each snippet has its time and its output; the whole session has no end.
         endless = settings.limits.replace(timeout=None, output=None)
         settings = replace(settings, limits=endless)
-        task = task_of(settings, words, self._talk.read, self._directories, self._output.add)
+        task = task_of(settings, words, self._talk.read, directories, self._output.add)
         try:
             self._guest: Guest = new_guest(code, settings, replace(task, filter=self._talk.filter))
         except BaseException:
-            self._directories.close()
+            directories.close()
             raise
-        self._thread = threading.Thread(target=self._run, name=code.name, daemon=True)
+        # The thread does not know the session, which can be forgotten, and ends then.
+        self._thread = threading.Thread(
+            target=_run, args=(self._guest, directories, self._talk), name=code.name, daemon=True
+        )
         self._thread.start()
         result = self._wait()
         if not result.ok:
-            cause = self._cause
+            cause = self._talk.cause
             self.close()
             raise SandboxError(result) from cause
-
-    def _run(self) -> None:
-        """Run the guest to its end, on its thread."""
-        result, cause = None, None
-        try:
-            result = self._guest.run(None)
-            cause = self._guest.cause
-        except BaseException as error:
-            cause = error
-            result = Result(
-                Reason.HOST_ERROR, exception=ExceptionInfo(type(error).__name__, str(error))
-            )
-        finally:
-            self._guest.close()
-            self._directories.close()
-            with self._talk.changed:
-                self._end, self._cause = result, cause
-                self._talk.changed.notify_all()
 
     def eval(self, code: str, *, check: bool = False) -> Result:
         if not isinstance(code, str):
@@ -250,7 +255,7 @@ class _DriverSession(InterpreterSession):
                     self._talk.answer("code", code)
                     self._talk.changed.notify_all()
                 result = self._wait()
-            cause = self._cause
+            cause = self._talk.cause
         return raise_unless_ok(result, cause) if check else result
 
     def _wait(self) -> Result:
@@ -262,17 +267,17 @@ class _DriverSession(InterpreterSession):
             self._stop(Reason.TIMEOUT)
         stdout, stderr, truncated = self._output.take()
         duration = perf_counter() - began
-        if self._end is None and talk.outcome is not None:
+        if self._talk.end is None and talk.outcome is not None:
             status, value = talk.outcome
             code = status if isinstance(status, int) else 1
             return Result(Reason.EXITED, code, stdout, stderr, value, duration, truncated=truncated)
-        end = self._end
+        end = self._talk.end
         assert end is not None
         self._ended = end.reason
         return replace(end, stdout=stdout, stderr=stderr, duration=duration, truncated=truncated)
 
     def _is_done(self) -> bool:
-        return self._end is not None or self._talk.outcome is not None
+        return self._talk.end is not None or self._talk.outcome is not None
 
     def _stop(self, reason: Reason) -> None:
         """End the guest, and wait for its end."""
@@ -280,7 +285,7 @@ class _DriverSession(InterpreterSession):
         with talk.changed:
             talk.is_closed = True
             talk.changed.notify_all()
-            while self._end is None:
+            while self._talk.end is None:
                 self._guest.stop(reason)
                 talk.changed.wait(_PATIENCE)
 
@@ -298,3 +303,12 @@ class _DriverSession(InterpreterSession):
             self._ended = Reason.EXITED
         self._stop(Reason.CANCELLED)
         self._thread.join()
+
+    def __del__(self) -> None:
+        talk: Optional[_Talk] = getattr(self, "_talk", None)
+        guest: Optional[Guest] = getattr(self, "_guest", None)
+        if talk is not None and guest is not None and talk.end is None:
+            talk.is_closed = True
+            guest.stop(Reason.CANCELLED)
+            with talk.changed:
+                talk.changed.notify_all()
