@@ -30,6 +30,7 @@ CONCERNS = (
     "memory",
     "globals_tables",
     "instantiation",
+    "wasi",
     "artifacts",
     "component",
     "bulk",

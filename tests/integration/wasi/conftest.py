@@ -9,7 +9,28 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from wasmtime import Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
+from wasmtime import Config, Engine, ExitTrap, Func, Linker, Module, Store, WasiConfig
+
+_ENGINES = {
+    "own": Engine(),
+    "library": Engine(Config(library_wasi=True)),
+}
+
+
+@pytest.fixture(params=_ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """
+    An engine whose guests are served by the package's own functions, or by the library's.
+    """
+    return _ENGINES[request.param]
+
+
+@pytest.fixture
+def own() -> Engine:
+    """
+    An engine whose guests are served by the package's own functions.
+    """
+    return _ENGINES["own"]
 
 
 @pytest.fixture
