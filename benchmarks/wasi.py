@@ -71,7 +71,8 @@ def run() -> Work:
         config = WasiConfig()
         output = _captured(config, directory)
         store.set_wasi(config)
-        linker.instantiate(store, module).exports(store)["_start"](store)
+        start: Any = linker.instantiate(store, module).exports(store)["_start"]
+        start(store)
         store.close()
         written: bytes = output()
         return written
@@ -110,7 +111,8 @@ def read() -> Work:
         config = WasiConfig()
         config.stdin_bytes = data
         store.set_wasi(config)
-        linker.instantiate(store, module).exports(store)["_start"](store)
+        start: Any = linker.instantiate(store, module).exports(store)["_start"]
+        start(store)
         store.close()
 
     return Work("program()", program=program)
