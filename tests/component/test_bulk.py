@@ -525,3 +525,11 @@ def test_a_list_that_no_memory_can_hold_is_refused_before_the_call() -> None:
     with pytest.raises(OverflowError, match=r"x: 536870913 elements of 8 bytes do not fit"):
         exports.echo(store, value)
     assert exports.echo(store, [1]) == [1]
+
+
+def test_plain_text_of_any_size_passes_without_a_codec() -> None:
+    component = echo_in_guest(BULK, "string")
+    assert component._codec is None
+    store, exports = exports_of(component)
+    for size in (0, 65_536, 65_537, 3 << 20):
+        assert exports.echo(store, "é" * size) == "é" * size

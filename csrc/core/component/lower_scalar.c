@@ -151,6 +151,24 @@ lower_float(const ComponentPath *path, uint8_t kind, PyObject *value, wasmtime_c
 
 /* --- strings -------------------------------------------------------------------------------- */
 
+/* Text from this size on is copied through fresh memory of the system by glibc, page by page, until
+ * a larger block was freed once: from then on such blocks come from the heap, and copies take a
+ * quarter of the time. Up to 60 MiB stay at the heap's end for that. */
+#define LARGE_TEXT (64 << 10)
+
+static void
+raise_malloc_thresholds(void)
+{
+#ifdef __GLIBC__
+    static uintptr_t raised;
+    if (atomic_load_relaxed(&raised) == 0) {
+        atomic_store_relaxed(&raised, 1);
+        void *volatile block = malloc(30 << 20);
+        free(block);
+    }
+#endif
+}
+
 static bool
 lower_string(Lowering *self, PyObject *value, wasmtime_component_val_t *out,
              const ComponentPath *path)
@@ -167,6 +185,9 @@ lower_string(Lowering *self, PyObject *value, wasmtime_component_val_t *out,
                                     "the text holds a lone surrogate, which is not valid Unicode");
         }
         return false;
+    }
+    if (UNLIKELY(size > LARGE_TEXT) && !self->packs) {
+        raise_malloc_thresholds();
     }
     out->kind = WASMTIME_COMPONENT_STRING;
     out->of.string.size = (size_t)size;
