@@ -309,3 +309,56 @@ finally:
 for thread in threads: thread.join()
 """
     ).check()
+
+
+def test_a_first_file_after_the_fork_forwards() -> None:
+    """
+    The store and its instance are the parent's; what forwards is made in the child.
+    """
+    run_in_subprocess(
+        GUEST
+        + """
+wasi = WasiConfig()
+wasi.preopen_dir(os.getcwd(), "/")
+run = guest(wasi)
+captured()
+def child():
+    assert run("file") == 0
+    assert open("file", "rb").read() == b"x"
+for _ in range(2): assert in_child(child) == 0
+assert run("file") == 0
+"""
+    ).check()
+
+
+@pytest.mark.slow
+def test_many_children_of_a_busy_parent_end_within_two_seconds() -> None:
+    """
+    Their streams and sleeps always work; their files do, or say that they cannot.
+    """
+    run_in_subprocess(
+        GUEST
+        + """
+stop = []
+def work():
+    while not stop:
+        wasi = WasiConfig()
+        wasi.preopen_dir(os.getcwd(), "/")
+        output = wasi.capture_stdout()
+        run = guest(wasi)
+        run("file"), run("write", 1)
+thread = threading.Thread(target=work)
+thread.start()
+def child():
+    captured()
+    assert guest(WasiConfig())("sleep") == 0
+try:
+    for _ in range(60):
+        started = time.monotonic()
+        assert in_child(child) == 0
+        assert time.monotonic() - started < 2
+finally:
+    stop.append(True)
+thread.join()
+"""
+    ).check()
