@@ -4,7 +4,7 @@ The classes here are the bases of the public ones and know those by name only; w
 underscore is for this package.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import (
     Any,
@@ -33,6 +33,7 @@ from .component import Instance as _PublicComponentInstance
 from .component import Linker as _PublicComponentLinker
 
 _Self = TypeVar("_Self")
+_R_co = TypeVar("_R_co", covariant=True)
 
 #: A pointer as cffi has it.
 _CData = Any
@@ -73,9 +74,17 @@ def component_instantiate(
     linker: _PublicComponentLinker,
     store: Storelike,
     component: Component,
-    needs_event_loop: bool,
     /,
 ) -> _PublicComponentInstance: ...
+def component_instantiate_async(
+    linker: _PublicComponentLinker,
+    native: Handle,
+    store: Storelike,
+    component: Component,
+    waits: bool,
+    /,
+) -> AsyncCall[_PublicComponentInstance]: ...
+def in_greenlet() -> bool: ...
 
 @final
 class Handle:
@@ -107,7 +116,6 @@ class Engine(Owner):
         epochs: bool,
         epochs_explicit: bool,
         wasm_stack: int,
-        fiber_stack: int,
         memory_may_move: bool,
         memory_reservation: int,
         shared_memory: bool,
@@ -118,6 +126,8 @@ class Engine(Owner):
 @disjoint_base
 class Store(Owner):
     _context_cdata: Optional[_CData]
+    _asynchronous: bool
+    _blocks: bool
     _has_wasi: bool
     @property
     def _forwards(self) -> bool: ...
@@ -380,6 +390,27 @@ class OutputSink:
     def getvalue(self) -> bytes: ...
     def take(self) -> bytes: ...
 
+# ----------------------------------------------------------------------- asynchronous calls
+
+@final
+class AsyncCall(Coroutine[Any, Any, _R_co]):
+    @property
+    def cr_await(self) -> Optional[object]: ...
+    @property
+    def cr_running(self) -> bool: ...
+    @property
+    def __name__(self) -> str: ...
+    @property
+    def __qualname__(self) -> str: ...
+    def __await__(self) -> Generator[Any, Any, _R_co]: ...
+    def __iter__(self) -> Generator[Any, Any, _R_co]: ...
+    def __next__(self) -> Any: ...
+    def send(self, value: Any, /) -> Any: ...
+    def throw(self, type: Any, value: Any = None, traceback: Any = None, /) -> Any: ...
+    def close(self) -> None: ...
+    def _run(self) -> _R_co: ...
+    def _poll(self) -> None: ...
+
 # ------------------------------------------------------------------------------- components
 
 @disjoint_base
@@ -402,11 +433,11 @@ class ComponentFunc(Item):
         store: Storelike,
         address: int,
         tagged: bool,
-        needs_event_loop: bool,
         name: Optional[str],
         /,
     ) -> _Self: ...
     def post_return(self, store: Storelike) -> None: ...
+    def call_async(self, store: Storelike, *params: Any, **named: Any) -> AsyncCall[Any]: ...
     def __call__(self, store: Storelike, *params: Any) -> Any: ...
 
 @final
@@ -424,7 +455,11 @@ class ComponentHostFunc:
     @property
     def callback(self) -> int: ...
     @property
+    def async_callback(self) -> int: ...
+    @property
     def destructor(self) -> int: ...
+    @property
+    def later_destructor(self) -> int: ...
     @property
     def env(self) -> int: ...
 

@@ -86,7 +86,6 @@ class Engine(core.Engine, Managed):
             settings.epoch_interruption,
             settings._epoch_explicit,
             settings._effective_max_wasm_stack,
-            settings.async_stack_size,
             settings.memory_may_move and not pooled,
             settings.memory_reservation,
             settings.shared_memory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from typing import Any, Callable
 
 from ._engine import Engine
 from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
@@ -31,6 +32,20 @@ def _check_inherited(store: Store) -> None:
 
 def _breathe() -> None:
     """Called by what keeps Python's lock for long without running Python code: see ``epoch.c``."""
+
+
+def _turn() -> Any:
+    """Called where an asynchronous call lets its event loop do other things."""
+    from ._event_loops import turn
+
+    return turn()
+
+
+def _in_thread(function: Callable[[], None]) -> Any:
+    """Called where an asynchronous call lets a guest run that may block."""
+    from ._event_loops import in_thread
+
+    return in_thread(function)
 
 
 core.setup(
@@ -64,6 +79,8 @@ core.setup(
     explain_link_error=explain_link_error,
     check_inherited=_check_inherited,
     breathe=_breathe,
+    turn=_turn,
+    in_thread=_in_thread,
 )
 
 # Host callbacks of other threads must not wait for an interpreter that ends.

@@ -21,8 +21,8 @@
 #include "runtime/handle.c"    /* Handle: owns one native object */
 #include "runtime/owner.c"     /* Owner: has a Handle until it is closed */
 #include "runtime/engine.c"    /* Engine: an Owner with an epoch */
-#include "runtime/fiber.c"     /* Python code on a stack of the library's */
 #include "runtime/store.h"     /* Store: its fields, and who owns what in a store */
+#include "async/async.h"       /* asynchronous calls: what their parts agree on */
 #include "runtime/entry.c"     /* entering a store: one thread at a time */
 #include "runtime/limits.c"    /* the limits of a store, and what the package makes for itself */
 #include "runtime/stopping.c"  /* why what a store runs ends: timeout, interrupt, deadline */
@@ -38,6 +38,13 @@
 #include "runtime/door.c"      /* Door: for Python code that calls through cffi */
 #include "runtime/output.c"    /* OutputSink: what WASI programs print */
 #include "runtime/job.c"       /* parsing and compiling on a thread with a large stack */
+
+/* async: calls that event loops drive */
+#include "async/future.c" /* the native future: polls, notes, deletion */
+#include "async/turns.c"  /* guests that compute take turns */
+#include "async/away.c"   /* polls that may block, on another thread */
+#include "async/step.c"   /* one step of a call: the guest, the host, the loop */
+#include "async/call.c"   /* AsyncCall: the coroutine */
 
 /* values: between Python and WebAssembly */
 #include "values/signature.c" /* a function's type, compiled once */
@@ -94,7 +101,7 @@
 #include "component/lower.c"         /* lower any value: run the program */
 #include "component/array.c"         /* lists of numbers as arrays */
 #include "component/lift.c"          /* lift any value */
-#include "component/call.c"          /* what is added to a native call: fibers, outcome */
+#include "component/call.c"          /* what is added to a native call: the outcome */
 #include "component/resource.c"      /* ResourceAny, ResourceHost */
 #include "component/bulk_pack.c"     /* any data as text */
 #include "component/bulk_write.c"    /* arguments for the codec */
@@ -103,6 +110,9 @@
 #include "component/func.c"          /* ComponentFunc: calls of exported functions */
 #include "component/bulk_call.c"     /* calls through the codec */
 #include "component/hostfunc.c"      /* ComponentHostFunc: Python functions and destructors */
+#include "component/destruction.c"   /* destructors in asynchronous calls: soon */
+#include "component/async_host.c"    /* Python functions in asynchronous calls */
+#include "component/async_call.c"    /* asynchronous calls, and instantiation */
 #include "component/instance.c"      /* ComponentInstance, and instantiation */
 
 #if defined(WASMTIME_VERSIONED_SYMBOL) && !defined(_MSC_VER)
@@ -132,6 +142,9 @@ static PyMethodDef core_functions[] = {
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
     {FUNCTION(faults, METH_O), faults_doc},
     {FUNCTION(leave, METH_NOARGS), leave_doc},
+    {FUNCTION(in_greenlet, METH_NOARGS),
+     "in_greenlet($module, /)\n--\n\n"
+     "Whether another greenlet than the thread's own runs."},
     {FUNCTION(after_fork, METH_NOARGS), after_fork_doc},
 
     /* compiling, errors, artifacts */
@@ -172,8 +185,11 @@ static PyMethodDef core_functions[] = {
 
     /* components */
     {FUNCTION(component_instantiate, METH_VARARGS),
-     "component_instantiate($module, linker, store, component, needs_event_loop, /)\n--\n\n"
+     "component_instantiate($module, linker, store, component, /)\n--\n\n"
      "Instantiate with what the linker defines."},
+    {FUNCTION(component_instantiate_async, METH_VARARGS),
+     "component_instantiate_async($module, linker, native, store, component, waits, /)\n--\n\n"
+     "The AsyncCall that instantiates with a native linker for asynchronous calls."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -198,6 +214,7 @@ static const struct {
     {"Caller", &caller_spec, &state.Caller_base, NULL},
     {"Door", &door_spec, &state.Door, NULL},
     {"HostFunc", &hostfunc_spec, &state.HostFunc, NULL},
+    {"AsyncCall", &async_call_spec, &state.AsyncCall, NULL},
     {"OutputSink", &sink_spec, &state.OutputSink, NULL},
     {"Forwarding", &forwarding_spec, &state.Forwarding, NULL},
     {"Wasi", &wasi_spec, &state.Wasi, NULL},

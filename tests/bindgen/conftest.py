@@ -31,14 +31,15 @@ def generated_packages_go(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], ModuleType]:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
     """
     Generate a package and import it.
     """
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def package(name: str, source: Any) -> ModuleType:
-        write_package(tmp_path / name, generate(name, source))
+    def package(name: str, source: Any, asynchronous: bool = False) -> ModuleType:
+        files = generate(name, source, asynchronous=asynchronous)
+        write_package(tmp_path / name, files)
         for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
             del sys.modules[loaded]
         importlib.invalidate_caches()

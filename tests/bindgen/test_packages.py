@@ -466,6 +466,56 @@ def unwrap(result: Result[guest.Point, guest.Color]) -> guest.Point:
     raise ValueError(result.value.name)
 """
 
+USER_ASYNC = """
+import counter_async
+import store_async
+import wasmtime
+from store_async.imports import HostStore
+from store_async.imports.store import Bucket, Item
+
+
+async def use_counter(store: wasmtime.Store) -> int:
+    root: counter_async.Root = await counter_async.Root(store)
+    async with root.counters().Counter(store, 5) as made:
+        more = await made.plus(store, 4)
+        return await more.value(store)
+
+
+class MyBucket(Bucket):
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    async def count(self) -> int:
+        return self.size
+
+    @staticmethod
+    async def find(n: int) -> Bucket:
+        return MyBucket(n)
+
+
+class MyItem:
+    def weight(self) -> int:
+        return 1
+
+
+class Things(HostStore):
+    Bucket = MyBucket
+
+    async def first(self) -> Item:
+        return MyItem()
+
+    async def weigh(self, item: Item) -> int:
+        return 1
+
+    def give(self, item: Item) -> int:
+        return 2
+
+
+async def use_store(store: wasmtime.Store) -> int:
+    root = await store_async.Root(store, store_async.RootImports(Things()))
+    return await root.run(store, 3)
+"""
+
 WRONG = """
 import wasmtime
 import counter
@@ -483,19 +533,22 @@ def wrong(store: wasmtime.Store) -> str:
 def test_checkers_and_formatters_are_content(tmp_path: Path) -> None:
     for name, source in WORLDS.items():
         write_package(tmp_path / name, generate(name, source))
+        form = f"{name}_async"
+        write_package(tmp_path / form, generate(form, source, asynchronous=True))
+    names = sorted([*WORLDS, *(f"{name}_async" for name in WORLDS)])
     (tmp_path / "user.py").write_text(USER)
+    (tmp_path / "user_async.py").write_text(USER_ASYNC)
     (tmp_path / "wrong.py").write_text(WRONG)
     # The checkers look for the package where it is, also when it is installed as editable.
     (tmp_path / "lib").mkdir()
     installed = Path(wasmtime.__file__).parent
     ran = []
     if _module("ruff"):
-        packages = sorted(WORLDS)
-        _check(tmp_path, "ruff", "format", "--isolated", "--check", "--diff", *packages)
+        _check(tmp_path, "ruff", "format", "--isolated", "--check", "--diff", *names)
         ran.append("ruff")
     if _module("mypy"):
         options = ["--strict", "--cache-dir", str(tmp_path / "cache"), "--no-error-summary"]
-        checked = ["user.py", *(str(Path(name)) for name in sorted(WORLDS))]
+        checked = ["user.py", "user_async.py", *names]
         environment = {"MYPYPATH": _search_path(tmp_path, installed)}
         _check(tmp_path, "mypy", *options, *checked, **environment)
         found = _run(tmp_path, "mypy", *options, "wrong.py", **environment)

@@ -98,7 +98,7 @@ EXPECTED = {
 }
 
 #: Programs that other tests run.
-ELSEWHERE: set[str] = set()
+ELSEWHERE = {"asgi_application.py"}
 
 
 def test_every_example_is_run() -> None:

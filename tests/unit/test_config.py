@@ -361,11 +361,11 @@ def test_effective_stack_sizes() -> None:
     config = Config()
     default = default_max_wasm_stack()
     assert config._effective_max_wasm_stack == config.max_wasm_stack == default
-    assert config.async_stack_size == default + 8 * MIB
+    assert config.async_stack_size == default + 1536 * 1024
     config.max_wasm_stack = 16 * MIB
-    assert config.async_stack_size == 24 * MIB
+    assert config.async_stack_size == 16 * MIB + 1536 * 1024
     config.max_wasm_stack = 1
-    assert config.async_stack_size == 8 * MIB + 1
+    assert config.async_stack_size == 1536 * 1024 + 1
     del config.max_wasm_stack
     config.async_stack_size = MIB
     assert config.max_wasm_stack == min(default, MIB - HOST_STACK_RESERVE)

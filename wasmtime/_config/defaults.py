@@ -17,15 +17,13 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
-#: What host functions are left of an asynchronous stack beyond what WebAssembly may use, at least.
-#: The library asks for no difference at all; a host function that then overflows the stack would
-#: end the process.
+#: What the library's own host functions (WASI) are left of an asynchronous stack beyond what
+#: WebAssembly may use, at least. The library asks for no difference at all; a function that then
+#: overflows the stack would end the process. Python code never runs there.
 HOST_STACK_RESERVE = 256 * KIB
-#: What they are left if no size is set: room for as many levels of recursion as CPython allows,
-#: each of the most expensive kind (see csrc/core/runtime/fiber.c). It is address space, not memory.
-_HOST_STACK = 8 * MIB
-#: What Python code on such a stack needs at least. Host functions are left that much if the user
-#: set a size in which there is room for it.
+#: What they are left if no size is set, as the library does it. It is address space, not memory.
+_HOST_STACK = 1536 * KIB
+#: What they are left if the user set a size in which there is room for it.
 _LEAST_HOST_STACK = 640 * KIB
 
 
@@ -86,7 +84,7 @@ def max_wasm_stack(config: Config) -> int:
 
 
 def async_stack_size(config: Config) -> int:
-    """WebAssembly's part, and enough for host functions."""
+    """WebAssembly's part, and enough for the library's host functions."""
     if config._explicit("max_wasm_stack"):
         return config.max_wasm_stack + _HOST_STACK
     return default_max_wasm_stack() + _HOST_STACK

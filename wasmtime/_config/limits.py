@@ -70,11 +70,10 @@ class LimitSettings(Record):
     def async_stack_size(self) -> int:
         """The size in bytes of the separate stacks on which asynchronous calls run.
 
-        What exceeds `max_wasm_stack` is for host functions, and has to be at least 256 KiB.
-        Python code on such a stack, which components that may wait run, needs 608 KiB, and has one
-        level of recursion for each further 8 KiB.
+        What exceeds `max_wasm_stack` is for the library's own host functions (WASI), and has to be
+        at least 256 KiB. Python code never runs there.
 
-        Default: 8 MiB more than `max_wasm_stack`.
+        Default: 1.5 MiB more than `max_wasm_stack`.
         C API: ``wasmtime_config_async_stack_size_set``.
         """
         raise NotImplementedError

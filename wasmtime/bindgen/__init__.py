@@ -24,6 +24,11 @@ Written to a directory ``adder``, it is used as
     Root(store).add(store, 1, 2)
 
 The same from a shell: ``python -m wasmtime.bindgen adder.wasm --out-dir adder``.
+
+With ``asynchronous=True``, or ``--async``, the package is awaited:
+
+    root = await Root(store)
+    await root.add(store, 1, 2)
 """
 
 from __future__ import annotations
@@ -37,7 +42,10 @@ __all__ = ["generate"]
 
 
 def generate(
-    name: str, component: Union[str, bytes, bytearray, memoryview, Module]
+    name: str,
+    component: Union[str, bytes, bytearray, memoryview, Module],
+    *,
+    asynchronous: bool = False,
 ) -> dict[str, bytes]:
     """Write the Python package for a component, or for a core module.
 
@@ -45,6 +53,9 @@ def generate(
         name: What it is called: in the documentation, and as the file that it becomes.
         component: The component or module, in binary or text form. For a module, a
             `wasmtime.Module` does as well.
+        asynchronous: Whether to write the asynchronous form: what calls the component is an
+            ``async def``, instances and resources are awaited where they are made
+            (``root = await Root(store)``), and what the host implements may be either.
 
     Returns:
         The contents of each file, by its path inside of the package, with slashes. The same
@@ -58,12 +69,14 @@ def generate(
         UnsupportedComponent: The component is not valid, uses what bindings cannot express
             (imported core modules, values), is nested too deeply or too large. It is a ValueError.
     """
+    from .._error import expect
     from .._module import Module
     from .._wasm.reader import kind_of
     from .._wat2wasm import to_wasm
     from ._generator.names import snake
     from ._generator.text import one_line
 
+    expect(asynchronous, bool, "asynchronous")
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not snake(name).strip("_"):
@@ -79,10 +92,10 @@ def generate(
         if kind_of(binary) == "component":
             from ._generator.component import write_component_package
 
-            return write_component_package(name, binary)
+            return write_component_package(name, binary, asynchronous)
         component_or_module: Union[bytes, Module] = binary
     else:
         component_or_module = component
     from ._generator.core_module import write_module_package
 
-    return write_module_package(name, component_or_module)
+    return write_module_package(name, component_or_module, asynchronous)

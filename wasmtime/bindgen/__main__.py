@@ -28,12 +28,19 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser.add_argument("filename", help="the component or module, binary or text")
     parser.add_argument("--out-dir", required=True, help="directory of the package; made if needed")
     parser.add_argument("--name", help="what it is called; by default after the file")
+    parser.add_argument(
+        "--async",
+        dest="asynchronous",
+        action="store_true",
+        help="write the asynchronous form, whose functions are awaited",
+    )
     options = parser.parse_args(arguments)
     source = Path(options.filename)
     try:
-        files = generate(options.name or source.stem, source.read_bytes())
-        for name, contents in files.items():
-            target = Path(options.out_dir, name)
+        name = options.name or source.stem
+        files = generate(name, source.read_bytes(), asynchronous=options.asynchronous)
+        for file, contents in files.items():
+            target = Path(options.out_dir, file)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(contents)
             print("Generating", printable(str(target)))

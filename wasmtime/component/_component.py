@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Optional
 
 from .._artifacts.compiled import Compiled, LibraryFunctions
@@ -9,6 +11,7 @@ from .._artifacts.seal import SEAL_SIZE
 from .._engine import Engine
 from .._error import WasmtimeError
 from .._native import encode_name, ffi, lib
+from .._store import store_of
 from .._wasi_names import HTTP
 from .._wat2wasm import Source
 from ._bulk.link import CODEC_NAME, Codec, allows_codec
@@ -166,6 +169,20 @@ class Component(Compiled):
         note = artifact[-len(_WAITS) - SEAL_SIZE : -SEAL_SIZE]
         self._waits = note == _WAITS
         self._codec = Codec(self) if note == _CODEC else None
+
+    @contextmanager
+    def _counting(self, store: Any) -> Iterator[None]:
+        """Keep the codec out of the store's limits, for the instance that is made in the block."""
+        if self._codec is None:
+            yield
+            return
+        home = store_of(store)
+        home._count_codecs(1)
+        try:
+            yield
+        except BaseException:
+            home._count_codecs(-1)
+            raise
 
     def get_export_index(
         self, name: str, instance: Optional[ExportIndex] = None

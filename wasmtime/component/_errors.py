@@ -101,14 +101,18 @@ _REASONS = [
 ]
 
 
-#: What the library says when it cannot give a function of the host a second borrowed handle.
-_SECOND_BORROW = "deferred host scope has no call context"
-_ABOUT_BORROWS = (
-    "a component called a Python function with two or more borrowed handles, which this version of "
-    "the library cannot do on an engine with concurrency support. Make the engine with "
-    "Config(concurrency_support=False): components that do not use the asynchronous ABI work "
-    "without, and are called faster. The library said:\n"
+_WAY_OUT = (
+    ", which this version of the library cannot do on an engine with concurrency support. Make the "
+    "engine with Config(concurrency_support=False): components that do not use the asynchronous "
+    "ABI work without, and are called faster. The library said:\n"
 )
+#: What the library says where it cannot do something with concurrency support, and what that is.
+_NEEDS_NO_CONCURRENCY = {
+    "deferred host scope has no call context": "a component called a Python function with two or "
+    "more borrowed handles",
+    "Recursive `StoreContextMut::run_concurrent` calls": "a host function called a component of "
+    "the same store in the middle of an asynchronous call",
+}
 
 
 def refine(error: NativeException) -> NativeException:
@@ -116,9 +120,10 @@ def refine(error: NativeException) -> NativeException:
 
     It is a `ComponentTrap` for a trap. For a known fault of the library, it tells the way out.
     """
-    if _SECOND_BORROW in error.message:
-        error._message = _ABOUT_BORROWS + error.message
-        return error
+    for said, meant in _NEEDS_NO_CONCURRENCY.items():
+        if said in error.message:
+            error._message = meant + _WAY_OUT + error.message
+            return error
     interrupted = isinstance(error, Trap)
     if not interrupted and "wasm trap: " not in error.message:
         return error

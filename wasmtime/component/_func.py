@@ -31,7 +31,9 @@ class Func(core.ComponentFunc):
     - UnsupportedTypeError if the C API has no form for a type of the function;
     - ValueError if the store is closed.
 
-    A function that may wait (an async one) is run until it is done.
+    `call_async` calls it from an event loop, which does other work while a host function waits. In
+    a store with asynchronous calls, a synchronous call runs until it is done, and raises
+    WasmtimeError where a coroutine function has to wait.
 
     C API: ``wasmtime_component_func_call`` and ``wasmtime_component_func_call_async``.
     """

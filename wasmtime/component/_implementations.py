@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from .._error import WasmtimeError
 from ._component import Component
+from ._definitions import is_coroutine_function
 from ._exports import short_names, snake
 from ._host import class_for, destroy
 from ._resource_type import ResourceType
@@ -149,6 +150,11 @@ def _resource(cls: Any, what: str) -> Definition:
         raise TypeError(
             f"{what}: a resource must be implemented by a class, not {type(cls).__name__}"
         )
+    if is_coroutine_function(getattr(cls, "drop", None)):
+        raise TypeError(
+            f"{what}: {cls.__name__}.drop must not be a coroutine function: a destructor cannot "
+            "wait"
+        )
     return lambda instance, name: instance.add_resource(name, class_for(cls), destroy)
 
 
@@ -184,9 +190,15 @@ def _resource_function(name: str, implementation: Any) -> Optional[Callable[...,
             return getattr(self, attribute)(store, *arguments)
 
         method_with_store._wit_needs_store = True  # type: ignore[attr-defined]
-        return method_with_store
+        return _stands_for(function, method_with_store)
 
     def method(self: Any, *arguments: Any) -> Any:
         return getattr(self, attribute)(*arguments)
 
-    return method
+    return _stands_for(function, method)
+
+
+def _stands_for(function: Callable[..., Any], wrapper: Any) -> Callable[..., Any]:
+    """The wrapper, which tells whether the function is a coroutine function."""
+    wrapper.__wrapped__ = function
+    return wrapper  # type: ignore[no-any-return]

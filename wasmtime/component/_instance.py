@@ -98,8 +98,7 @@ class Instance(core.ComponentInstance):
         with door(store, self) as context:
             if not lib.wasmtime_component_instance_get_func(self._pointer(), context, place, raw):
                 return None
-            waits = component is not None and component._waits
-            func: Func = Func._make(store, address_of(raw), tagged, waits, name)
+            func: Func = Func._make(store, address_of(raw), tagged, name)
             if component is not None and component._codec is not None:
                 component._codec.serve(func, index._path, self._pointer(), context)
         return func

@@ -6,7 +6,7 @@ import weakref
 from _thread import RLock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from .._engine import Engine, engine_handle
 from .._error import WasmtimeError, expect
@@ -15,11 +15,12 @@ from .._native import check, core, lib
 from .._store import Storelike, store_of
 from .._wasi_names import HTTP, PREVIEW2
 from ._component import Component
+from ._definitions import Definitions
 from ._errors import UnsupportedTypeError
 from ._exports import unversioned
 from ._implementations import define_plan, describe, plan_imports
 from ._instance import Instance
-from ._linker_instance import LinkerInstance
+from ._linker_instance import LinkerInstance, open_root
 from ._types import ComponentInstanceType, FuncType, ValType, plain, unsupported_part
 
 __all__ = ["Linker", "LinkerInstance"]
@@ -56,6 +57,7 @@ class Linker(LinkerBase):
         # What is defined: paths of names without versions, and what each is.
         self._defined: dict[tuple[str, ...], str] = {}
         self._traps: set[str] = set()
+        self._repeatable = Definitions(engine)
 
     @property
     def locked(self) -> bool:
@@ -85,6 +87,16 @@ class Linker(LinkerBase):
             self._assert_not_locked()
             yield linker
 
+    def _do(self, linker: Any, apply: Callable[[Any], None]) -> None:
+        """Change the native linker, and note how, for the one for asynchronous calls.
+
+        Args:
+            linker: The native linker, which nothing else uses meanwhile.
+            apply: Changes it.
+        """
+        apply(linker)
+        self._repeatable.note(0, apply)
+
     def close(self) -> None:
         """Give up the native linker; using this object afterwards raises ValueError.
 
@@ -110,7 +122,8 @@ class Linker(LinkerBase):
     def allow_shadowing(self, allow: bool) -> None:
         expect(allow, bool, "allow_shadowing")
         with self._changing() as linker:
-            lib.wasmtime_component_linker_allow_shadowing(linker, allow)
+            allow_shadowing = lib.wasmtime_component_linker_allow_shadowing
+            self._do(linker, lambda native: allow_shadowing(native, allow))
             self._shadowing = allow
 
     def root(self) -> LinkerInstance:
@@ -125,7 +138,8 @@ class Linker(LinkerBase):
         C API: ``wasmtime_component_linker_root``.
         """
         with self._changing() as linker:
-            pointer = lib.wasmtime_component_linker_root(linker)
+            pointer = open_root(linker)
+            self._repeatable.note(0, open_root)
             return LinkerInstance._open(pointer, self, self, ())
 
     def add_wasip2(self) -> None:
@@ -141,7 +155,7 @@ class Linker(LinkerBase):
         C API: ``wasmtime_component_linker_add_wasip2``.
         """
         with self._changing() as linker:
-            check(lib.wasmtime_component_linker_add_wasip2(linker))
+            self._do(linker, lambda native: check(lib.wasmtime_component_linker_add_wasip2(native)))
             self._wasi = True
 
     def add_wasi_http(self) -> None:
@@ -158,7 +172,9 @@ class Linker(LinkerBase):
         C API: ``wasmtime_component_linker_add_wasi_http``.
         """
         with self._changing() as linker:
-            check(lib.wasmtime_component_linker_add_wasi_http(linker))
+            self._do(
+                linker, lambda native: check(lib.wasmtime_component_linker_add_wasi_http(native))
+            )
             self._wasi_http = True
 
     def define_unknown_imports_as_traps(self, component: Component) -> None:
@@ -178,12 +194,9 @@ class Linker(LinkerBase):
         C API: ``wasmtime_component_linker_define_unknown_imports_as_traps``.
         """
         handle = self._handle_of(component, Component, "component")
+        define = lib.wasmtime_component_linker_define_unknown_imports_as_traps
         with self._changing() as linker:
-            check(
-                lib.wasmtime_component_linker_define_unknown_imports_as_traps(
-                    linker, handle.pointer
-                )
-            )
+            self._do(linker, lambda native: check(define(native, handle.pointer)))
             self._traps.update(map(unversioned, component.imports))
 
     def instantiate(  # type: ignore[override]
@@ -207,24 +220,109 @@ class Linker(LinkerBase):
 
         C API: ``wasmtime_component_linker_instantiate``.
         """
-        self._assert_not_locked()
-        self._handle_of(component, Component, "component")
-        with self._reading():
-            if self._wasi or self._wasi_http:
-                self._check_wasi(store, component)
-            if self._defined:
-                self._check_supported(component)
-            codec = component._codec
-            make = core.component_instantiate if codec is None else codec.instantiate
-            try:
-                instance: Instance = make(self, store, component, component._waits)
-            except WasmtimeError as error:
-                better = self._explain(component, error)
-                if better is None:
-                    raise
-                raise better from error
+        self._check_component(component)
+        if self._is_asynchronous(store, component):
+            call = self._call_async(store, component)
+            with self._explaining(component), component._counting(store):
+                instance: Instance = call._run()
+        else:
+            with self._reading():
+                self._check_links(store, component)
+                with self._explaining(component), component._counting(store):
+                    instance = core.component_instantiate(self, store, component)
         instance._component = component
         return instance
+
+    async def instantiate_async(self, store: Storelike, component: Component) -> Instance:
+        """As `instantiate`, for asynchronous calls: the event loop does other work meanwhile.
+
+        The functions of the instance are called with `Func.call_async` afterwards. What this linker
+        defines by Python functions may be coroutine functions and plain ones.
+
+        Args:
+            store: The store to instantiate in, of this linker's engine.
+            component: The component.
+
+        Raises:
+            WasmtimeError: As for `instantiate`; or functions of Python were linked into the store
+                for synchronous calls before.
+            UnsupportedTypeError: As for `instantiate`.
+            Trap: A start function trapped.
+            TypeError: An argument is of a wrong type.
+            ValueError: The linker, the store or the component is closed.
+
+        Example:
+            >>> import asyncio
+            >>> from wasmtime import Engine, Store
+            >>> from wasmtime.component import Component, Linker
+            >>> engine = Engine()
+            >>> component = Component(engine, '''
+            ...     (component
+            ...       (import "ask" (func $ask (result u32)))
+            ...       (core func $lowered (canon lower (func $ask)))
+            ...       (core module $m (import "" "ask" (func $ask (result i32)))
+            ...         (func (export "run") (result i32) (call $ask)))
+            ...       (core instance $i (instantiate $m (with "" (instance
+            ...         (export "ask" (func $lowered))))))
+            ...       (func (export "run") (result u32) (canon lift (core func $i "run"))))''')
+            >>> async def ask():
+            ...     await asyncio.sleep(0.01)
+            ...     return 42
+            >>> async def main():
+            ...     linker = Linker(engine)
+            ...     linker.define_imports(component, {"ask": ask})
+            ...     store = Store(engine)
+            ...     instance = await linker.instantiate_async(store, component)
+            ...     return await instance.exports(store).run.call_async(store)
+            >>> asyncio.run(main())
+            42
+
+        C API: ``wasmtime_component_linker_instantiate_async``.
+        """
+        self._check_component(component)
+        call = self._call_async(store, component)
+        with self._explaining(component), component._counting(store):
+            instance: Instance = await call
+        instance._component = component
+        return instance
+
+    def _check_component(self, component: Component) -> None:
+        self._assert_not_locked()
+        self._handle_of(component, Component, "component")
+
+    def _is_asynchronous(self, store: Storelike, component: Component) -> bool:
+        """Whether a component is linked for asynchronous calls, whichever way it is asked for."""
+        if self._repeatable.coroutines or component._waits or core.in_greenlet():
+            return True
+        return bool(store_of(store)._asynchronous)
+
+    def _call_async(self, store: Storelike, component: Component) -> Any:
+        """The `AsyncCall` that instantiates a component."""
+        if not self._repeatable.complete:
+            with self._changing():
+                self._repeatable.repeat()
+        with self._reading():
+            self._check_links(store, component)
+            native = self._repeatable.handle()
+        return core.component_instantiate_async(self, native, store, component, component._waits)
+
+    def _check_links(self, store: Storelike, component: Component) -> None:
+        """Refuse what would end the process; while nothing changes the linker."""
+        if self._wasi or self._wasi_http:
+            self._check_wasi(store, component)
+        if self._defined:
+            self._check_supported(component)
+
+    @contextmanager
+    def _explaining(self, component: Component) -> Iterator[None]:
+        """Let an error that says that something is missing list all that is."""
+        try:
+            yield
+        except WasmtimeError as error:
+            better = self._explain(component, error)
+            if better is None:
+                raise
+            raise better from error
 
     def _check_wasi(self, store: Any, component: Component) -> None:
         """Functions of WASI end the process in a store that has no WASI."""
@@ -232,6 +330,7 @@ class Linker(LinkerBase):
         if not wasi:
             return
         home = store_of(store)
+        home._blocks = True
         if not home._has_wasi:
             raise WasmtimeError(
                 "WASI is not configured: the component imports it, but this store has not been "

@@ -11,6 +11,7 @@ from .._error import WasmtimeError, expect
 from .._module import Module
 from .._native import check, core, encode_name, ffi, lib
 from .._store import StoreContext
+from ._definitions import is_coroutine_function
 from ._exports import unversioned
 from ._resource_type import ResourceType
 from ._types import plain
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     from ._linker import Linker
 
 __all__ = ["LinkerInstance"]
+
+
+def open_root(linker: Any) -> Any:
+    """The root of a native linker, which is freed with the pointer."""
+    root = lib.wasmtime_component_linker_root(linker)
+    return ffi.gc(root, lib.wasmtime_component_linker_instance_delete)
+
+
+def _open_instance(outer: Any, name: bytes) -> Any:
+    """Define an instance in a native one; it is freed with the pointer."""
+    out = ffi.new("wasmtime_component_linker_instance_t **")
+    check(lib.wasmtime_component_linker_instance_add_instance(outer, name, len(name), out))
+    return ffi.gc(out[0], lib.wasmtime_component_linker_instance_delete)
 
 
 class LinkerInstance:
@@ -44,9 +58,9 @@ class LinkerInstance:
     def _open(
         cls, pointer: Any, linker: Linker, parent: Any, path: tuple[str, ...]
     ) -> LinkerInstance:
-        """Take a ``wasmtime_component_linker_instance_t *`` over."""
+        """Stand for a ``wasmtime_component_linker_instance_t *`` that is freed with the pointer."""
         self = cls.__new__(cls)
-        self._pointer = ffi.gc(pointer, lib.wasmtime_component_linker_instance_delete)
+        self._pointer = pointer
         self._linker = linker
         self._defining = linker._defining
         self._handle = linker._use()
@@ -121,15 +135,11 @@ class LinkerInstance:
         C API: ``wasmtime_component_linker_instance_add_instance``.
         """
         encoded = encode_name(name, "name")
-        out = ffi.new("wasmtime_component_linker_instance_t **")
         with self._changing() as pointer:
-            check(
-                lib.wasmtime_component_linker_instance_add_instance(
-                    pointer, encoded, len(encoded), out
-                )
-            )
+            opened = _open_instance(pointer, encoded)
+            self._repeatable(lambda native: _open_instance(native, encoded))
             path = (*self._path, unversioned(name))
-            return LinkerInstance._open(out[0], self._linker, self, path)
+            return LinkerInstance._open(opened, self._linker, self, path)
 
     def add_module(self, name: str, module: Module) -> None:
         """Define a core module.
@@ -149,11 +159,16 @@ class LinkerInstance:
         expect(module, Module, "module")
         with self._changing() as pointer:
             handle = self._linker._handle_of(module, Module, "module")
-            check(
-                lib.wasmtime_component_linker_instance_add_module(
-                    pointer, encoded, len(encoded), handle.pointer
+
+            def add(native: Any) -> None:
+                check(
+                    lib.wasmtime_component_linker_instance_add_module(
+                        native, encoded, len(encoded), handle.pointer
+                    )
                 )
-            )
+
+            add(pointer)
+            self._repeatable(add)
             self._note(name, "module")
 
     def add_resource(
@@ -165,30 +180,43 @@ class LinkerInstance:
             name: Its name.
             ty: The type, of `ResourceType.host`.
             dtor: Called as ``dtor(store, rep)`` when a resource is dropped. What it raises arrives
-                at the call that dropped the resource.
+                at the call that dropped the resource. In an asynchronous call it runs before the
+                next host function does, or when the call is over.
 
         Raises:
             WasmtimeError: The name is taken.
-            TypeError: An argument is of a wrong type.
+            TypeError: An argument is of a wrong type, or `dtor` is a coroutine function:
+                destructors cannot wait.
             ValueError: This is closed.
 
         C API: ``wasmtime_component_linker_instance_add_resource``.
         """
         encoded = encode_name(name, "name")
         native = plain(expect(ty, ResourceType, "ty"))._native
+        if is_coroutine_function(dtor):
+            raise TypeError(
+                f"dtor must not be a coroutine function: a destructor cannot wait ({name!r})"
+            )
         host = core.ComponentHostFunc(dtor)
+
+        def add(pointer: Any, destructor: int) -> None:
+            check(
+                lib.wasmtime_component_linker_instance_add_resource(
+                    pointer,
+                    encoded,
+                    len(encoded),
+                    native,
+                    ffi.cast("wasmtime_component_resource_destructor_t", destructor),
+                    ffi.cast("void *", host.env),
+                    ffi.NULL,
+                )
+            )
+
         self._add(
             (name, "resource"),
             host,
-            lambda pointer: lib.wasmtime_component_linker_instance_add_resource(
-                pointer,
-                encoded,
-                len(encoded),
-                native,
-                ffi.cast("wasmtime_component_resource_destructor_t", host.destructor),
-                ffi.cast("void *", host.env),
-                ffi.NULL,
-            ),
+            lambda pointer: add(pointer, host.destructor),
+            lambda pointer: add(pointer, host.later_destructor),
         )
 
     def add_func(self, name: str, func: Callable[..., Any]) -> None:
@@ -201,7 +229,8 @@ class LinkerInstance:
             name: Its name.
             func: Called as ``func(store, *params)``, with a `StoreContext` that can be used until
                 it returns. What it raises arrives at the call that ran the component, the same
-                object.
+                object. It may be an ``async def``: the component is instantiated with
+                `Linker.instantiate_async` then, and called with `Func.call_async`.
 
         Raises:
             WasmtimeError: The name is taken or not well-formed.
@@ -215,31 +244,52 @@ class LinkerInstance:
     def _define(self, name: str, func: Callable[..., Any], tagged: bool, pass_store: bool) -> None:
         encoded = encode_name(name, "name")
         host = core.ComponentHostFunc(func, tagged, pass_store)
-        self._add(
-            (name, "func"),
-            host,
-            lambda pointer: lib.wasmtime_component_linker_instance_add_func(
-                pointer,
-                encoded,
-                len(encoded),
-                ffi.cast("wasmtime_component_func_callback_t", host.callback),
-                ffi.cast("void *", host.env),
-                ffi.NULL,
-            ),
-        )
+        env = ffi.cast("void *", host.env)
 
-    def _add(self, note: tuple[str, str], host: Any, add: Callable[[Any], Any]) -> None:
+        def add(pointer: Any) -> None:
+            callback = ffi.cast("wasmtime_component_func_callback_t", host.callback)
+            check(
+                lib.wasmtime_component_linker_instance_add_func(
+                    pointer, encoded, len(encoded), callback, env, ffi.NULL
+                )
+            )
+
+        def add_async(pointer: Any) -> None:
+            callback = ffi.cast("wasmtime_component_func_async_callback_t", host.async_callback)
+            check(
+                lib.wasmtime_component_linker_instance_add_func_async(
+                    pointer, encoded, len(encoded), callback, env, ffi.NULL
+                )
+            )
+
+        self._add((name, "func"), host, add, add_async)
+        if is_coroutine_function(func):
+            self._linker._repeatable.coroutines = True
+
+    def _add(
+        self,
+        note: tuple[str, str],
+        host: Any,
+        add: Callable[[Any], None],
+        add_async: Callable[[Any], None],
+    ) -> None:
         """Define something through which native code will reach an object of the core.
 
         Args:
             note: Its name and kind.
             host: What native code will reach.
-            add: Defines it in the native linker.
+            add: Defines it in a native instance.
+            add_async: The same for asynchronous calls.
         """
         with self._changing() as pointer:
             with self._linker._keeping(host):
-                check(add(pointer))
+                add(pointer)
+            self._repeatable(add_async)
             self._note(*note)
+
+    def _repeatable(self, apply: Callable[[Any], Any]) -> None:
+        """Note what has been done here, to be done again for asynchronous calls."""
+        self._linker._repeatable.note(len(self._path) + 1, apply)
 
     def _note(self, name: str, what: str) -> None:
         self._linker._defined[(*self._path, unversioned(name))] = what

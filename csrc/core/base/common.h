@@ -156,6 +156,27 @@ Py_XNewRef(PyObject *object)
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
 #endif
 
+#if PY_VERSION_HEX < 0x030A0000
+typedef enum { PYGEN_RETURN = 0, PYGEN_ERROR = -1, PYGEN_NEXT = 1 } PySendResult;
+
+/* 3.10's: one step of a coroutine or an iterator. */
+static PySendResult
+PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result)
+{
+    iternextfunc next = Py_TYPE(iterator)->tp_iternext;
+    *result = value == Py_None && next != NULL ? next(iterator)
+                                               : PyObject_CallMethod(iterator, "send", "O", value);
+    if (*result != NULL) {
+        return PYGEN_NEXT;
+    }
+    if (!PyErr_Occurred()) { /* an iterator's end, in short */
+        *result = Py_NewRef(Py_None);
+        return PYGEN_RETURN;
+    }
+    return _PyGen_FetchStopIterationValue(result) == 0 ? PYGEN_RETURN : PYGEN_ERROR;
+}
+#endif
+
 #ifndef Py_TPFLAGS_HAVE_VECTORCALL /* 3.9 */
 #define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
 #endif
@@ -272,5 +293,6 @@ typedef struct HostFuncObject HostFuncObject;
 typedef struct LinkerObject LinkerObject;
 typedef struct SinkObject SinkObject;
 typedef struct Signature Signature;
+typedef struct AsyncCall AsyncCall;
 
 #endif

@@ -25,6 +25,7 @@ static struct {
     PyTypeObject *HostFunc;
     PyTypeObject *Reference_base;
     PyTypeObject *Aggregate_base;
+    PyTypeObject *AsyncCall;
     PyTypeObject *OutputSink;
     PyTypeObject *Forwarding;
     PyTypeObject *Wasi;
@@ -63,8 +64,11 @@ static struct {
     PyObject *explain_link_error;
     PyObject *check_inherited;
     PyObject *breathe; /* a function that does nothing */
+    PyObject *turn;
+    PyObject *in_thread;
 
-    PyObject *signal; /* _signal.signal */
+    PyObject *signal;    /* _signal.signal */
+    PyObject *coroutine; /* types.CoroutineType */
 
     /* Interned names. */
     PyObject *str_handle;
@@ -153,6 +157,8 @@ static const NamedSlot state_classes[] = {
     {"explain_link_error", &state.explain_link_error},
     {"check_inherited", &state.check_inherited},
     {"breathe", &state.breathe},
+    {"turn", &state.turn},
+    {"in_thread", &state.in_thread},
     {NULL, NULL},
 };
 
@@ -203,7 +209,10 @@ state_begin(void)
     PyObject *module = PyImport_ImportModule("_signal");
     state.signal = module != NULL ? PyObject_GetAttrString(module, "signal") : NULL;
     Py_XDECREF(module);
-    if (state.signal == NULL) {
+    module = PyImport_ImportModule("types");
+    state.coroutine = module != NULL ? PyObject_GetAttrString(module, "CoroutineType") : NULL;
+    Py_XDECREF(module);
+    if (state.signal == NULL || state.coroutine == NULL) {
         return false;
     }
     for (const NamedSlot *entry = interned_names; entry->name != NULL; entry++) {

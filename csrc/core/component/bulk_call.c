@@ -137,7 +137,7 @@ bulk_end_bytes(BulkCall *self, BulkBytes *bytes)
 {
     BulkReader *reader = &self->reader;
     if (reader->what == BULK_MORE) {
-        if (!component_begin(&self->native, false)) {
+        if (!native_begin(&self->native, RELEASE_GIL)) {
             Py_CLEAR(bytes->bytes);
             return NULL;
         }
@@ -182,7 +182,7 @@ bulk_clean_up(BulkCall *self)
 static PyObject *
 bulk_run(BulkCall *self, const wasmtime_component_val_t *values)
 {
-    if (!component_begin(&self->native, false)) {
+    if (!native_begin(&self->native, RELEASE_GIL)) {
         return NULL;
     }
     bool whole = !bulk_is_bytes(self->reader.program);

@@ -8,9 +8,8 @@ typedef struct {
     ComponentFuncNative native;
     ProgramObject *program; /* once: compiled when it is first needed */
     vectorcallfunc vectorcall;
-    PyObject *name;        /* str or NULL */
-    bool needs_event_loop; /* the component may wait in any call */
-    BulkObject *bulk;      /* once: the codec that lists go through, or NULL */
+    PyObject *name;   /* str or NULL */
+    BulkObject *bulk; /* once: the codec that lists go through, or NULL */
 } ComponentFuncObject;
 
 static PyObject *component_func_vectorcall(PyObject *, PyObject *const *, size_t, PyObject *);
@@ -19,6 +18,10 @@ static PyObject *component_func_vectorcall(PyObject *, PyObject *const *, size_t
 static PyObject *component_bulk_call(StoreObject *store, ComponentFuncObject *self,
                                      ProgramObject *program, PyObject *const *arguments);
 static PyObject *component_func_use_codec(ComponentFuncObject *self, PyObject *args);
+
+/* async_call.c */
+static PyObject *component_func_call_async(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+static const char component_func_call_async_doc[];
 
 static NOINLINE ProgramObject *
 component_func_compile(ComponentFuncObject *self, StoreObject *store)
@@ -51,23 +54,35 @@ refuse_unsupported(ProgramObject *program)
     return NULL;
 }
 
-/* The call itself, in either way that the library has. */
-static ALWAYS_INLINE wasmtime_error_t *
-component_func_run(ComponentFuncObject *self, StoreObject *store, ProgramObject *program,
-                   bool needs_event_loop, wasmtime_component_val_t *values,
-                   wasmtime_component_val_t *returned)
+/* The compiled type, borrowed; NULL with an exception. */
+static ALWAYS_INLINE ProgramObject *
+component_func_program(ComponentFuncObject *self, StoreObject *store)
 {
-    size_t results = program->result >= 0;
-    if (LIKELY(!needs_event_loop)) {
-        return wasmtime_component_func_call(&self->native.func, store->context, values,
-                                            program->params, returned, results);
+    ProgramObject *program = published(self->program);
+    if (UNLIKELY(program == NULL) && (program = component_func_compile(self, store)) == NULL) {
+        return NULL;
     }
-    wasmtime_error_t *error = NULL;
-    future_wait(store,
-                wasmtime_component_func_call_async(&self->native.func, store->context, values,
-                                                   program->params, returned, results, &error));
-    return error;
+    if (UNLIKELY(program->unsupported != NULL)) {
+        refuse_unsupported(program);
+        return NULL;
+    }
+    return program;
 }
+
+static ALWAYS_INLINE bool
+component_check_count(const ProgramObject *program, Py_ssize_t count)
+{
+    if (UNLIKELY(count != (Py_ssize_t)program->params)) {
+        PyErr_Format(PyExc_TypeError, "wrong number of parameters provided: given %zd, expected %u",
+                     count, (unsigned)program->params);
+        return false;
+    }
+    return true;
+}
+
+/* A call in a store where calls are asynchronous, run to its end. */
+static PyObject *component_func_call_there(StoreObject *store, ComponentFuncObject *self,
+                                           PyObject *const *arguments, Py_ssize_t count);
 
 /* Arguments up to this number need no memory of their own. */
 #define COMPONENT_FEW 8
@@ -109,17 +124,12 @@ static PyObject *
 component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *const *arguments,
                     Py_ssize_t count)
 {
-    ProgramObject *program = published(self->program);
-    if (UNLIKELY(program == NULL) && (program = component_func_compile(self, store)) == NULL) {
+    ProgramObject *program = component_func_program(self, store);
+    if (UNLIKELY(program == NULL) || !component_check_count(program, count)) {
         return NULL;
     }
-    if (UNLIKELY(program->unsupported != NULL)) {
-        return refuse_unsupported(program);
-    }
-    if (UNLIKELY(count != (Py_ssize_t)program->params)) {
-        PyErr_Format(PyExc_TypeError, "wrong number of parameters provided: given %zd, expected %u",
-                     count, (unsigned)program->params);
-        return NULL;
+    if (UNLIKELY(program->is_async || store->asynchronous)) {
+        return component_func_call_there(store, self, arguments, count);
     }
     if (UNLIKELY(self->bulk != NULL)) {
         return component_bulk_call(store, self, program, arguments);
@@ -136,10 +146,10 @@ component_func_call(StoreObject *store, ComponentFuncObject *self, PyObject *con
     returned.kind = WASMTIME_COMPONENT_BOOL; /* owns nothing, if the call makes no result */
     returned.of.boolean = false;
     wasmtime_component_val_t *values = component_lower_arguments(&lowering, arguments, few);
-    bool needs_event_loop = program->is_async || self->needs_event_loop;
-    if (LIKELY(values != NULL) && LIKELY(component_begin(&call, needs_event_loop))) {
+    if (LIKELY(values != NULL) && LIKELY(native_begin(&call, RELEASE_GIL))) {
         wasmtime_error_t *error =
-            component_func_run(self, store, program, needs_event_loop, values, &returned);
+            wasmtime_component_func_call(&self->native.func, store->context, values,
+                                         program->params, &returned, program->result >= 0);
         if (LIKELY(component_end(&call, error))) {
             result = component_lift_result(store, program, &returned);
         }
@@ -205,13 +215,12 @@ component_place_arguments(const ProgramObject *program, PyObject *const *argumen
     return true;
 }
 
-static NOINLINE PyObject *
-component_func_call_by_name(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
-                            PyObject *names)
+/* The store among the arguments of a call, by position or by name; NULL with an exception. */
+static StoreObject *
+component_store_argument(PyObject *const *arguments, Py_ssize_t count, PyObject *names)
 {
-    ComponentFuncObject *self = (ComponentFuncObject *)object;
     PyObject *given = count > 0 ? arguments[0] : NULL;
-    for (Py_ssize_t k = 0; given == NULL && k < PyTuple_Size(names); k++) {
+    for (Py_ssize_t k = 0; given == NULL && names != NULL && k < PyTuple_Size(names); k++) {
         if (PyUnicode_Compare(PyTuple_GetItem(names, k), state.str_store) == 0) {
             given = arguments[count + k];
         }
@@ -220,7 +229,15 @@ component_func_call_by_name(PyObject *object, PyObject *const *arguments, Py_ssi
         PyErr_SetString(PyExc_TypeError, "missing argument: store (call it as func(store, ...))");
         return NULL;
     }
-    StoreObject *store = storelike(given);
+    return storelike(given);
+}
+
+static NOINLINE PyObject *
+component_func_call_by_name(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
+                            PyObject *names)
+{
+    ComponentFuncObject *self = (ComponentFuncObject *)object;
+    StoreObject *store = component_store_argument(arguments, count, names);
     if (store == NULL) {
         return NULL;
     }
@@ -260,16 +277,14 @@ component_func_vectorcall(PyObject *object, PyObject *const *arguments, size_t f
     return component_func_call(store, (ComponentFuncObject *)object, arguments + 1, count - 1);
 }
 
-/* _make(store, address, tagged, needs_event_loop, name): a function that the library put at
- * `address`. */
+/* _make(store, address, tagged, name): a function that the library put at `address`. */
 static PyObject *
 component_func_make(PyObject *type, PyObject *args)
 {
     PyObject *object, *name;
     unsigned long long address;
-    int tagged, needs_event_loop;
-    if (!PyArg_ParseTuple(args, "OKppO:_make", &object, &address, &tagged, &needs_event_loop,
-                          &name)) {
+    int tagged;
+    if (!PyArg_ParseTuple(args, "OKpO:_make", &object, &address, &tagged, &name)) {
         return NULL;
     }
     StoreObject *store = storelike(object);
@@ -282,7 +297,6 @@ component_func_make(PyObject *type, PyObject *args)
         memcpy(&self->native.func, (const void *)(uintptr_t)address, sizeof(self->native.func));
         self->vectorcall = component_func_vectorcall;
         self->native.tagged = tagged != 0;
-        self->needs_event_loop = needs_event_loop != 0;
         self->name = Py_NewRef(name);
     }
     return (PyObject *)self;
@@ -298,7 +312,6 @@ component_func_with_arrays(ComponentFuncObject *self, PyObject *Py_UNUSED(ignore
         twin->native = self->native;
         twin->native.arrays = true;
         twin->vectorcall = component_func_vectorcall;
-        twin->needs_event_loop = self->needs_event_loop;
         twin->name = Py_XNewRef(self->name);
         twin->bulk = (BulkObject *)Py_XNewRef(self->bulk);
     }
@@ -364,8 +377,9 @@ static PyMethodDef component_func_methods[] = {
     {"_with_arrays", (PyCFunction)component_func_with_arrays, METH_NOARGS,
      "_with_arrays($self, /)\n--\n\nThe same function, with arrays for lists of numbers."},
     {"post_return", FAST(component_func_post_return), component_func_post_return_doc},
+    {"call_async", FAST(component_func_call_async), component_func_call_async_doc},
     {"_make", (PyCFunction)component_func_make, METH_VARARGS | METH_CLASS,
-     "_make($type, store, address, tagged, needs_event_loop, name, /)\n--\n\nAn object for the library's struct."},
+     "_make($type, store, address, tagged, name, /)\n--\n\nAn object for the library's struct."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot component_func_slots[] = {

@@ -17,20 +17,28 @@ typedef struct {
     bool pass_store;
 } ComponentHostFuncObject;
 
+/* That of a slot, which stays there; NULL if there is none yet. Needs nothing of Python. */
+static ProgramObject *
+component_host_known(ComponentHostFuncObject *self, wasmtime_component_func_type_t *type)
+{
+    for (int i = 0; i < COMPONENT_PROGRAMS; i++) {
+        ProgramObject *program = (ProgramObject *)atomic_load(&self->programs[i]);
+        if (program == NULL || program_fits(program, type)) {
+            return program;
+        }
+    }
+    return NULL;
+}
+
 /* A new reference; NULL with an exception. */
 static ProgramObject *
 component_host_program(ComponentHostFuncObject *self, wasmtime_component_func_type_t *type)
 {
-    for (int i = 0; i < COMPONENT_PROGRAMS; i++) {
-        ProgramObject *program = (ProgramObject *)atomic_load(&self->programs[i]);
-        if (program == NULL) {
-            break;
-        }
-        if (program_fits(program, type)) {
-            return (ProgramObject *)Py_NewRef(program);
-        }
+    ProgramObject *program = component_host_known(self, type);
+    if (LIKELY(program != NULL)) {
+        return (ProgramObject *)Py_NewRef(program);
     }
-    ProgramObject *program = program_compile(type, self->tagged, false);
+    program = program_compile(type, self->tagged, false);
     for (int i = 0; program != NULL && i < COMPONENT_PROGRAMS; i++) {
         if (atomic_claim(&self->programs[i], (uintptr_t)program)) {
             Py_INCREF(program); /* for the slot */
@@ -47,10 +55,10 @@ component_host_failed(StoreObject *store)
     return wasmtime_error_new("python exception");
 }
 
-/* Lower what the callable returned; the library owns `out` afterwards. */
+/* Lower a result; the library owns `out` afterwards. */
 static bool
-component_host_return(StoreObject *store, ProgramObject *program, PyObject *result,
-                      wasmtime_component_val_t *out)
+component_host_lower(StoreObject *store, ProgramObject *program, PyObject *result,
+                     wasmtime_component_val_t *out)
 {
     Lowering lowering;
     lowering_begin(&lowering, store, program);
@@ -69,11 +77,15 @@ component_host_return(StoreObject *store, ProgramObject *program, PyObject *resu
     return fine;
 }
 
-/* Whether Python code may run where the callback came from; otherwise an exception is set. */
-static inline bool
-component_host_may_run(const HostFrame *frame)
+/* Lower what the callable returned, if the type has a result; False with an exception. */
+static bool
+component_host_return(StoreObject *store, ProgramObject *program, PyObject *result,
+                      wasmtime_component_val_t *out)
 {
-    return LIKELY(!frame->entry.on_fiber) || fiber_without_greenlets();
+    if (program->result >= 0) {
+        return component_host_lower(store, program, result, out);
+    }
+    return result == Py_None || refuse_results(1, 0);
 }
 
 /* Lift the parameters, as the arguments of the frame. */
@@ -94,12 +106,10 @@ component_host_lift(HostFrame *frame, Lifting *lifting, const wasmtime_component
     return true;
 }
 
-/* Lift the parameters, call the Python function, lower the result. What was borrowed is in
- * `lifting` afterwards, also where something fails. */
+/* Check the types, and make the arguments of the frame. */
 static bool
-component_host_run(ComponentHostFuncObject *self, HostFrame *frame, Lifting *lifting,
-                   const wasmtime_component_val_t *params, size_t param_count,
-                   wasmtime_component_val_t *results, size_t result_count)
+component_host_pass(ComponentHostFuncObject *self, HostFrame *frame, Lifting *lifting,
+                    const wasmtime_component_val_t *params, size_t param_count, size_t result_count)
 {
     ProgramObject *program = lifting->program;
     if (UNLIKELY(program->unsupported != NULL)) {
@@ -111,19 +121,24 @@ component_host_run(ComponentHostFuncObject *self, HostFrame *frame, Lifting *lif
         PyErr_SetString(PyExc_SystemError, "the library called with other values than the type's");
         return false;
     }
-    if (!host_frame_reserve(frame, param_count)
-        || (self->pass_store && !host_frame_pass_caller(frame, state.StoreContext, NULL))
-        || !component_host_lift(frame, lifting, params)) {
+    return host_frame_reserve(frame, param_count)
+           && (!self->pass_store || host_frame_pass_caller(frame, state.StoreContext, NULL))
+           && component_host_lift(frame, lifting, params);
+}
+
+/* Lift the parameters, call the Python function, lower the result. What was borrowed is in
+ * `lifting` afterwards, also where something fails. */
+static bool
+component_host_run(ComponentHostFuncObject *self, HostFrame *frame, Lifting *lifting,
+                   const wasmtime_component_val_t *params, size_t param_count,
+                   wasmtime_component_val_t *results, size_t result_count)
+{
+    if (!component_host_pass(self, frame, lifting, params, param_count, result_count)) {
         return false;
     }
     PyObject *result = host_frame_call(frame, self->callable);
-    bool fine = result != NULL;
-    if (fine && program->result >= 0) {
-        fine = component_host_return(frame->store, program, result, &results[0]);
-    }
-    else if (fine && result != Py_None) {
-        fine = refuse_results(1, 0);
-    }
+    bool fine = result != NULL
+                && component_host_return(frame->store, lifting->program, result, &results[0]);
     Py_XDECREF(result);
     return fine;
 }
@@ -138,8 +153,7 @@ component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_f
     PyObject *few[HOST_FEW];
     HostFrame frame;
     host_frame_begin(&frame, store, self, few);
-    ProgramObject *program =
-        component_host_may_run(&frame) ? component_host_program(self, type) : NULL;
+    ProgramObject *program = component_host_program(self, type);
     Lifting lifting = {store, program, NULL};
     bool fine =
         program != NULL
@@ -171,7 +185,7 @@ component_host_destroy(void *env, wasmtime_context_t *context, uint32_t rep)
     HostFrame frame;
     host_frame_begin(&frame, store, self, few);
     PyObject *result = NULL;
-    if (component_host_may_run(&frame) && host_frame_pass_caller(&frame, state.StoreContext, NULL)
+    if (host_frame_pass_caller(&frame, state.StoreContext, NULL)
         && host_frame_pass(&frame, PyLong_FromUnsignedLong(rep))) {
         result = host_frame_call(&frame, self->callable);
     }
@@ -244,10 +258,18 @@ component_hostfunc_destructor(ComponentHostFuncObject *Py_UNUSED(self), void *Py
     return PyLong_FromVoidPtr((void *)(uintptr_t)component_host_destroy);
 }
 
+/* async_host.c, destruction.c */
+static PyObject *component_hostfunc_async_callback(ComponentHostFuncObject *, void *);
+static PyObject *component_hostfunc_later_destructor(ComponentHostFuncObject *, void *);
+
 static PyGetSetDef component_hostfunc_getset[] = {
     {"callback", (getter)component_hostfunc_callback, NULL, "Address of the C callback.", NULL},
     {"destructor", (getter)component_hostfunc_destructor, NULL,
      "Address of the C callback that calls it as a destructor.", NULL},
+    {"async_callback", (getter)component_hostfunc_async_callback, NULL,
+     "Address of the C callback for asynchronous calls.", NULL},
+    {"later_destructor", (getter)component_hostfunc_later_destructor, NULL,
+     "Address of the C callback that has it called as a destructor soon.", NULL},
     {"env", (getter)component_hostfunc_env, NULL, "What the callback is to be given.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -38,34 +38,21 @@ static PyType_Spec component_instance_spec = {
     "wasmtime._core.ComponentInstance", sizeof(ComponentInstanceObject), 0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, component_instance_slots};
 
-static wasmtime_error_t *
-link_component(void *linker, StoreObject *store, void *compiled,
-               wasmtime_component_instance_t *instance, bool needs_event_loop)
-{
-    if (!needs_event_loop) {
-        return wasmtime_component_linker_instantiate(linker, store->context, compiled, instance);
-    }
-    wasmtime_error_t *error = NULL;
-    future_wait(store, wasmtime_component_linker_instantiate_async(linker, store->context, compiled,
-                                                                   instance, &error));
-    return error;
-}
-
 /* Instantiate with what the linker defines; the linker is being read. */
 static PyObject *
 instantiate_component(LinkerObject *linker, HandleObject *native, StoreObject *store,
-                      HandleObject *compiled, bool needs_event_loop)
+                      HandleObject *compiled)
 {
     NativeCall call;
     if (!native_enter(&call, store, linker)) {
         return NULL;
     }
     PyObject *result = NULL;
-    if (store_keep_definitions(store, linker->definitions)
-        && component_begin(&call, needs_event_loop)) {
+    store->links_python |= PyList_Size(linker->definitions) > 0;
+    if (store_keep_definitions(store, linker->definitions) && native_begin(&call, RELEASE_GIL)) {
         wasmtime_component_instance_t instance;
-        wasmtime_error_t *error =
-            link_component(native->pointer, store, compiled->pointer, &instance, needs_event_loop);
+        wasmtime_error_t *error = wasmtime_component_linker_instantiate(
+            native->pointer, store->context, compiled->pointer, &instance);
         if (component_end(&call, error)) {
             result = item_wrap(component.Instance, store, &instance, sizeof(instance));
         }
@@ -74,14 +61,13 @@ instantiate_component(LinkerObject *linker, HandleObject *native, StoreObject *s
     return result;
 }
 
-/* component_instantiate(linker, store, component, needs_event_loop): the Instance. */
+/* component_instantiate(linker, store, component): the Instance. */
 static PyObject *
 core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *object, *linker_object, *compiled;
-    int needs_event_loop;
-    if (!PyArg_ParseTuple(args, "O!OOp:component_instantiate", state.Linker_base, &linker_object,
-                          &object, &compiled, &needs_event_loop)) {
+    if (!PyArg_ParseTuple(args, "O!OO:component_instantiate", state.Linker_base, &linker_object,
+                          &object, &compiled)) {
         return NULL;
     }
     LinkerObject *linker = (LinkerObject *)linker_object;
@@ -97,7 +83,7 @@ core_component_instantiate(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *result = NULL;
     if (native != NULL && check_engine(store, linker_object, "linker")
         && check_engine(store, compiled, "component") && linker_read_begin(linker)) {
-        result = instantiate_component(linker, native, store, handle, needs_event_loop != 0);
+        result = instantiate_component(linker, native, store, handle);
         linker_read_end(linker);
     }
     Py_XDECREF(native);

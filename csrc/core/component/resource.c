@@ -93,6 +93,23 @@ resource_any_dealloc(ResourceAnyObject *self)
     type_free((PyObject *)self);
 }
 
+/* The library has no way to drop a resource in an asynchronous store. */
+static bool
+resource_any_may_drop(ResourceAnyObject *self, StoreObject *store)
+{
+    if (LIKELY(!store->asynchronous)) {
+        return true;
+    }
+    PyErr_Format(state.WasmtimeError,
+                 "a resource cannot be dropped in a store with asynchronous calls: the library "
+                 "would run its destructor synchronously. %s",
+                 self->owned ? "If the host defines it, take it over with to_host(store); if a "
+                               "component does, give it to a function that takes it as an own one, "
+                               "or close the store"
+                             : "It was borrowed and ends with its call");
+    return false;
+}
+
 static PyObject *
 resource_any_drop(ResourceAnyObject *self, PyObject *object)
 {
@@ -102,7 +119,8 @@ resource_any_drop(ResourceAnyObject *self, PyObject *object)
         return NULL;
     }
     PyObject *result = NULL;
-    if (resource_any_in(self, store) && native_begin(&call, RELEASE_GIL)) {
+    if (resource_any_in(self, store) && resource_any_may_drop(self, store)
+        && native_begin(&call, RELEASE_GIL)) {
         wasmtime_error_t *error =
             wasmtime_component_resource_any_drop(store->context, self->native);
         if (component_end(&call, error)) {
@@ -347,6 +365,28 @@ lift_resource(Lifting *self, const ComponentNode *Py_UNUSED(node),
     return result;
 }
 
+/* Give a borrowed handle back. That fails when the callee did so by itself: nothing is left to be
+ * done then. The library drops nothing in an asynchronous store, but becoming a resource of the
+ * host uses a handle up as well. */
+static void
+give_borrow_back(StoreObject *store, wasmtime_component_resource_any_t *native)
+{
+    wasmtime_error_t *error;
+    if (store->asynchronous) {
+        wasmtime_component_resource_host_t *host = NULL;
+        error = wasmtime_component_resource_any_to_host(store->context, native, &host);
+        if (host != NULL) {
+            wasmtime_component_resource_host_delete(host);
+        }
+    }
+    else {
+        error = wasmtime_component_resource_any_drop(store->context, native);
+    }
+    if (error != NULL) {
+        wasmtime_error_delete(error);
+    }
+}
+
 /* What was borrowed for a call cannot be used after it. */
 static void
 expire_borrows(StoreObject *store, PyObject *borrows)
@@ -355,11 +395,7 @@ expire_borrows(StoreObject *store, PyObject *borrows)
         ResourceAnyObject *any = (ResourceAnyObject *)PyList_GetItem(borrows, i);
         wasmtime_component_resource_any_t *native = any->native;
         if (native != NULL) {
-            /* Fails when the callee gave it back by itself: nothing is left to be done then. */
-            wasmtime_error_t *error = wasmtime_component_resource_any_drop(store->context, native);
-            if (error != NULL) {
-                wasmtime_error_delete(error);
-            }
+            give_borrow_back(store, native);
             LOCK(any);
             any->native = NULL;
             relaxed_store(any->expired, true);

@@ -18,8 +18,6 @@ typedef struct {
     PyThreadState *released;
     PyGILState_STATE gil;
     Thread *thread;
-    bool on_fiber;
-    Fiber fiber;
 } HostEntry;
 
 static ALWAYS_INLINE void
@@ -50,18 +48,11 @@ host_begin(StoreObject *self, HostEntry *entry)
     self->released = NULL;
     entry->thread = thread_here();
     callback_begin(entry->thread);
-    entry->on_fiber = self->fiber;
-    if (UNLIKELY(entry->on_fiber)) {
-        entry->fiber = fiber_begin(entry->thread, (EngineObject *)self->owner.engine);
-    }
 }
 
 static ALWAYS_INLINE void
 host_end(StoreObject *self, HostEntry *entry)
 {
-    if (UNLIKELY(entry->on_fiber)) {
-        fiber_end(entry->fiber, entry->thread);
-    }
     callback_end(entry->thread);
     if (UNLIKELY(self->gil & GIL_TIMED)) {
         timing_resume(self);
@@ -116,15 +107,22 @@ typedef struct {
     size_t count;
 } HostFrame;
 
+/* Without the callback around it: on the stack of an event loop, and in host_frame_begin(). */
 static ALWAYS_INLINE void
-host_frame_begin(HostFrame *frame, StoreObject *store, void *function, PyObject **few)
+host_frame_open(HostFrame *frame, StoreObject *store, void *function, PyObject **few)
 {
-    host_begin(store, &frame->entry);
     frame->store = store;
     frame->function = Py_NewRef(function);
     frame->caller = NULL;
     frame->arguments = frame->few = few;
     frame->count = 0;
+}
+
+static ALWAYS_INLINE void
+host_frame_begin(HostFrame *frame, StoreObject *store, void *function, PyObject **few)
+{
+    host_begin(store, &frame->entry);
+    host_frame_open(frame, store, function, few);
 }
 
 /* Make room for `count` arguments and the Caller. */

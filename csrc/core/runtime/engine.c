@@ -7,7 +7,6 @@ struct EngineObject {
     TickedEngine *ticked;        /* once: lives as long as the native engine */
     uintptr_t sleepers;          /* atomic: guests that wait, see waiting.c */
     uintptr_t wasm_stack;        /* bytes of native stack that WebAssembly may use */
-    uintptr_t fiber_stack;       /* bytes of the stacks on which components run that may wait */
     uint64_t memory_reservation; /* bytes that a linear memory can grow into in place */
     bool shared_memory;          /* WebAssembly may wait for other threads */
     bool memory_may_move;        /* a memory may outgrow its reservation */
@@ -39,11 +38,11 @@ engine_adopt(EngineObject *self, PyObject *args)
 {
     PyObject *handle;
     int epochs, epochs_explicit, memory_may_move, shared_memory;
-    Py_ssize_t wasm_stack, fiber_stack;
+    Py_ssize_t wasm_stack;
     unsigned long long memory_reservation;
-    if (!PyArg_ParseTuple(args, "O!ppnnpKp:_own_configured", state.Handle, &handle, &epochs,
-                          &epochs_explicit, &wasm_stack, &fiber_stack, &memory_may_move,
-                          &memory_reservation, &shared_memory)) {
+    if (!PyArg_ParseTuple(args, "O!ppnpKp:_own_configured", state.Handle, &handle, &epochs,
+                          &epochs_explicit, &wasm_stack, &memory_may_move, &memory_reservation,
+                          &shared_memory)) {
         return NULL;
     }
     TickedEngine *ticked = ticker_add_engine(((HandleObject *)handle)->pointer);
@@ -61,7 +60,6 @@ engine_adopt(EngineObject *self, PyObject *args)
         self->epochs = epochs != 0;
         self->epochs_explicit = epochs_explicit != 0;
         self->wasm_stack = (uintptr_t)wasm_stack;
-        self->fiber_stack = (uintptr_t)fiber_stack;
         self->owner.handle = (HandleObject *)Py_NewRef(handle);
     }
     UNLOCK();
@@ -72,7 +70,7 @@ static PyMethodDef engine_methods[] = {
     {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
      "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
     {"_own_configured", (PyCFunction)engine_adopt, METH_VARARGS,
-     "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, fiber_stack, "
+     "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, "
      "memory_may_move, memory_reservation, shared_memory, /)\n--\n\n"
      "As _own(), with what the core must know of the configuration."},
     {NULL, NULL, 0, NULL},

@@ -8,6 +8,10 @@
  * package is asked whether it can be, since the library's threads for WASI are missing. */
 #define STORE_INHERITED ((uintptr_t)1)
 
+/* In `thread` of a store while its asynchronous call waits: for the event loop, or for a poll on
+ * another thread. Nobody is inside, and only the call's own next step comes in. */
+#define STORE_HELD ((uintptr_t)2)
+
 static bool store_enter(StoreObject *self);
 static void store_vacate(StoreObject *self);
 
@@ -35,6 +39,12 @@ store_refuse(StoreObject *self)
 {
     if (atomic_load_relaxed(&self->thread) == STORE_INHERITED) {
         return store_enter_inherited(self);
+    }
+    if (store_thread(self) == STORE_HELD) {
+        PyErr_SetString(state.WasmtimeError,
+                        "store is in use: an asynchronous call in it waits. Until it is over, or "
+                        "its task is cancelled, only its own host functions can use the store");
+        return false;
     }
     if (relaxed_load(self->context) == NULL) {
         PyErr_SetString(PyExc_ValueError, relaxed_load(self->owner.closed)
@@ -99,6 +109,24 @@ static bool
 store_seize(StoreObject *self)
 {
     return store_claim(self) && self->depth == 0;
+}
+
+/* The asynchronous call in it waits: this thread, which has entered once, is inside no more. */
+static void
+store_hold(StoreObject *self)
+{
+    self->depth--;
+    bool interrupted = (atomic_load(&self->thread) & STORE_INTERRUPTED) != 0;
+    publish(self->thread, STORE_HELD | (interrupted ? STORE_INTERRUPTED : 0));
+}
+
+/* The call goes on, on this thread. */
+static void
+store_resume(StoreObject *self)
+{
+    bool interrupted = (atomic_load(&self->thread) & STORE_INTERRUPTED) != 0;
+    publish(self->thread, thread_id() | (interrupted ? STORE_INTERRUPTED : 0));
+    self->depth++;
 }
 
 static NOINLINE void

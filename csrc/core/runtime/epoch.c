@@ -66,8 +66,7 @@ store_run_python(StoreObject *self, bool signals)
     if (signals && PyErr_CheckSignals() < 0) {
         return false;
     }
-    if (sinks_have_output(self)
-        && ((self->fiber && !fiber_without_greenlets()) || !sinks_deliver(self))) {
+    if (sinks_have_output(self) && !sinks_deliver(self)) {
         return false;
     }
     /* What ran may have moved the deadline, or taken the callback away. */
@@ -76,7 +75,7 @@ store_run_python(StoreObject *self, bool signals)
             self->stopped = STOP_DEADLINE;
             return false;
         }
-        if ((self->fiber && !fiber_without_greenlets()) || !store_ask_for_deadline(self)) {
+        if (!store_ask_for_deadline(self)) {
             return false;
         }
     }
@@ -159,7 +158,15 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     if (self->stopped != STOP_NOT) {
         return stop_error(self);
     }
-    /* 2: an asynchronous call in a poll notes why it was called, and yields. */
+    if (self->polling) { /* 2 */
+        if (store_deadline_has_come(self) && self->deadline_callback == NULL) {
+            self->stopped = STOP_DEADLINE;
+            return stop_error(self);
+        }
+        self->yielded = true;
+        *kind = WASMTIME_UPDATE_DEADLINE_YIELD;
+        return NULL;
+    }
     if (!store_attend(self, this_thread.is_main)) { /* 3, 4 */
         return stop_error(self);
     }

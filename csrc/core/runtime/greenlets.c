@@ -135,6 +135,18 @@ greenlet_may_enter(Thread *thread)
     return LIKELY(thread->callbacks == 0) || greenlet_check_callbacks(thread);
 }
 
+/* in_greenlet(): whether another greenlet than the thread's own runs, which may switch at any time:
+ * what it calls has to be asynchronous. */
+static PyObject *
+core_in_greenlet(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (!greenlets_exist()) {
+        Py_RETURN_FALSE;
+    }
+    PyObject *current = greenlet_current();
+    return PyBool_FromLong(current != NULL && !greenlet_is_main(current));
+}
+
 static bool
 greenlets_setup(void)
 {

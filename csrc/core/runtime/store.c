@@ -75,6 +75,7 @@ store_delete(StoreObject *self)
     PyObject *data = locked_swap(self, &self->data, NULL);
     PyObject *cdata = locked_swap(self, &self->context_cdata, NULL);
     sinks_detach(self);
+    destructions_forget(self);
     store_leave_ticker(self);
     wasmtime_store_delete(store);
     while (self->boxes != NULL) {
@@ -211,7 +212,10 @@ store_close(StoreObject *self, PyObject *Py_UNUSED(ignored))
     }
     if (!store_seize(self)) {
         PyErr_SetString(state.WasmtimeError,
-                        store_thread(self) == thread_id()
+                        store_thread(self) == STORE_HELD
+                            ? "store is in use: an asynchronous call in it waits; await it, or "
+                              "cancel its task, before the store is closed"
+                        : store_thread(self) == thread_id()
                             ? "store is in use: it cannot be closed by what it is running"
                             : "store is in use by another thread: it cannot be closed now");
         return NULL;
@@ -477,6 +481,8 @@ static PyGetSetDef store_getset[] = {
 static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
+    {"_asynchronous", T_BOOL, offsetof(StoreObject, asynchronous), READONLY, NULL},
+    {"_blocks", T_BOOL, offsetof(StoreObject, blocks), 0, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

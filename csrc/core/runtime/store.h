@@ -81,7 +81,6 @@ struct StoreObject {
     struct Waiter *waiter;  /* locked by waiting.c: its guest waits */
     bool epochs;
     char has_wasi; /* relaxed: WASI's functions may be called; without, they would abort */
-    bool fiber;    /* it runs on a stack of the library's: fiber.c */
     bool lends;    /* its calls may keep the GIL for a while: gil.c */
     uint8_t gil;   /* what the innermost native call does with it: gil.c */
     Timing timing; /* of the one that is timed; calls below it are not */
@@ -104,11 +103,21 @@ struct StoreObject {
     struct WasiForwarded *forwarded; /* owned: instances of ours, by the memory they serve */
     PyObject *data;                  /* locked */
     PyObject *context_cdata;         /* locked */
+    /* Asynchronous calls (async/async.h). */
+    AsyncCall *call; /* the innermost one in progress, which holds this store; or NULL */
+    struct Destruction *destructions; /* resources that the guest dropped: destruction.c */
+    bool asynchronous;                /* for good: what is linked here is linked asynchronously */
+    bool links_python; /* Python functions were linked synchronously: no call may be asynchronous */
+    bool blocks;       /* what is linked here may block: WASI of components */
+    bool polling;      /* the guest runs on a fiber: no Python code until the poll returns */
+    bool yielded;      /* the epoch callback ended the poll */
+    bool over;         /* a component was ended in the middle of a call: none can be entered */
 };
 
 /* The native call in progress was made through cffi, which released the GIL itself. */
 #define RELEASED_BY_CFFI ((PyThreadState *)1)
 
+static void destructions_forget(StoreObject *store); /* component/destruction.c */
 static bool sinks_deliver(StoreObject *store);
 static bool sinks_have_output(StoreObject *store);
 static void sinks_detach(StoreObject *store);

@@ -48,9 +48,9 @@ thread_here(void)
     return thread;
 }
 
-/* 0 means no thread, and 1 is STORE_INHERITED (entry.c); the highest bit is STORE_INTERRUPTED
+/* 0 means no thread, 1 is STORE_INHERITED and 2 STORE_HELD (entry.c); the highest bit is STORE_INTERRUPTED
  * (ticker.c). */
-static uintptr_t threads_numbered = 1;
+static uintptr_t threads_numbered = 2;
 
 static NOINLINE uintptr_t
 thread_number(void)

@@ -12,12 +12,15 @@ from .world import write_imports, write_root
 __all__ = ["write_component_package"]
 
 
-def write_component_package(name: str, binary: bytes) -> dict[str, bytes]:
+def write_component_package(
+    name: str, binary: bytes, asynchronous: bool = False
+) -> dict[str, bytes]:
     """Write the package for a component.
 
     Args:
         name: What the component is called.
         binary: The component, which becomes part of the package.
+        asynchronous: Whether to write the form of the package that is awaited.
 
     Returns:
         The contents of each file, by its path with slashes.
@@ -26,7 +29,7 @@ def write_component_package(name: str, binary: bytes) -> dict[str, bytes]:
         UnsupportedComponent: The component uses what bindings cannot express.
         ValueError: A name is too long for a file.
     """
-    package = Package(read_world(binary), name)
+    package = Package(read_world(binary), name, asynchronous)
     for place in package.imports:
         write_import(package, place)
     for place in package.exports:

@@ -28,12 +28,15 @@ _HINTS = {
 _KINDS = {GlobalType: "Global", MemoryType: "Memory", TableType: "Table", FuncType: "Func"}
 
 
-def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[str, bytes]:
+def write_module_package(
+    name: str, source: Union[bytes, WasmModule], asynchronous: bool = False
+) -> dict[str, bytes]:
     """Write the package for a core module.
 
     Args:
         name: What the module is called.
         source: The module, or its binary.
+        asynchronous: Whether to write the form of the package that is awaited.
 
     Returns:
         The contents of each file, by its path. A `Module` is compiled code, which does not contain
@@ -45,14 +48,16 @@ def write_module_package(name: str, source: Union[bytes, WasmModule]) -> dict[st
         binary, compiled = source, WasmModule(Engine(), source)
     imports = _Imports(compiled)
     file = f"{names.file_name(name)}.wasm"
+    root = Module(f"The module ``{name}``.", {ROOT}, asynchronous=asynchronous)
+    _write_root(root, name, file, compiled, imports, parameter_names(binary))
     files = {
-        "__init__.py": _root_module(name, file, binary, compiled, imports),
+        "__init__.py": root.text(),
         "py.typed": b"",
     }
     if binary:
         files[file] = binary
     if imports.by_module:
-        files["imports.py"] = _imports_module(imports)
+        files["imports.py"] = _imports_module(imports, asynchronous)
     return dict(sorted(files.items()))
 
 
@@ -93,6 +98,7 @@ def _write_head(
     ty: FuncType,
     known: dict[int, str],
     hidden: Container[str],
+    exported: bool = True,
 ) -> list[str]:
     """Write the head of a method.
 
@@ -103,6 +109,7 @@ def _write_head(
         ty: The type of the function.
         known: The names of its own parameters, as far as they are known.
         hidden: Names of the class around it.
+        exported: Whether it calls the module, not the other way around.
 
     Returns:
         The names of its own parameters.
@@ -114,7 +121,12 @@ def _write_head(
         parameter = space.give(names.identifier(known.get(i) or f"arg{i}"))
         given.append(parameter)
         parameters.append(f"{parameter}: {_hint(module, param, hidden)}")
-    module.line(render_head(name, parameters, _result(module, ty.results, hidden), 4), 4)
+    result = _result(module, ty.results, hidden)
+    if module.asynchronous and not exported:
+        around = module.use("wasmtime.bindgen.support", "MaybeAwaitable", hidden)
+        result = Group(around, "[]", [result])
+    coroutine = module.asynchronous and exported
+    module.line(render_head(name, parameters, result, 4, coroutine=coroutine), 4)
     return given
 
 
@@ -158,10 +170,9 @@ def _attributes(entries: list[Any]) -> list[str]:
     return [space.give(names.identifier(entry.name or "_")) for entry in entries]
 
 
-def _imports_module(imports: _Imports) -> bytes:
-    module = Module(
-        "What the module imports, for the host to provide.", {IMPORTS, *imports.titles.values()}
-    )
+def _imports_module(imports: _Imports, asynchronous: bool) -> bytes:
+    about = "What the module imports, for the host to provide."
+    module = Module(about, {IMPORTS, *imports.titles.values()}, asynchronous=asynchronous)
     for source, entries in imports.by_module.items():
         about = f"What implements ``{one_line(source)}``."
         module.begin_class(imports.titles[source], about, module.use("typing", "Protocol"))
@@ -170,7 +181,7 @@ def _imports_module(imports: _Imports) -> bytes:
             module.blank(1)
             if isinstance(entry.type, FuncType):
                 module.line(f"@{module.use('abc', 'abstractmethod', hidden)}", 4)
-                _write_head(module, name, {"self": "self"}, entry.type, {}, hidden)
+                _write_head(module, name, {"self": "self"}, entry.type, {}, hidden, False)
                 module.line("raise NotImplementedError", 8)
             else:
                 module.line(f"{name}: {_item_hint(module, entry.type, hidden)}", 4)
@@ -185,19 +196,24 @@ def _imports_module(imports: _Imports) -> bytes:
 # --- exports -------------------------------------------------------------------------------------
 
 
-def _root_module(
-    name: str, file: str, binary: bytes, compiled: WasmModule, imports: _Imports
-) -> bytes:
-    """The ``__init__`` of the package: the class of the module's instances.
+def _write_root(
+    module: Module,
+    name: str,
+    file: str,
+    compiled: WasmModule,
+    imports: _Imports,
+    known: dict[str, dict[int, str]],
+) -> None:
+    """Write the ``__init__`` of the package: the class of the module's instances.
 
     Args:
+        module: The module to write to.
         name: What the module is called.
         file: The file that it becomes.
-        binary: The module; empty if it is not known.
         compiled: The module, compiled.
         imports: What it imports.
+        known: The names of the functions' parameters, as far as they are known.
     """
-    module = Module(f"The module ``{name}``.", {ROOT})
     module.use("wasmtime.bindgen", "support")
     listed = [ROOT]
     arguments: list[Code] = ["__package__", quote(file)]
@@ -208,19 +224,20 @@ def _root_module(
     module.put(Group("__all__ = ", "[]", [quote(each) for each in listed]))
     module.blank(1)
     module.put(Group("_MODULE = support.EmbeddedModule", "()", arguments))
-    module.begin_class(
-        ROOT,
+    about = (
         f"An instance of the module ``{name}``.\n\n"
-        "It lives in the store that it is made in, which its functions take first.",
+        "It lives in the store that it is made in, which its functions take first."
     )
-    space = names.Namespace(["_exports"])
+    if module.asynchronous:
+        about += f"\n\nIt is there when it has been awaited: ``await {ROOT}(...)``."
+    module.begin_class(ROOT, about)
+    space = names.Namespace(["_exports", "_instance"])
     exports = []
     for export in compiled.exports:
         label = export.name or ""
         exports.append(_Export(label, space.give(names.identifier(label)), export.type))
     _write_constructor(module, exports, bool(imports.by_module))
-    _write_methods(module, exports, parameter_names(binary))
-    return module.text()
+    _write_methods(module, exports, known)
 
 
 class _Export(NamedTuple):
@@ -240,12 +257,22 @@ def _write_constructor(module: Module, exports: list[_Export], has_imports: bool
         given = "import_object"
         parameters.append(f"import_object: {IMPORTS}")
     module.line(render_head("__init__", parameters, "None", 4), 4)
-    module.line(f"self._exports = _MODULE.instantiate(store, {given})", 8)
+    if module.asynchronous:
+        module.line(f"self._instance = _MODULE.instantiate_async(store, {given})", 8)
+        any_ = module.use("typing", "Any")
+        result = f'{module.use("typing", "Generator")}[{any_}, {any_}, "{ROOT}"]'
+        module.blank(1)
+        module.line(render_head("__await__", ["self"], result, 4), 4)
+        module.line("self._exports = yield from self._instance.__await__()", 8)
+    else:
+        module.line(f"self._exports = _MODULE.instantiate(store, {given})", 8)
     for export in exports:
         if not isinstance(export.type, FuncType):
             hint = _item_hint(module, export.type)
             value = f"self._exports[{quote(export.label)}]"
             module.line(f"self.{export.attribute}: {hint} = {value}", 8)
+    if module.asynchronous:
+        module.line("return self", 8)
 
 
 def _write_methods(
@@ -266,7 +293,8 @@ def _write_methods(
         store = f"caller: {module.use('', 'wasmtime', hidden)}.Store"
         first = {"self": "self", "caller": store}
         given = _write_head(module, attribute, first, ty, known.get(label, {}), hidden)
-        call = Group(f"self._exports[{quote(label)}]", "()", ["caller", *given])
+        wait = "await " if module.asynchronous else ""
+        call = Group(f"{wait}self._exports[{quote(label)}]", "()", ["caller", *given])
         if ty.results:
             local = names.free("result", given)
             hint = _result(module, ty.results, AnyOf(hidden, given))

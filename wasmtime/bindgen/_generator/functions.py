@@ -34,6 +34,8 @@ def write_head(
     function: Function,
     hidden: Container[str],
     returns_nothing: bool = False,
+    coroutine: bool = False,
+    awaitable: bool = False,
 ) -> list[str]:
     """Write the head of a method.
 
@@ -44,6 +46,8 @@ def write_head(
         function: The function.
         hidden: Names of the class around it.
         returns_nothing: Whether it returns nothing whatever its type says, as constructors do.
+        coroutine: Whether it is an ``async def``.
+        awaitable: Whether it may return its result or something that gives it when awaited.
 
     Returns:
         The names of the function's own parameters.
@@ -52,8 +56,14 @@ def write_head(
     parameters = list(first)
     for argument, (_, expression) in zip(arguments, function.params):
         parameters.append(_annotated(argument, module.hint(expression, hidden)))
-    result = "None" if returns_nothing else module.hint(function.result, hidden)
-    module.line(render_head(name, parameters, result, 4), 4)
+    if returns_nothing:
+        result: Code = "None"
+    elif awaitable:
+        around = module.use("wasmtime.bindgen.support", "MaybeAwaitable", hidden)
+        result = module.hint(function.result, hidden, around)
+    else:
+        result = module.hint(function.result, hidden)
+    module.line(render_head(name, parameters, result, 4, coroutine=coroutine), 4)
     return arguments
 
 
@@ -89,7 +99,8 @@ def write_abstract(
     if static:
         module.line(f"@{module.use('builtins', 'staticmethod', hidden)}", 4)
     module.line(f"@{module.use('abc', 'abstractmethod', hidden)}", 4)
-    write_head(module, name, [] if static else ["self"], function, hidden)
+    first: list[Code] = [] if static else ["self"]
+    write_head(module, name, first, function, hidden, awaitable=module.asynchronous)
     write_stub(module, function)
     hidden.add(name)
 
@@ -134,7 +145,8 @@ def write_exported(
     first: list[Code] = [owner, f"caller: {module.use('', 'wasmtime', hidden)}.Store"]
     if owner == "cls":
         module.line(f"@{module.use('builtins', 'classmethod', hidden)}", 4)
-    arguments = write_head(module, name, first, function, hidden)
+    coroutine = module.asynchronous
+    arguments = write_head(module, name, first, function, hidden, coroutine=coroutine)
     if function.docs:
         module.document(function.docs, 8)
     given = ["caller", *(["self"] if passes_self else []), *arguments]
@@ -164,6 +176,8 @@ def write_call(
         local = free("function", arguments)
         module.put(key, 8, f"{local} = ")
         call = Group(local, "()", list(arguments))
+    if module.asynchronous:
+        call = Group(f"await {call.head}", call.brackets, call.items, call.tail)
     if function.result is None:
         module.put(call, 8)
     else:

@@ -93,10 +93,15 @@ def render(code: Code, indent: int, before: str = "", after: str = "") -> str:
 
 
 def render_head(
-    name: str, parameters: Sequence[Code], result: Code, indent: int, after: str = ":"
+    name: str,
+    parameters: Sequence[Code],
+    result: Code,
+    indent: int,
+    after: str = ":",
+    coroutine: bool = False,
 ) -> str:
     """The head of a function."""
-    group = Group(f"def {name}", "()", parameters)
+    group = Group(f"{'async def' if coroutine else 'def'} {name}", "()", parameters)
     line = f"{flat(group)} -> {flat(result)}{after}"
     if indent + len(line) <= WIDTH or not parameters:
         return line

@@ -28,10 +28,18 @@ class Module:
             underscore in front.
         submodules: For a package, the names of the modules in it. When one is imported, Python
             makes it an attribute of the package.
+        asynchronous: Whether the functions that it defines are coroutine functions.
     """
 
-    def __init__(self, docs: str, defined: set[str], submodules: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        docs: str,
+        defined: set[str],
+        submodules: Container[str] = (),
+        asynchronous: bool = False,
+    ) -> None:
         self.docs = docs
+        self.asynchronous = asynchronous
         self.defined = defined
         self.submodules = submodules
         self.body: list[str] = []

@@ -115,6 +115,7 @@ class Package:
     Args:
         world: The world that it is written for.
         name: What the component is called.
+        asynchronous: Whether its functions are coroutine functions.
 
     Attributes:
         files: The contents of each file that was written, by its path.
@@ -125,9 +126,10 @@ class Package:
         host: The place of the functions that are imported at the top level.
     """
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, asynchronous: bool = False) -> None:
         self.world = world
         self.name = name
+        self.asynchronous = asynchronous
         self.files: dict[str, bytes] = {}
         self.shared: set[str] = set()
         self._places: dict[Interface, Place] = {}

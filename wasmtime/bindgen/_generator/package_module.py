@@ -71,7 +71,7 @@ class PackageModule(Module):
         place: Optional[Place] = None,
         submodules: Container[str] = (),
     ) -> None:
-        super().__init__(docs, defined, submodules)
+        super().__init__(docs, defined, submodules, package.asynchronous)
         self.package = package
         self.directory = directory
         self.place = place
@@ -94,17 +94,20 @@ class PackageModule(Module):
         self.package.shared.add("Some" if name == "Some" else "Result")
         return self.use("..types" if self.directory else ".types", name, hidden)
 
-    def hint(self, expression: Optional[Expression], hidden: Container[str] = ()) -> Code:
+    def hint(
+        self, expression: Optional[Expression], hidden: Container[str] = (), around: str = ""
+    ) -> Code:
         """The type hint for a type, in quotes if it uses names that are only defined later.
 
         Args:
             expression: The type; None for the result of a function that has none.
             hidden: Names that mean something else where the hint is used.
+            around: The generic type that it is the argument of, if any.
         """
-        if expression is None:
-            return "None"
         self._forward = False
-        code = self.annotation(expression, hidden)
+        code: Code = "None" if expression is None else self.annotation(expression, hidden)
+        if around:
+            code = Group(around, "[]", [code])
         return f'"{flat(code)}"' if self._forward else code
 
     def annotation(self, expression: Expression, hidden: Container[str] = ()) -> Code:

@@ -183,7 +183,8 @@ def _write_guest_resource(
     store = f"caller: {module.use('', 'wasmtime')}.Store"
     name = place.types[declaration]
     wit_name = quote(f"{place.interface.full_name}#{declaration.name}")
-    module.put(Group(f"class {name}", "()", [f"{base}.Resource", f"wit={wit_name}"], ":"))
+    cls = "AsyncResource" if module.asynchronous else "Resource"
+    module.put(Group(f"class {name}", "()", [f"{base}.{cls}", f"wit={wit_name}"], ":"))
     where = f"``{place.title if place.directory else ROOT}.{name}``"
     about = f"The resource ``{declaration.name}``; made with an instance's {where}."
     module.document(declaration.docs or about, 4)

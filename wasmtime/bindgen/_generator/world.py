@@ -108,6 +108,8 @@ def write_root(package: Package) -> None:
         "component of the same world can be given, compiled with the store's engine; without\n"
         "one it is the component that this package was generated from."
     )
+    if package.asynchronous:
+        about += f"\n\nIt is there when it has been awaited: ``await {ROOT}(...)``."
     module.begin_class(ROOT, world.docs or about)
     module.blank(1)
     top = Place(world.root_exports, "", "", ROOT)
@@ -140,14 +142,23 @@ def _write_constructor(package: Package, module: PackageModule, store: str) -> N
     optional = module.use("typing", "Optional")
     parameters += ["*", f"component: {optional}[{kind}] = None"]
     module.line(render_head("__init__", parameters, "None", 4), 4)
-    call = Group("_component.COMPONENT.instantiate", "()", ["store", given, "component"])
+    method = "instantiate_async" if package.asynchronous else "instantiate"
+    call = Group(f"_component.COMPONENT.{method}", "()", ["store", given, "component"])
     module.put(call, 8, "self._instance = ")
+    if package.asynchronous:
+        any_ = module.use("typing", "Any")
+        result = f'{module.use("typing", "Generator")}[{any_}, {any_}, "{ROOT}"]'
+        module.blank(1)
+        module.line(render_head("__await__", ["self"], result, 4), 4)
+        module.line("yield from self._instance.__await__()", 8)
     if exported.has_functions():
         module.line('self._functions = self._instance.functions("")', 8)
     for declaration in exported.resources():
         name = package.world_types.types[declaration]
         local = module.use(".imports", package.world_types.module)
         module.line(f"self.{name} = self._instance.bind({local}.{name})", 8)
+    if package.asynchronous:
+        module.line("return self", 8)
 
 
 def _write_accessors(package: Package, module: PackageModule, top: Place) -> set[str]:

@@ -12,6 +12,7 @@ not be generated again.
 
 from __future__ import annotations
 
+from .asynchronous import AsyncResource, MaybeAwaitable
 from .embedded import EmbeddedComponent, EmbeddedModule
 from .functions import constructor, function, interface, method, signature, static
 from .instance import instance_of
@@ -33,8 +34,10 @@ from .shapes import (
 
 __all__ = [
     "PLAIN",
+    "AsyncResource",
     "EmbeddedComponent",
     "EmbeddedModule",
+    "MaybeAwaitable",
     "Resource",
     "Shape",
     "constructor",

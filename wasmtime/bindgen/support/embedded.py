@@ -17,6 +17,7 @@ from ..._types import FuncType
 from ..._wasi_names import HTTP
 from ...component import Component, Linker
 from ...component._host import _type_numbers
+from .asynchronous import AsyncBoundInstance, Once, callables
 from .functions import Interface, Signature
 from .instance import BoundInstance
 
@@ -116,10 +117,29 @@ class EmbeddedComponent(_Embedded[Component]):
             WasmtimeError: An import is missing or cannot be linked.
             TypeError: An import's implementation lacks a function.
         """
-        if component is None:
-            component = self.compile(store.engine)
+        component = component or self.compile(store.engine)
         bound = BoundInstance(self, store)
-        linker = Linker(store.engine)
+        bound.instance = self._linker(bound, imports, component).instantiate(store, component)
+        return bound
+
+    def instantiate_async(
+        self, store: Store, imports: Any, component: Optional[Component] = None
+    ) -> AsyncBoundInstance:
+        """As `instantiate`; what is returned is instantiated when it is awaited."""
+        component = component or self.compile(store.engine)
+        bound = AsyncBoundInstance(self, store)
+        bound.begin(self._linker(bound, imports, component).instantiate_async(store, component))
+        return bound
+
+    def _linker(self, bound: BoundInstance, imports: Any, component: Component) -> Linker:
+        """A linker with what a component imports.
+
+        Args:
+            bound: What the instance becomes.
+            imports: The object of the class of imports, or None.
+            component: The component.
+        """
+        linker = Linker(component.engine)
         given = self._implemented(imports)
         if self._needs_library(component, given):
             linker.add_wasip2()
@@ -134,8 +154,7 @@ class EmbeddedComponent(_Embedded[Component]):
                     continue
                 with root.add_instance(each.name) as inner:
                     bound.define(inner, each, implementation)
-        bound.instance = linker.instantiate(store, component)
-        return bound
+        return linker
 
     def _implemented(self, imports: Any) -> list[tuple[Interface, Any]]:
         """The imports that the host implements, with the implementations.
@@ -206,17 +225,41 @@ class EmbeddedModule(_Embedded[Module]):
             TypeError: An import's implementation lacks something.
         """
         module = self.compile(store.engine)
+        instance = self._linker(store, imports, module).instantiate(store, module)
+        return dict(instance.exports(store))
+
+    def instantiate_async(self, store: Store, imports: Any) -> Once[Mapping[str, Any]]:
+        """As `instantiate`, when it is awaited; functions are given as coroutine functions."""
+        module = self.compile(store.engine)
+        linker: Any = self._linker(store, imports, module)
+        making = linker.instantiate_async(store, module)
+
+        async def make() -> Mapping[str, Any]:
+            return callables((await making).exports(store))
+
+        return Once(make())
+
+    def _linker(self, store: Store, imports: Any, module: Module) -> CoreLinker:
+        """A linker with what a module imports.
+
+        Args:
+            store: The store to instantiate in.
+            imports: The object of the class of imports, or None.
+            module: The module.
+        """
         linker = CoreLinker(store.engine)
         for entry in module.imports:
-            if entry.module in self.imports:
-                item = self._implementation(imports, entry.module, entry.name or "")
-                if isinstance(entry.type, FuncType) and not isinstance(item, Func):
-                    item = Func(store, entry.type, item)
-                linker.define(store, entry.module, entry.name or "", item)
+            if entry.module not in self.imports:
+                continue
+            name = entry.name or ""
+            item = self._implementation(imports, entry.module, name)
+            if isinstance(entry.type, FuncType) and not isinstance(item, Func):
+                linker.define_func(entry.module, name, entry.type, item)
+            else:
+                linker.define(store, entry.module, name, item)
         if module._imports_wasi:
             linker.define_wasi()
-        exports = linker.instantiate(store, module).exports(store)
-        return {name: exports[name] for name in exports}
+        return linker
 
     def _implementation(self, imports: Any, module: str, name: str) -> Any:
         """What the host has for an import."""

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ..._error import WasmtimeError
 from ...component import Instance, ResourceType
 from ...component._host import destroy
 from .functions import Import, Interface, Signature
-from .resources import Resource
+from .resources import Handle
 from .shapes import Convert, Shape, same
 
 if TYPE_CHECKING:
     from ..._store import Store
     from .embedded import EmbeddedComponent
 
-__all__ = ["BoundInstance", "instance_of"]
+__all__ = ["REFUSALS", "BoundInstance", "give_back", "instance_of", "lowered"]
+
+#: What is raised when an argument is refused: the component has got none of them then.
+REFUSALS = (TypeError, ValueError, OverflowError, AttributeError)
 
 _T = TypeVar("_T")
-_R = TypeVar("_R", bound=Resource)
+_R = TypeVar("_R", bound=Handle)
 
 
 def instance_of(root: Any) -> BoundInstance:
@@ -30,6 +33,29 @@ def instance_of(root: Any) -> BoundInstance:
     """
     instance: BoundInstance = root._instance
     return instance
+
+
+def lowered(steps: Sequence[Callable[[Any], Any]], arguments: tuple[Any, ...]) -> list[Any]:
+    """Arguments as the component takes them.
+
+    Args:
+        steps: Convert them, one each.
+        arguments: The arguments; where there are too many, the call will say so.
+    """
+    result = [step(value) for step, value in zip(steps, arguments)]
+    if len(result) != len(arguments):
+        result.extend(arguments[len(result) :])
+    return result
+
+
+def give_back(moving: list[tuple[Handle, Any]]) -> None:
+    """Let objects have their handles again, which a call was to give away.
+
+    Args:
+        moving: The objects, with their handles.
+    """
+    for value, handle in moving:
+        value._handle = handle
 
 
 class BoundInstance:
@@ -50,9 +76,9 @@ class BoundInstance:
         """Prepare to instantiate a component in a store."""
         self.component = component
         self.store = store
-        self.moving: list[tuple[Resource, Any]] = []
+        self.moving: list[tuple[Handle, Any]] = []
         self._conversions: dict[Shape, tuple[Convert, Convert]] = {}
-        self._classes: dict[type[Resource], type[Resource]] = {}
+        self._classes: dict[type[Handle], type[Handle]] = {}
         self._interfaces: dict[Any, Any] = {}
         self._functions: dict[str, dict[str, Callable[..., Any]]] = {}
 
@@ -120,32 +146,43 @@ class BoundInstance:
         for name, native in found_exports.items():
             if callable(native):
                 found = signatures.get(name)
-                result[name] = native if found is None else self._converting(native, found)
+                function = self._callable(native)
+                result[name] = function if found is None else self._converting(function, found)
         return result
 
-    def _converting(self, native: Any, signature: Signature) -> Callable[..., Any]:
+    def _callable(self, native: Any) -> Callable[..., Any]:
+        """How a function of the component is called."""
+        return native  # type: ignore[no-any-return]
+
+    def _converting(self, native: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
         """A function that converts values and calls one of the component's."""
         lift = self.conversions(signature.result)[0]
         lowers = [self.conversions(shape)[1] for shape in signature.params]
-        if not any(lowers):
-            if lift is None:
-                return native  # type: ignore[no-any-return]
-            convert = lift
-            return lambda store, *arguments: convert(native(store, *arguments))
-        steps = [step or same for step in lowers]
+        if not any(lowers) and lift is None:
+            return native
+        return self._call(native, lowers, lift)
+
+    def _call(
+        self, native: Callable[..., Any], lowers: list[Convert], lift: Convert
+    ) -> Callable[..., Any]:
+        """A function that converts values and calls one of the component's.
+
+        Args:
+            native: Calls the component's.
+            lowers: Convert the arguments; None for those that pass as they are.
+            lift: Converts the result.
+        """
         finish = lift or same
+        if not any(lowers):
+            return lambda store, *arguments: finish(native(store, *arguments))
+        steps = [step or same for step in lowers]
 
         def call(store: Any, *arguments: Any) -> Any:
             moving = self.moving = []
             try:
-                lowered = [step(value) for step, value in zip(steps, arguments)]
-                if len(lowered) != len(arguments):
-                    lowered.extend(arguments[len(lowered) :])  # too many: for the error
-                result = native(store, *lowered)
-            except (TypeError, ValueError, OverflowError, AttributeError):
-                # An argument was refused: the component has got none of them.
-                for value, handle in moving:
-                    value._handle = handle
+                result = native(store, *lowered(steps, arguments))
+            except REFUSALS:
+                give_back(moving)
                 raise
             return finish(result)
 
@@ -188,10 +225,14 @@ class BoundInstance:
         if not any(lifts) and lower is None:
             return lambda *arguments: find(implementation)(*arguments)
         steps = [step or same for step in lifts]
-        finish = lower or same
+        finish = self._finishing(lower)
 
         def call(*arguments: Any) -> Any:
             lifted = [step(value) for step, value in zip(steps, arguments)]
             return finish(find(implementation)(*lifted))
 
         return call
+
+    def _finishing(self, lower: Convert) -> Callable[[Any], Any]:
+        """How the result of a host's function is converted."""
+        return lower or same

@@ -13,20 +13,13 @@ from .shapes import Convert, Shape, wrong_type
 if TYPE_CHECKING:
     from .instance import BoundInstance
 
-__all__ = ["Resource", "host_resource", "resource"]
+__all__ = ["Handle", "Resource", "host_resource", "resource"]
 
-_R = TypeVar("_R", bound="Resource")
+_R = TypeVar("_R", bound="Handle")
 
 
-class Resource:
-    """Base of the classes of resources that a component provides.
-
-    An object owns a handle. The resource itself lives in the component until `drop` is called, the
-    handle is given away, or the store is closed. At the end of a ``with`` statement it is dropped.
-    Using it afterwards raises WasmtimeError.
-    """
-
-    __module__ = "wasmtime.bindgen.support"  # its public name
+class Handle:
+    """What the bases of the classes of resources share: a handle, which an object owns."""
 
     _bound: ClassVar[Any]
     _functions: ClassVar[Mapping[str, Callable[..., Any]]]
@@ -53,15 +46,19 @@ class Resource:
         """
         raise TypeError(f"{type(self).__name__} has no constructor: the component makes them")
 
-    def _construct(self, name: str, store: Any, *arguments: Any) -> None:
-        """Call the constructor in the component, and take over the handle that it returns."""
+    def _constructor(self, name: str) -> Callable[..., Any]:
+        """The constructor in the component, which is known in the class of an instance alone."""
         functions = getattr(type(self), "_functions", None)
         if functions is None:
             raise TypeError(
                 f"{type(self).__name__} belongs to an instance of its component: take the class "
                 "from the object of the interface"
             )
-        made: Resource = functions[name](store, *arguments)
+        constructor: Callable[..., Any] = functions[name]
+        return constructor
+
+    def _take(self, made: Handle) -> None:
+        """Take over the handle of the object that a constructor returned."""
         self._handle, made._handle = made._handle, None
 
     @classmethod
@@ -71,15 +68,8 @@ class Resource:
         self._handle = handle
         return self
 
-    def drop(self, caller: Any) -> None:
-        """Drop the resource; its destructor runs in the component.
-
-        Args:
-            caller: The store that it lives in.
-
-        Raises:
-            WasmtimeError: It was dropped or given away before.
-        """
+    def _drop(self, caller: Any) -> None:
+        """Drop the resource, and lose the handle."""
         self._use().drop(caller)
         self._handle = None
 
@@ -91,6 +81,32 @@ class Resource:
             )
         return self._handle
 
+
+class Resource(Handle):
+    """Base of the classes of resources that a component provides.
+
+    An object owns a handle. The resource itself lives in the component until `drop` is called, the
+    handle is given away, or the store is closed. At the end of a ``with`` statement it is dropped.
+    Using it afterwards raises WasmtimeError.
+    """
+
+    __module__ = "wasmtime.bindgen.support"  # its public name
+
+    def _construct(self, name: str, store: Any, *arguments: Any) -> None:
+        """Call the constructor in the component, and take over the handle that it returns."""
+        self._take(self._constructor(name)(store, *arguments))
+
+    def drop(self, caller: Any) -> None:
+        """Drop the resource; its destructor runs in the component.
+
+        Args:
+            caller: The store that it lives in.
+
+        Raises:
+            WasmtimeError: It was dropped or given away before.
+        """
+        self._drop(caller)
+
     def __enter__(self: _R) -> _R:
         """Begin a block at whose end the resource is dropped."""
         return self
@@ -101,7 +117,7 @@ class Resource:
             Resource.drop(self, self._bound.store)
 
 
-def resource(cls: type[Resource], own: bool = False) -> Shape:
+def resource(cls: type[Handle], own: bool = False) -> Shape:
     """A handle to a resource that the component provides.
 
     Args:
@@ -113,7 +129,7 @@ def resource(cls: type[Resource], own: bool = False) -> Shape:
         bound_class = bound.bind(cls)
 
         def lower(value: Any) -> Any:
-            if isinstance(value, Resource) and isinstance(value, cls):
+            if isinstance(value, Handle) and isinstance(value, cls):
                 handle = value._use()
                 if own:  # the object gets it back if the call refuses an argument
                     value._handle = None

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..._native import address_of, core, ffi, lib
-from ..._store import Storelike, store_of
+from ..._native import address_of, ffi, lib
 
 if TYPE_CHECKING:
     from ..._config import Config
     from .._component import Component, ExportIndex
     from .._func import Func
-    from .._instance import Instance
-    from .._linker import Linker
 
 __all__ = ["CODEC_NAME", "Codec", "allows_codec", "label"]
 
@@ -59,21 +56,6 @@ class Codec:
     def __init__(self, component: Component) -> None:
         self._component = component
         self._places: dict[str, Optional[ExportIndex]] = {}
-
-    def instantiate(
-        self, linker: Linker, store: Storelike, component: Component, needs_event_loop: bool
-    ) -> Instance:
-        """As `core.component_instantiate`; the store's limits do not meet the codec."""
-        home = store_of(store)
-        home._count_codecs(1)
-        try:
-            instance: Instance = core.component_instantiate(
-                linker, store, component, needs_event_loop
-            )
-        except BaseException:
-            home._count_codecs(-1)
-            raise
-        return instance
 
     def serve(self, func: Func, path: tuple[str, ...], instance: Any, context: Any) -> None:
         """Let calls of a function go through the codec, if it has a half for that.

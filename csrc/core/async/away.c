@@ -1,0 +1,42 @@
+/* Polls on another thread: WASI's functions for components block the thread that calls them, and
+ * there is none that would tell an event loop when they are ready.
+ *
+ * The store is held meanwhile: it refuses everybody. A call whose task is cancelled during such a
+ * poll is abandoned: nobody waits for it any more, and the thread drops it when the poll is over.
+ * A guest that computes notices within a moment, one that sleeps when it wakes up.
+ *
+ * Which thread that is, and how an event loop waits for it, is Python's affair (state.in_thread):
+ * it is given a method of the call, which it keeps alive. */
+
+static void async_drop(AsyncCall *call);
+
+/* Begin a poll on another thread: what waits for it. NULL with an exception. */
+static PyObject *
+away_begin(AsyncCall *call)
+{
+    PyObject *poll = PyObject_GetAttrString((PyObject *)call, "_poll");
+    PyObject *waits =
+        poll == NULL ? NULL : PyObject_CallFunctionObjArgs(state.in_thread, poll, NULL);
+    Py_XDECREF(poll);
+    call->away = waits != NULL;
+    return waits;
+}
+
+/* _poll(): on the other thread. */
+static PyObject *
+async_call_poll(AsyncCall *call, PyObject *Py_UNUSED(ignored))
+{
+    if (!call->away) {
+        PyErr_SetString(PyExc_RuntimeError, "this call is polled by its event loop");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    future_poll(call);
+    Py_END_ALLOW_THREADS;
+    call->away = false;
+    if (call->abandoned) {
+        store_resume(call->store);
+        async_drop(call);
+    }
+    Py_RETURN_NONE;
+}

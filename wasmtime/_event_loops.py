@@ -1,0 +1,121 @@
+"""How asynchronous calls wait: the few things that they ask of an event loop.
+
+A call yields what its host functions await, whatever that is, so that it runs under any framework.
+For itself it needs a turn of the loop, and a thread where WebAssembly may block. Both are made
+here, for asyncio (and what takes its place, such as uvloop) and for trio. The core calls them.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock, start_new_thread
+from asyncio import _get_running_loop
+from collections.abc import Awaitable
+from typing import Any, Callable, Optional
+
+__all__ = ["in_thread", "turn"]
+
+
+def _trio() -> Any:
+    """The module trio, if it runs on this thread."""
+    trio = sys.modules.get("trio")
+    try:
+        return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+    except AttributeError:  # it is being imported, or is an old one
+        return None
+
+
+def turn() -> Optional[Any]:
+    """What to await for the loop to do other things for a turn; None for asyncio's plain turn."""
+    trio = None if _get_running_loop() is not None else _trio()
+    return None if trio is None else trio.lowlevel.checkpoint().__await__()
+
+
+def in_thread(function: Callable[[], None]) -> Any:
+    """Call a function on a thread of its own, and wait until it has returned.
+
+    Args:
+        function: The function. Where the wait is cancelled, it goes on, and nobody hears of its
+            end.
+
+    Returns:
+        An iterator that waits.
+    """
+    loop = _get_running_loop()
+    if loop is not None:
+        return _asyncio_wait(loop, function).__await__()
+    return _trio_wait(_trio(), function).__await__()
+
+
+def _asyncio_wait(loop: Any, function: Callable[[], None]) -> Awaitable[None]:
+    done = loop.create_future()
+
+    def finish() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def run() -> None:
+        function()
+        try:
+            loop.call_soon_threadsafe(finish)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+    _workers.run(run)
+    waits: Awaitable[None] = done
+    return waits
+
+
+async def _trio_wait(trio: Any, function: Callable[[], None]) -> None:
+    done, token = trio.Event(), trio.lowlevel.current_trio_token()
+
+    def run() -> None:
+        function()
+        try:
+            token.run_sync_soon(done.set)
+        except trio.RunFinishedError:
+            pass
+
+    _workers.run(run)
+    await done.wait()
+
+
+class _Workers:
+    """Threads that wait for work for a while, and that do not keep the process from ending."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._idle: list[list[Any]] = []
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do something on a thread that is idle, or on a new one."""
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            start_new_thread(self._serve, (work,))
+        else:
+            worker[1] = work
+            worker[0].release()
+
+    def _serve(self, work: Optional[Callable[[], None]]) -> None:
+        wake = allocate_lock()
+        wake.acquire()
+        worker: list[Any] = [wake, None]
+        while work is not None:
+            work()
+            work = worker[1] = None
+            with self._lock:
+                self._idle.append(worker)
+            if not wake.acquire(timeout=_PATIENCE):
+                with self._lock:
+                    given_up = worker in self._idle
+                    if given_up:
+                        self._idle.remove(worker)
+                if not given_up:
+                    wake.acquire()
+            work = worker[1]
+
+
+#: Seconds until a thread that has nothing to do ends.
+_PATIENCE = 5.0
+_workers = _Workers()
