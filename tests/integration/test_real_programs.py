@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
@@ -29,6 +30,7 @@ from wasmtime import (
     Memory,
     Module,
     Store,
+    TimeoutTrap,
     Trap,
     ValType,
     WasiConfig,
@@ -595,3 +597,46 @@ def test_compiled_once_and_loaded_often(run: Runner, tmp_path: Path) -> None:
         start(store)
     assert caught.value.code == 0
     assert output.text().strip() == PROGRAMS["esbuild"].version
+
+
+class TestReproduciblePython:
+    """
+    CPython with a seed and a clock: each run sees the same.
+    """
+
+    PROGRAM = (
+        "import random, time, uuid; print(random.random(), time.time(), time.monotonic(), "
+        "uuid.uuid4(), list({'a', 'b', 'c', 'd', 'e', 'f'}))"
+    )
+
+    def test_two_runs_print_the_same(self, run: Runner) -> None:
+        def printed(seed: object) -> bytes:
+            wasi = WasiConfig()
+            wasi.random_seed = seed  # type: ignore[assignment]
+            wasi.clock = 1_700_000_000.25
+            status, out, err = run("python", ["-c", self.PROGRAM], wasi)
+            assert status == 0, err
+            return out
+
+        first = printed(42)
+        assert first == printed(42)
+        assert first != printed(b"42")
+        assert first.split()[1].startswith(b"1700000000.")
+
+    def test_input_hears_a_timeout(self, run: Runner) -> None:
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb", buffering=0) as source, os.fdopen(writing, "wb"):
+            wasi = WasiConfig()
+            wasi.stdin_custom = source
+            wasi.argv = ["python", "-c", "print('ready', flush=True); input()"]
+            started = time.monotonic()
+            store = Store(run.engine)
+            wasi.stdout_custom = lambda data: store.set_timeout(0.05)
+            store.set_wasi(wasi)
+            linker = Linker(run.engine)
+            linker.define_wasi()
+            start = linker.instantiate(store, run.module("python")).exports(store)["_start"]
+            assert isinstance(start, Func)
+            with pytest.raises(TimeoutTrap):
+                start(store)
+            assert time.monotonic() - started < 60
