@@ -19,18 +19,23 @@ OWN = sorted((Path(__file__).parent / "scripts").glob("*.wast"))
 OTHERS = os.environ.get("WASMTIME_COMPONENT_SCRIPTS")
 
 
+WAYS = pytest.mark.parametrize("asynchronous", [False, True], ids=["called", "awaited"])
+
+
+@WAYS
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
-def test_a_script_of_our_own(path: Path) -> None:
-    assert sum(wast.run_file(path).values()) >= 9
+def test_a_script_of_our_own(path: Path, asynchronous: bool) -> None:
+    assert sum(wast.run_file(path, asynchronous).values()) >= 9
 
 
+@WAYS
 @pytest.mark.skipif(OTHERS is None, reason="WASMTIME_COMPONENT_SCRIPTS is not set")
 @pytest.mark.parametrize(
     "path", sorted(Path(OTHERS or "nowhere").rglob("*.wast")), ids=lambda path: path.stem
 )
-def test_a_script_of_others(path: Path) -> None:
+def test_a_script_of_others(path: Path, asynchronous: bool) -> None:
     try:
-        wast.run_file(path)
+        wast.run_file(path, asynchronous)
     except AssertionError as error:
         pytest.xfail(str(error)[:500])
 

@@ -5,6 +5,7 @@ Values through a component and a host function, of every type, and what is refus
 from __future__ import annotations
 
 import array
+import asyncio
 import enum
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -20,8 +21,37 @@ from .echo import echo_through_host
 Echo = Callable[..., Any]
 
 
+@pytest.fixture(params=[False, True], ids=["called", "awaited"])
+def awaited(request: pytest.FixtureRequest) -> bool:
+    """
+    Whether the guest is awaited, and its host function waits.
+    """
+    return bool(request.param)
+
+
+def caller(store: Store, func: Any, awaited: bool) -> Callable[[Any], Any]:
+    """
+    Call a function with one argument, in either way.
+    """
+    if awaited:
+        return lambda value: asyncio.run(func.call_async(store, value))
+    return lambda value: func(store, value)
+
+
+def waiting(host: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    The same as a coroutine function.
+    """
+
+    async def wait(*arguments: Any) -> Any:
+        await asyncio.sleep(0)
+        return host(*arguments)
+
+    return wait
+
+
 @pytest.fixture
-def echo(engine: Engine, store: Store) -> Echo:
+def echo(engine: Engine, store: Store, awaited: bool) -> Echo:
     """
     Make a function that passes a value of a type to a host function and back.
     """
@@ -29,17 +59,20 @@ def echo(engine: Engine, store: Store) -> Echo:
     def make(text: str, host: Callable[[Any], Any] = lambda value: value) -> Any:
         component = echo_through_host(engine, text)
         linker = Linker(engine)
+
+        def x(_store: Any, value: Any) -> Any:
+            return host(value)
+
         with linker.root() as root:
-            root.add_func("x", lambda _store, value: host(value))
+            root.add_func("x", waiting(x) if awaited else x)
         func = linker.instantiate(store, component).get_func(store, "x")
-        assert func is not None
-        return lambda value: func(store, value)
+        return caller(store, func, awaited)
 
     return make
 
 
 @pytest.fixture
-def tagged_echo(engine: Engine, store: Store) -> Echo:
+def tagged_echo(engine: Engine, store: Store, awaited: bool) -> Echo:
     """
     As `echo`, in the newer mapping.
     """
@@ -47,9 +80,9 @@ def tagged_echo(engine: Engine, store: Store) -> Echo:
     def make(text: str, host: Callable[[Any], Any] = lambda value: value) -> Any:
         component = echo_through_host(engine, text)
         linker = Linker(engine)
-        linker.define_imports(component, {"x": host})
+        linker.define_imports(component, {"x": waiting(host) if awaited else host})
         func = linker.instantiate(store, component).exports(store).x
-        return lambda value: func(store, value)
+        return caller(store, func, awaited)
 
     return make
 

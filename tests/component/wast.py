@@ -8,6 +8,7 @@ commands around them are read here.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from pathlib import Path
@@ -159,11 +160,15 @@ class Script:
     """
     The state of a script that runs.
 
+    Args:
+        asynchronous: Whether an event loop instantiates and calls.
+
     Attributes:
         counts: How many commands of each kind were carried out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asynchronous: bool = False) -> None:
+        self.asynchronous = asynchronous
         config = Config()
         for name in ("map", "async", "async_stackful", "more_async_builtins"):
             setattr(config, f"wasm_component_model_{name}", True)
@@ -203,8 +208,12 @@ class Script:
         """
         An instance in a store of its own: a trap ends all components of a store.
         """
-        store = Store(self.engine)
-        return store, Linker(self.engine).instantiate(store, component).exports(store)
+        store, linker = Store(self.engine), Linker(self.engine)
+        if self.asynchronous:
+            instance = asyncio.run(linker.instantiate_async(store, component))
+        else:
+            instance = linker.instantiate(store, component)
+        return store, instance.exports(store)
 
     def do_component(self, form: Form) -> None:
         """
@@ -233,7 +242,10 @@ class Script:
         assert owner is not None
         store, exports = owner
         name = unquote(str(rest.pop(0))).decode()
-        return exports[name](store, *map(value, rest))
+        arguments = [value(each) for each in rest]
+        if self.asynchronous:
+            return asyncio.run(exports[name].call_async(store, *arguments))
+        return exports[name](store, *arguments)
 
     def do_assert_return(self, form: Form) -> None:
         """
@@ -290,10 +302,10 @@ class Script:
         raise AssertionError("can be linked")
 
 
-def run_file(path: Path) -> dict[str, int]:
+def run_file(path: Path, asynchronous: bool = False) -> dict[str, int]:
     """
     Run the script in a file; how many commands of each kind it has.
     """
-    script = Script()
+    script = Script(asynchronous)
     script.run(path.read_text(encoding="utf-8"))
     return script.counts

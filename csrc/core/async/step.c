@@ -125,6 +125,7 @@ async_end_host(AsyncCall *call)
     if (call->host.kind != NULL) {
         AsyncHost host = call->host;
         call->host.kind = NULL;
+        call->host.caller = NULL;
         host.kind->end(call, &host);
     }
 }
