@@ -72,11 +72,22 @@ def add_in_python() -> Work:
     "bound call, `add(5, 3)`",
     ours_only=True,
     baseline="calls.builtin",
-    note="the GIL is released and taken back",
+    note="the GIL is kept, since the call is short",
 )
 def bound() -> Work:
     store, exports = instantiate(MODULE)
     return Work("f(5, 3)", f=exports["add"].bind(store))
+
+
+@row(
+    "calls.bound_given",
+    "bound call that gives the GIL away, `release_gil=True`",
+    ours_only=True,
+    baseline="calls.builtin",
+)
+def bound_given() -> Work:
+    store, exports = instantiate(MODULE)
+    return Work("f(5, 3)", f=exports["add"].bind(store, release_gil=True))
 
 
 @row(

@@ -127,7 +127,7 @@ def long_calls() -> Loop:
     "threads.short",
     "the same with calls of about a microsecond",
     unit="ratio",
-    note="the interpreter's lock changes hands at each call; see `bind(store, release_gil=False)`",
+    note="each call keeps the interpreter's lock, of which there is one",
 )
 def short_calls() -> Loop:
     return compare(SHORT_STEPS, SHORT_CALLS)
