@@ -36,11 +36,12 @@ bulk_forget_answer(BulkCall *self)
 
 /* Ask for an answer; whether there is one. */
 static bool
-bulk_ask(BulkCall *self, wasmtime_component_func_t *function, wasmtime_component_val_t *message)
+bulk_ask(BulkCall *self, wasmtime_component_func_t *function, wasmtime_component_val_t *messages,
+         size_t count)
 {
     bulk_forget_answer(self);
-    self->error = wasmtime_component_func_call(function, self->store->context, message,
-                                               message != NULL, &self->answer, 1);
+    self->error = wasmtime_component_func_call(function, self->store->context, messages, count,
+                                               &self->answer, 1);
     return self->error == NULL;
 }
 
@@ -48,17 +49,20 @@ bulk_ask(BulkCall *self, wasmtime_component_func_t *function, wasmtime_component
 static bool
 bulk_send(BulkCall *self, const wasmtime_component_val_t *values)
 {
-    bulk_write(self->writer, values);
-    self->error = self->writer->error;
+    BulkWriter *writer = self->writer;
+    bulk_write(writer, values);
+    self->error = writer->error;
     if (self->error != NULL) {
         return false;
     }
-    /* Taking this message makes the codec take what was fed last. */
-    wasmtime_component_val_t nothing;
-    nothing.kind = WASMTIME_COMPONENT_STRING;
-    nothing.of.string.size = 0;
-    nothing.of.string.data = (void *)self->writer->packed;
-    return bulk_ask(self, &self->bulk->call, &nothing);
+    /* Room for the second message, which is empty, is asked for when the first is there: then the
+     * codec takes that. */
+    wasmtime_component_val_t messages[2];
+    messages[0].kind = messages[1].kind = WASMTIME_COMPONENT_STRING;
+    messages[0].of.string.data = messages[1].of.string.data = (void *)writer->packed;
+    messages[0].of.string.size = bulk_pack(writer->packed, writer->plain, writer->fill);
+    messages[1].of.string.size = 0;
+    return bulk_ask(self, &self->bulk->call, messages, 2);
 }
 
 /* Take the answer that is there and all that follow. */
@@ -68,7 +72,7 @@ bulk_receive(BulkCall *self)
     BulkReader *reader = &self->reader;
     bulk_take(reader, &self->answer);
     while (reader->what == BULK_MORE && !reader->no_memory
-           && bulk_ask(self, &self->bulk->more, NULL)) {
+           && bulk_ask(self, &self->bulk->more, NULL, 0)) {
         bulk_take(reader, &self->answer);
     }
     bulk_forget_answer(self);
@@ -141,7 +145,7 @@ bulk_end_bytes(BulkCall *self, BulkBytes *bytes)
             Py_CLEAR(bytes->bytes);
             return NULL;
         }
-        while (reader->what == BULK_MORE && bulk_ask(self, &self->bulk->more, NULL)) {
+        while (reader->what == BULK_MORE && bulk_ask(self, &self->bulk->more, NULL, 0)) {
             bulk_fill(reader, bytes, &self->answer);
         }
         if (!component_end(&self->native, self->error)) {

@@ -373,7 +373,7 @@ bulk_put_spilled(BulkWriter *self, const wasmtime_component_val_t *values)
     }
 }
 
-/* Send all arguments. */
+/* Send all arguments but for the last message, which the call takes along. */
 static void
 bulk_write(BulkWriter *self, const wasmtime_component_val_t *values)
 {
@@ -395,7 +395,6 @@ bulk_write(BulkWriter *self, const wasmtime_component_val_t *values)
     if (!flat) {
         bulk_put_spilled(self, values);
     }
-    bulk_flush(self);
 }
 
 /* The room that one element takes at most. */

@@ -11,15 +11,15 @@ It has a memory of one page, which never grows:
 What passes is packed into seven bits a byte, since it travels as text: a unit of 112 bytes becomes
 one of 128, in whose last 16 are the high bits of the others.
 
-**Arguments.** The host calls ``feed`` with messages, then ``c…`` for the function. A message is a
-sequence of records: a header of 12 bytes (size, offset, depth, alignment) and so many bytes. The
-first record has the flat arguments. Each of the others is a block of the guest's memory, in the
-order in which the canonical ABI allocates them. Its address goes into its parent, which is the last
-block of the depth above, at an offset. Data of a block may go on in the next message.
+**Arguments.** The host calls ``feed`` with messages, then ``c…`` for the function, with the last
+one and an empty one. A message is a sequence of records: a header of 12 bytes (size, offset, depth,
+alignment) and so many bytes. The first record has the flat arguments. Each of the others is a block
+of the guest's memory, in the order in which the canonical ABI allocates them. Its address goes into
+its parent, which is the last block of the depth above, at an offset. Data of a block may go on in
+the next message.
 
-What was fed is taken when the engine asks for room for the next message, with ``realloc``: the
-guest's allocator then runs where it would run without the codec, in a component that must not be
-left.
+A message is taken when the engine asks for room for the next one, with ``realloc``: the guest's
+allocator then runs where it would run without the codec, in a component that must not be left.
 
 **Results.** ``c…`` answers with the beginning and ``more`` with the rest: the value itself, then
 what each pointer in it points to, depth first. Two characters are behind each answer: how much of
@@ -241,10 +241,11 @@ _TAKE = f"""
 (func (export "realloc") (param i32 i32 i32 i32) (result i32)
   (if (global.get $arrived) (then (call $take)))
   (if (i32.gt_u (local.get 3) (i32.const {_UNITS * 128})) (then unreachable))
+  (global.set $arrived (local.get 3))
   (i32.const {_BUFFER}))
 
-(func (export "feed") (param $message i32) (param $length i32)
-  (global.set $arrived (local.get $length)))
+;; The message lies in the buffer now.
+(func (export "feed") (param i32 i32))
 """
 
 _ANSWER = f"""
@@ -466,7 +467,7 @@ def _call(number: int, func: Func, visitors: _Visitors) -> str:
             8,
         )
     return f"""
-(func (export "{number}") (param i32 i32) (result i32)
+(func (export "{number}") (param i32 i32 i32 i32) (result i32)
   (if (global.get $fault) (then (return (call $answer (i32.const {_BUFFER})))))
   (global.set $due (i32.const -1))
   (i64.store $own (i32.const {_RESULT}) (i64.const 0))

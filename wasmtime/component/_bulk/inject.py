@@ -38,8 +38,8 @@ from .plan import Plan, make_plan
 
 __all__ = ["inject"]
 
-#: The types of the codec's functions: message to nothing, message to answer, nothing to answer,
-#: nothing to nothing.
+#: The types of the codec's functions: message to nothing, message and end to answer, nothing to
+#: answer, nothing to nothing.
 _FEED, _CALL, _MORE, _PLAIN = range(4)
 _STRING = b"\x73"
 #: What every codec exports: name, type, and the function that runs after it.
@@ -125,10 +125,10 @@ def _exports(labels: list[str], funcs: int) -> list[bytes]:
 
 def _types() -> list[bytes]:
     """Return the types of the codec's functions, in the order of their numbers."""
-    message = _vector([_name("m") + _STRING])
+    message, end = _name("m") + _STRING, _name("end") + _STRING
     return [
-        b"\x40" + message + b"\1\0",
-        b"\x40" + message + b"\0" + _STRING,
+        b"\x40" + _vector([message]) + b"\1\0",
+        b"\x40" + _vector([message, end]) + b"\0" + _STRING,
         b"\x40\0\0" + _STRING,
         b"\x40\0\1\0",
     ]
