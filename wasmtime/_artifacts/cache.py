@@ -29,7 +29,7 @@ from .private_directory import PrivateDirectory
 if TYPE_CHECKING:
     from .._engine import Engine
 
-__all__ = ["Cache", "CacheOption", "open_cache"]
+__all__ = ["Cache", "CacheOption", "default_directory", "open_cache"]
 
 _T = TypeVar("_T")
 
@@ -43,7 +43,7 @@ _CAPACITY = 2 << 30
 _ABANDONED = 3600
 
 
-def _default_directory() -> str:
+def default_directory() -> str:
     """Return where this user's caches are kept.
 
     Raises:
@@ -74,7 +74,7 @@ class Cache:
         self._path = directory
 
     def _open(self) -> PrivateDirectory:
-        path = _default_directory() if self._path is None else self._path
+        path = default_directory() if self._path is None else self._path
         return PrivateDirectory(path, "the cache directory")
 
     def is_usable(self) -> bool:
@@ -84,6 +84,29 @@ class Cache:
                 return True
         except (OSError, WasmtimeError):
             return False
+
+    def entries(self) -> list[tuple[float, int, str]]:
+        """Return when each entry was last used (seconds since 1970), its size in bytes, its name.
+
+        Raises:
+            OSError: The directory cannot be made or opened.
+            WasmtimeError: Others could exchange what is in it.
+        """
+        with self._open() as directory:
+            return sorted(entry for entry in directory.files() if entry[2].endswith(".cwasm"))
+
+    def clear(self) -> tuple[int, int]:
+        """Remove all entries; return how many they were, and their bytes.
+
+        Raises:
+            OSError: The directory cannot be made or opened, or an entry cannot be removed.
+            WasmtimeError: Others could exchange what is in it.
+        """
+        with self._open() as directory:
+            entries = list(directory.files())
+            for _, _, name in entries:
+                directory.remove(name)
+        return len(entries), sum(size for _, size, _ in entries)
 
     def load(
         self,

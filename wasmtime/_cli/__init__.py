@@ -1,4 +1,4 @@
-"""The command line: ``python -m wasmtime run PROGRAM`` and what goes with it.
+"""The command line: ``python -m wasmtime PROGRAM`` and what goes with it.
 
 ``run`` behaves like the ``wasmtime run`` command of the Wasmtime project, as far as its options go:
 the guest has this process's own standard streams, its exit status becomes this process's, and
@@ -13,44 +13,63 @@ written; 2 for a wrong command line, wrong arguments of an invoked function amon
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
 import sys
 import sysconfig
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Callable, NoReturn, Optional
+from typing import Any, Callable, NamedTuple, NoReturn, Optional
 
 from .._error import ExitTrap, WasmtimeError
 from .._native import VERSION, core
 from .._trap import Trap
-from . import compile as compile_command
-from . import run as run_command
 from .status import STATUS_ERROR, STATUS_INTERRUPTED, STATUS_TRAP, Failure
 from .terminal import complain, flush_results, open_standard_streams
 from .watch import Watch
 
-__all__ = ["main"]
+__all__ = ["main", "whole_parser"]
 
 
-@dataclass(frozen=True)
-class _Command:
-    """A subcommand: its options, and what it does with them."""
+class _Command(NamedTuple):
+    """A subcommand. Its module is loaded when it is asked for.
+
+    Attributes:
+        summary: What it does.
+        module: The module here that has it, with `EXAMPLES`, `add_arguments` and `run`.
+        names: Other names of those three.
+    """
 
     summary: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Watch], int]
+    module: str
+    names: tuple[str, str, str] = ("EXAMPLES", "add_arguments", "run")
 
+    def load(self) -> tuple[str, Callable[[argparse.ArgumentParser], None], Any]:
+        """Its examples, what declares its arguments, and what runs it."""
+        module = importlib.import_module(f".{self.module}", __name__)
+        examples, add_arguments, run = (getattr(module, name) for name in self.names)
+        return examples, add_arguments, run
+
+
+_RUN = "run"
 
 _COMMANDS = {
-    "run": _Command(
-        "run a WASI program or call an exported function",
-        run_command.add_arguments,
-        run_command.run,
+    _RUN: _Command("run a program or call an exported function (the default)", "run"),
+    "compile": _Command("compile into a file that loads in a moment", "compile"),
+    "inspect": _Command("tell imports, exports, sections, and the largest functions", "inspect"),
+    "validate": _Command(
+        "tell whether files are valid",
+        "translate",
+        ("VALIDATE_EXAMPLES", "add_validate_arguments", "validate"),
     ),
-    "compile": _Command(
-        "compile a module into a file that 'run --allow-precompiled' loads without compiling",
-        compile_command.add_arguments,
-        compile_command.run,
+    "wat2wasm": _Command(
+        "translate text into binary",
+        "translate",
+        ("TRANSLATE_EXAMPLES", "add_translate_arguments", "translate"),
     ),
+    "bindgen": _Command("write a typed Python package for a file", "generate"),
+    "profile": _Command("run a program and draw a flame graph", "profile"),
+    "cache": _Command("list or remove compiled code that is kept", "cache"),
+    "completion": _Command("print a script that completes commands in a shell", "completion"),
 }
 
 
@@ -82,17 +101,57 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    """Run the command that the arguments name."""
+    """Run the command that the arguments name, or the program."""
+    if not arguments or arguments[0] in ("-h", "--help", "--version"):
+        _refuse(arguments)
+    if arguments[0] not in _COMMANDS:
+        _check_program(arguments[0])
+        arguments = [_RUN, *arguments]
     # The command is taken off by hand: argparse's own subcommands change what "--" means to the
     # guest's arguments from one version of Python to the next.
-    if arguments and arguments[0] in _COMMANDS:
-        command = _COMMANDS[arguments[0]]
-        parser = argparse.ArgumentParser(
-            prog=f"{_PROGRAM} {arguments[0]}", description=command.summary, allow_abbrev=False
-        )
-        command.add_arguments(parser)
-        return _guarded(command, _parsed(parser, arguments[1:]))
-    _refuse(arguments)
+    name, *others = arguments
+    parser = argparse.ArgumentParser(prog=f"{_PROGRAM} {name}", **_SHAPE)
+    run = _declare(name, parser)
+    return _guarded(run, _parsed(parser, others))
+
+
+_SHAPE: dict[str, Any] = {
+    "allow_abbrev": False,
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+}
+
+
+def _declare(name: str, parser: argparse.ArgumentParser) -> Any:
+    """Give a parser the arguments of a command; returns what runs it."""
+    command = _COMMANDS[name]
+    examples, add_arguments, run = command.load()
+    parser.description = f"{command.summary[0].upper()}{command.summary[1:]}."
+    parser.epilog = f"examples (after '{_PROGRAM}'):\n{examples}"
+    add_arguments(parser)
+    return run
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """A parser of all commands, for those who want to know them all."""
+    parser = argparse.ArgumentParser(prog="wasmtime", allow_abbrev=False)
+    commands = parser.add_subparsers()
+    for name, command in _COMMANDS.items():
+        _declare(name, commands.add_parser(name, help=command.summary, **_SHAPE))
+    return parser
+
+
+def _check_program(name: str) -> None:
+    """Refuse what is neither a command nor a file, if it looks like a command.
+
+    Raises:
+        SystemExit: It does.
+    """
+    if name.startswith("-") or os.path.exists(name) or os.path.basename(name) != name:
+        return
+    import difflib
+
+    if difflib.get_close_matches(name, _COMMANDS, 1, 0.7):
+        _refuse([name])
 
 
 def _refuse(arguments: list[str]) -> NoReturn:
@@ -103,18 +162,17 @@ def _refuse(arguments: list[str]) -> NoReturn:
     """
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=f"{_PROGRAM} [COMMAND] [OPTIONS] FILE [ARGS]",
         description="Run WebAssembly.",
         epilog="commands:\n"
-        + "".join(f"  {name:9} {command.summary}\n" for name, command in _COMMANDS.items())
-        + f"\n'{_PROGRAM} COMMAND --help' tells the options of each.",
+        + "".join(f"  {name:11} {command.summary}\n" for name, command in _COMMANDS.items())
+        + f"\n'{_PROGRAM} COMMAND --help' tells the options of each, with examples.",
+        **_SHAPE,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parser.add_argument("command", metavar="COMMAND", choices=sorted(_COMMANDS))
-    parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER)
-    options = parser.parse_args(arguments)
-    parser.error(f"the command {options.command!r} must come first")
+    parser.add_argument("command", metavar="COMMAND", choices=_COMMANDS, help="see below")
+    parser.parse_args(arguments)
+    parser.error("the command must come first")
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -141,12 +199,12 @@ def _version() -> str:
     )
 
 
-def _guarded(command: _Command, options: argparse.Namespace) -> int:
+def _guarded(run: Callable[[argparse.Namespace, Watch], int], options: argparse.Namespace) -> int:
     """Run a command and turn what comes out of it into an exit status."""
     watch = Watch()
     try:
         with watch:
-            return command.run(options, watch)
+            return run(options, watch)
     except ExitTrap as exit_trap:
         return exit_trap.code
     except KeyboardInterrupt:
@@ -169,5 +227,7 @@ def _guarded(command: _Command, options: argparse.Namespace) -> int:
 
 def _program_of(options: argparse.Namespace) -> str:
     """The file that a command is about."""
-    program: str = options.program if "program" in options else options.module
-    return program
+    for name in ("program", "module"):
+        if name in options:
+            return str(getattr(options, name))
+    return "the command"

@@ -10,7 +10,7 @@ from typing import Callable, Optional
 from .._wasi import DirPerms
 from .programs import add_cache_option
 
-__all__ = ["add_arguments"]
+__all__ = ["add_arguments", "natural", "seconds", "size"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def _preload(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _natural(bits: int) -> Callable[[str], int]:
+def natural(bits: int) -> Callable[[str], int]:
     """The reader of a number of zero or more that has so many bits at most."""
 
-    def natural(text: str) -> int:
+    def read(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
@@ -63,10 +63,22 @@ def _natural(bits: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 to 2**{bits}-1")
         return number
 
-    return natural
+    return read
 
 
-def _seconds(text: str) -> float:
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+def size(text: str) -> int:
+    """A number of bytes, or one with a unit: ``64MiB``, ``64M`` and ``64 mb`` are the same."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?", text.lower())
+    number = round(float(match.group(1)) * 2.0 ** _UNITS[match.group(2)]) if match else -1
+    if not 0 <= number < 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 65536, 64KiB or 1.5GiB")
+    return number
+
+
+def seconds(text: str) -> float:
     """A number of seconds, or one with the unit ``ms``, ``s``, ``m`` or ``h``."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h)?", text)
     seconds = 0.0
@@ -143,21 +155,21 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fuel",
         metavar="N",
-        type=_natural(64),
+        type=natural(64),
         help="let the program execute about N instructions, then trap",
     )
     parser.add_argument(
         "--timeout",
         metavar="TIME",
-        type=_seconds,
+        type=seconds,
         help="stop the program after this time, in seconds or with a unit (10, 200ms, 5m); loading "
         "and compiling it count",
     )
     parser.add_argument(
         "--max-memory-size",
-        metavar="BYTES",
-        type=_natural(63),
-        help="the greatest size of each of the program's memories",
+        metavar="SIZE",
+        type=size,
+        help="the greatest size of each of the program's memories, in bytes or with a unit (64MiB)",
     )
 
 
@@ -172,6 +184,11 @@ def _add_permissions(parser: argparse.ArgumentParser) -> None:
         "--http",
         action="store_true",
         help="let a component make HTTP requests, to any server that this machine reaches",
+    )
+    parser.add_argument(
+        "--inherit-env",
+        action="store_true",
+        help="give the program all environment variables of this process",
     )
     parser.add_argument(
         "--unknown-imports-trap",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Union
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Union
 
 from .._config import Config
 from .._engine import Engine
@@ -12,17 +13,27 @@ from .._error import WasmtimeError
 from .._module import Module
 from .._wasm.reader import kind_of
 from .._wat2wasm import to_wasm
-from .status import Failure
+from .status import STATUS_USAGE, Failure
 
 if TYPE_CHECKING:
     from ..component import Component
 
-__all__ = ["STANDARD", "add_cache_option", "load", "load_module", "make_engine"]
+__all__ = [
+    "STANDARD",
+    "add_cache_option",
+    "binary_of",
+    "load",
+    "load_module",
+    "make_engine",
+    "read",
+]
 
 #: The name that stands for standard input or output.
 STANDARD = "-"
 
 _COMPILED = b"\x7fELF"
+
+_NONE: Mapping[str, Any] = {}
 
 
 def add_cache_option(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +45,27 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_engine(no_cache: bool, fuel: bool) -> Engine:
-    """An engine, with the library's cache where there can be one."""
+def make_engine(no_cache: bool, fuel: bool, settings: Mapping[str, Any] = _NONE) -> Engine:
+    """An engine, with the library's cache where there can be one.
+
+    Args:
+        no_cache: Leave the cache out.
+        fuel: Count fuel.
+        settings: Attributes of `Config`.
+
+    Raises:
+        Failure: The settings do not go together.
+    """
     config = Config()
+    try:
+        for name, value in settings.items():
+            setattr(config, name, value)
+        return _make_engine(config, no_cache, fuel)
+    except ValueError as error:
+        raise Failure(f"these options do not go together: {error}", STATUS_USAGE) from None
+
+
+def _make_engine(config: Config, no_cache: bool, fuel: bool) -> Engine:
     if fuel:
         config.consume_fuel = True
     if not no_cache:
@@ -56,7 +85,7 @@ def load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Co
         Failure: It cannot be read or loaded, or is compiled without that being allowed.
     """
     # Read once: what a pipe held is gone afterwards.
-    data = _read(path)
+    data = read(path)
     compiled = data.startswith(_COMPILED)
     if compiled and not allow_precompiled:
         raise Failure(
@@ -88,7 +117,24 @@ def load_module(engine: Engine, path: str, allow_precompiled: bool) -> Module:
     return module
 
 
-def _read(path: str) -> bytes:
+def binary_of(path: str) -> bytes:
+    """The binary form of the program in a file, binary or text.
+
+    Raises:
+        Failure: It cannot be read, or is no well-formed text.
+    """
+    try:
+        return to_wasm(read(path))
+    except WasmtimeError as error:
+        raise Failure(f"{path}: {error}") from None
+
+
+def read(path: str) -> bytes:
+    """What a file holds, or standard input.
+
+    Raises:
+        Failure: It cannot be read.
+    """
     try:
         if path == STANDARD:
             return sys.stdin.buffer.read() if sys.stdin is not None else b""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Optional
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Callable, Optional
 
+from .._engine import Engine
 from .._func import Func
 from .._linker import Linker
 from .._module import Module
+from .._store import Store
 from .._types import FuncType
-from .options import add_arguments
+from . import options as run_options
+from .groups import add_group_options
 from .programs import load, load_module, make_engine
 from .status import STATUS_USAGE, Failure
 from .stores import make_store
@@ -17,7 +21,30 @@ from .terminal import listed, show
 from .values import format_value, parse_value
 from .watch import Watch
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "engine_of", "run", "run_module"]
+
+EXAMPLES = """\
+  run --dir . program.wasm ARGS       a program, with the current directory
+  run --timeout 5s -W fuel=1000000 --max-memory-size 64MiB untrusted.wasm
+  run --invoke add add.wat 5 3        one function
+  cat program.wasm | run -            from standard input
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``run``."""
+    add_group_options(parser)
+    run_options.add_arguments(parser)
+
+
+def engine_of(options: argparse.Namespace) -> Engine:
+    """The engine that the options ask for.
+
+    Raises:
+        Failure: They do not go together.
+    """
+    cached = not options.no_cache and options.cache is not False
+    return make_engine(not cached, options.fuel is not None, options.settings)
 
 
 def run(options: argparse.Namespace, watch: Watch) -> int:
@@ -30,17 +57,34 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
     """
     if options.timeout is not None:
         watch.limit(options.timeout)
-    engine = make_engine(options.no_cache, options.fuel is not None)
+    engine = engine_of(options)
     module = load(engine, options.program, options.allow_precompiled)
     if not isinstance(module, Module):
         # Imported where it is needed: programs that are core modules start sooner without.
         from .run_component import run_component
 
         return run_component(module, options, watch)
-    return _run_module(module, options, watch)
+    return run_module(module, options, watch)
 
 
-def _run_module(module: Module, options: argparse.Namespace, watch: Watch) -> int:
+def run_module(
+    module: Module,
+    options: argparse.Namespace,
+    watch: Watch,
+    around: Callable[[Store], AbstractContextManager[Any]] = nullcontext,
+) -> int:
+    """Run a core module, or call a function of it; returns the exit status.
+
+    Args:
+        module: The module.
+        options: What `add_arguments` declares.
+        watch: Stops it.
+        around: Makes what is entered while the guest runs.
+
+    Raises:
+        Failure: The options do not fit it.
+        WasmtimeError: As `run`.
+    """
     engine = module.engine
     preloads = [
         (name, load_module(engine, path, options.allow_precompiled))
@@ -57,16 +101,17 @@ def _run_module(module: Module, options: argparse.Namespace, watch: Watch) -> in
         linker.define_instance(store, name, linker.instantiate(store, preload))
     if options.unknown_imports_trap:
         linker.define_unknown_imports_as_traps(module)
-    exports = linker.instantiate(store, module).exports(store)
-    initialize = exports.get("_initialize")
-    if isinstance(initialize, Func):
-        initialize(store)
-    if entry is None:
-        return 0
-    name, ty, values = entry
-    function = exports[name]
-    assert isinstance(function, Func)
-    result = function(store, *values)
+    with around(store):
+        exports = linker.instantiate(store, module).exports(store)
+        initialize = exports.get("_initialize")
+        if isinstance(initialize, Func):
+            initialize(store)
+        if entry is None:
+            return 0
+        name, ty, values = entry
+        function = exports[name]
+        assert isinstance(function, Func)
+        result = function(store, *values)
     if options.invoke is not None:
         results = result if isinstance(result, (list, tuple)) else [result]
         show([format_value(value, kind) for value, kind in zip(results, ty.results)])

@@ -29,7 +29,7 @@ def _wasi(options: argparse.Namespace) -> WasiConfig:
     wasi = WasiConfig()
     name = options.argv0 or os.path.basename(options.program)
     wasi.argv = [name] if options.invoke is not None else [name, *options.arguments]
-    environment: dict[str, str] = {}
+    environment = dict(os.environ) if options.inherit_env else {}
     for variable, value in options.variables:
         if value is None:
             value = os.environ.get(variable)

@@ -25,6 +25,12 @@ def main(arguments: Optional[list[str]] = None) -> int:
         prog="python -m wasmtime.bindgen",
         description="Write a typed Python package for a WebAssembly component or module.",
     )
+    add_arguments(parser)
+    return write_package(parser.parse_args(arguments), parser.prog)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     parser.add_argument("filename", help="the component or module, binary or text")
     parser.add_argument("--out-dir", required=True, help="directory of the package; made if needed")
     parser.add_argument("--name", help="what it is called; by default after the file")
@@ -34,7 +40,18 @@ def main(arguments: Optional[list[str]] = None) -> int:
         action="store_true",
         help="write the asynchronous form, whose functions are awaited",
     )
-    options = parser.parse_args(arguments)
+
+
+def write_package(options: argparse.Namespace, command: str) -> int:
+    """Write the package that options ask for.
+
+    Args:
+        options: What `add_arguments` declares.
+        command: What the command is called, for errors.
+
+    Returns:
+        The exit status.
+    """
     source = Path(options.filename)
     try:
         name = options.name or source.stem
@@ -45,7 +62,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
             target.write_bytes(contents)
             print("Generating", printable(str(target)))
     except (OSError, ValueError, WasmtimeError) as error:
-        message = printable(f"{parser.prog}: {options.filename}: {error}")
+        message = printable(f"{command}: {options.filename}: {error}")
         print(message, file=sys.stderr)
         return 1
     return 0
