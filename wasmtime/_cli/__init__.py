@@ -141,16 +141,13 @@ def whole_parser() -> argparse.ArgumentParser:
 
 
 def _check_program(name: str) -> None:
-    """Refuse what is neither a command nor a file, if it looks like a command.
+    """Refuse what is neither a command nor a file: a word without a dot or a directory.
 
     Raises:
-        SystemExit: It does.
+        SystemExit: It is such a word.
     """
-    if name.startswith("-") or os.path.exists(name) or os.path.basename(name) != name:
-        return
-    import difflib
-
-    if difflib.get_close_matches(name, _COMMANDS, 1, 0.7):
+    is_word = not name.startswith("-") and "." not in name and os.path.basename(name) == name
+    if is_word and not os.path.exists(name):
         _refuse([name])
 
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 from .._config import Config
 from .options import natural, seconds, size
+from .terminal import show
 
 __all__ = ["add_group_options"]
 
@@ -117,7 +118,8 @@ class _Group(argparse.Action):
         """Read one occurrence of the option."""
         keys: dict[str, _Key] = self.const
         if values == "help":
-            parser.exit(0, "".join(f"{name}\n" for name in sorted(keys)))
+            show(sorted(keys))
+            parser.exit()
         settings = dict(getattr(namespace, "settings", None) or {})
         for part in str(values).split(","):
             name, separator, text = part.partition("=")

@@ -61,7 +61,9 @@ def make_engine(no_cache: bool, fuel: bool, settings: Mapping[str, Any] = _NONE)
         for name, value in settings.items():
             setattr(config, name, value)
         return _make_engine(config, no_cache, fuel)
-    except ValueError as error:
+    except (ValueError, WasmtimeError) as error:
+        if not settings:
+            raise
         raise Failure(f"these options do not go together: {error}", STATUS_USAGE) from None
 
 
