@@ -10,7 +10,6 @@ that its decorator names.
 from __future__ import annotations
 
 import ctypes
-import os
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -40,7 +39,6 @@ from wasmtime import (
     WasmtimeError,
     wat2wasm,
 )
-from wasmtime._extern import core
 from wasmtime.component import Component
 from wasmtime.component import Linker as ComponentLinker
 
@@ -703,23 +701,6 @@ def caller(world: Any) -> Any:
 @operation(exact=False)
 def output(world: Any) -> Any:
     world.exports["print"](world.store)
-
-
-@operation(WasmtimeError, exact=False)
-def output_through_a_pipe(world: Any) -> Any:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    sink = core.OutputSink()
-    try:
-        try:
-            sink.collect(reading)
-        except BaseException:
-            os.close(reading)
-            raise
-        os.write(writing, b"x")
-        return sink.take()
-    finally:
-        os.close(writing)
 
 
 @operation(exact=False)
