@@ -10,7 +10,7 @@ import gc
 import sys
 import time
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any
 
@@ -615,3 +615,53 @@ assert [job.value for job in jobs] == [[2 * (n + i) + 1 for i in range(3)] for n
 """,
         env=HELPERS,
     ).check()
+
+
+def test_guests_that_have_waited_take_no_turns_before_they_go_on(asking: Asking) -> None:
+    """
+    The ticks that came while they waited are no time that they have used.
+    """
+
+    async def main() -> None:
+        async def ask(n: int) -> int:
+            await asyncio.sleep(0.05)
+            return n
+
+        guests = [await asking.guest(ask=ask) for _ in range(200)]
+        spinner = await asking.guest()
+        calls = [guest.exports.ask.call_async(guest.store, 1) for guest in guests]
+        steps = sum(await asyncio.gather(*map(count_steps, calls)))
+        task = asyncio.create_task(spinner.call("spin"))
+        calls = [guest.exports.ask.call_async(guest.store, 1) for guest in guests]
+        steps_beside = sum(await asyncio.gather(*map(count_steps, calls)))
+        task.cancel()
+        assert steps == 200
+        assert steps_beside < 400
+
+    asyncio.run(main())
+
+
+class Counting:
+    """
+    Awaits a call, and counts how often it waits.
+    """
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+
+    def __await__(self) -> Generator[Any, Any, int]:
+        waits = 0
+        try:
+            while True:
+                waiting = self.call.send(None)
+                waits += 1
+                yield waiting
+        except StopIteration:
+            return waits
+
+
+async def count_steps(call: Any) -> int:
+    """
+    How often a call waits until it is done.
+    """
+    return await Counting(call)

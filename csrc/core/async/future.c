@@ -60,6 +60,7 @@ future_poll(AsyncCall *root)
     StoreObject *store = root->store;
     TickedEngine *engine = ((EngineObject *)store->owner.engine)->ticked;
     store->yielded = false;
+    store->poll_begun = moment_now();
     store->polling = true;
     if (store->epochs) {
         ticker_poll_begin(engine);

@@ -323,11 +323,10 @@ async_poll(AsyncCall *call, PyObject **out)
         }
         return STEP_ON;
     }
-    Moment begun = moment_now();
     Py_BEGIN_ALLOW_THREADS;
     future_poll(async_root(call));
     Py_END_ALLOW_THREADS;
-    return async_attend(call, moment_now() - begun, out);
+    return async_attend(call, moment_now() - call->store->poll_begun, out);
 }
 
 /* Its turn may have come. If not, `out` is what to wait with: asyncio takes None for a turn. */

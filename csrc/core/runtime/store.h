@@ -106,6 +106,7 @@ struct StoreObject {
     /* Asynchronous calls (async/async.h). */
     AsyncCall *call; /* the innermost one in progress, which holds this store; or NULL */
     struct Destruction *destructions; /* resources that the guest dropped: destruction.c */
+    Moment poll_begun;                /* the guest gives way some time after it */
     bool asynchronous;                /* for good: what is linked here is linked asynchronously */
     bool links_python; /* Python functions were linked synchronously: no call may be asynchronous */
     bool blocks;       /* what is linked here may block: WASI of components */
