@@ -107,6 +107,7 @@ struct AsyncCall {
     bool seen;        /* the same: its turn has come once */
     bool away;        /* another thread polls it */
     bool abandoned;   /* the same, and nobody waits for it: it is dropped when the poll is over */
+    bool dying;       /* it is being deallocated: nobody counts references to it any more */
     bool native_done; /* the future is done */
     bool answered;    /* the note is answered: the continuation says so at the next poll */
     wasmtime_call_future_t *future;

@@ -280,7 +280,7 @@ async_call_warn(AsyncCall *self)
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited",
                          self->kind->name)
         < 0) {
-        PyErr_WriteUnraisable((PyObject *)self);
+        PyErr_WriteUnraisable(NULL);
     }
 }
 
@@ -296,7 +296,7 @@ async_call_finalize(AsyncCall *self)
     }
     PyObject *closed = async_call_close(self, NULL);
     if (closed == NULL) {
-        PyErr_WriteUnraisable((PyObject *)self);
+        PyErr_WriteUnraisable(NULL);
     }
     Py_XDECREF(closed);
     if (in_flight != NULL) {
@@ -317,10 +317,9 @@ async_call_clear(AsyncCall *self)
 static void
 async_call_dealloc(AsyncCall *self)
 {
-    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
-        return;
-    }
     PyObject_GC_UnTrack(self);
+    self->dying = true;
+    async_call_finalize(self);
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }

@@ -451,7 +451,9 @@ async_step_begin(AsyncCall *call)
         }
     }
     call->stepping = true;
-    Py_INCREF(call);
+    if (!call->dying) {
+        Py_INCREF(call);
+    }
     return true;
 }
 
@@ -463,5 +465,7 @@ async_step_end(AsyncCall *call)
     if (call->state != ASYNC_DONE && call->state != ASYNC_FRESH && call->parent == NULL) {
         store_hold(call->store);
     }
-    Py_DECREF(call);
+    if (!call->dying) {
+        Py_DECREF(call);
+    }
 }
