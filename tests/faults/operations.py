@@ -218,6 +218,46 @@ def lists_component() -> tuple[Any, Store]:
     return exports.echo, store
 
 
+class Once:
+    """
+    Is awaited by one turn of an event loop, and gives a value.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __await__(self) -> Any:
+        yield
+        return self.value
+
+
+def asking_component(engine: Engine) -> tuple[Component, ComponentLinker]:
+    """
+    A component that asks the host for a text, and a linker with a function that waits.
+    """
+    component = Component(
+        engine,
+        """(component
+          (import "ask" (func $ask (param "x" string) (result string)))
+          (core module $libc (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+          (core instance $libc (instantiate $libc))
+          (core func $ask (canon lower (func $ask)
+            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+          (core module $m
+            (import "" "ask" (func $ask (param i32 i32 i32)))
+            (func (export "run") (param i32 i32) (result i32)
+              (call $ask (local.get 0) (local.get 1) (i32.const 8)) (i32.const 8)))
+          (core instance $i (instantiate $m (with "" (instance (export "ask" (func $ask))))))
+          (func (export "run") (param "x" string) (result string)
+            (canon lift (core func $i "run")
+              (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))""",
+    )
+    linker = ComponentLinker(engine)
+    linker.define_imports(component, {"ask": Once})
+    return component, linker
+
+
 class World:
     """
     Everything that operations use, made before allocations fail.
@@ -256,6 +296,8 @@ class World:
         self.empty_linker = Linker(self.engine)
         self.pre = self.linker.instantiate_pre(self.small)
         self.echo, self.echo_store = lists_component()
+        self.plain_engine = Engine()
+        self.asking, self.asking_linker = asking_component(self.plain_engine)
         self.wasi_linker = Linker(self.engine)
         self.wasi_linker.define_wasi()
         self.signatures = {
@@ -718,6 +760,30 @@ def wasi(world: Any) -> Any:
 def component_lists(world: Any) -> Any:
     value = [("text", [1.0, 2.0], b"x" * 30_000), ("", [], b"")]
     assert world.echo(world.echo_store, value) == value
+
+
+@operation(WasmtimeError, exact=False)
+def component_awaited(world: Any) -> Any:
+    store = Store(world.plain_engine)
+    making = world.asking_linker.instantiate_async(store, world.asking)
+    try:
+        making.send(None)
+    except StopIteration as made:
+        call = made.value.exports(store).run.call_async(store, "text")
+        call.send(None)  # the host function waits
+        next(call, None)
+
+
+@operation(WasmtimeError, exact=False)
+def component_dropped(world: Any) -> Any:
+    store = Store(world.plain_engine)
+    making = world.asking_linker.instantiate_async(store, world.asking)
+    try:
+        making.send(None)
+    except StopIteration as made:
+        call = made.value.exports(store).run.call_async(store, "text")
+        call.send(None)
+        call.close()
 
 
 @operation(OverflowError)
