@@ -17,18 +17,9 @@ from .rows import Row, select
 #: The rows of the README: one of each concern, and where it is hardest to gain something.
 HEADLINES = (
     "calls.add",
-    "calls.six",
-    "calls.bound_gil",
     "host_calls.python",
-    "traps.caught",
     "memory.write_16",
-    "memory.write_1m",
-    "globals_tables.set",
-    "instantiation.linker",
-    "component.add",
     "component.bytes_64k",
-    "threads.long",
-    "import_time.import",
 )
 
 BEGIN = "<!-- benchmarks: begin -->"

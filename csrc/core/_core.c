@@ -142,9 +142,8 @@ static PyMethodDef core_functions[] = {
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
     {FUNCTION(faults, METH_O), faults_doc},
     {FUNCTION(leave, METH_NOARGS), leave_doc},
-    {FUNCTION(in_greenlet, METH_NOARGS),
-     "in_greenlet($module, /)\n--\n\n"
-     "Whether another greenlet than the thread's own runs."},
+    {FUNCTION(in_greenlet, METH_NOARGS), "in_greenlet($module, /)\n--\n\n"
+                                         "Whether another greenlet than the thread's own runs."},
     {FUNCTION(after_fork, METH_NOARGS), after_fork_doc},
 
     /* compiling, errors, artifacts */

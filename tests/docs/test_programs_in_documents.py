@@ -54,9 +54,10 @@ def test_the_programs_of_a_page_run(page: Path) -> None:
     run_in_subprocess(PROGRAM.format(page=str(page)), preamble="").check()
 
 
-def test_the_program_of_the_readme_prints_what_it_says() -> None:
-    (program,) = blocks_of(CHECKOUT / "README.md")
-    ended = run_in_subprocess(program, preamble="").check()
+def test_the_programs_of_the_readme_print_what_they_say() -> None:
+    sandbox, call = blocks_of(CHECKOUT / "README.md")
+    assert run_in_subprocess(sandbox, preamble="").check().output == "timeout \n"
+    ended = run_in_subprocess(call, preamble="").check()
     assert ended.errors == ""
     assert ended.output.splitlines()[0] == "Hello from Python, 3 to go"
 
