@@ -12,6 +12,7 @@ OnLimit = Literal["truncate", "stop"]
 
 #: The same as the C core has it.
 POLICIES: dict[Optional[OnLimit], int] = {None: 0, "truncate": 1, "stop": 2}
+_ON_LIMIT: tuple[OnLimit, ...] = ("truncate", "stop")
 
 
 def check_limit(limit: object) -> Optional[int]:
@@ -38,8 +39,9 @@ def check_on_limit(on_limit: object, limit: Optional[int]) -> Optional[OnLimit]:
     """
     if on_limit is None:
         return None
-    if on_limit != "truncate" and on_limit != "stop":
-        raise ValueError(f"on_limit must be 'truncate', 'stop' or None, not {on_limit!r}")
-    if limit is None:
-        raise ValueError(f"on_limit={on_limit!r} needs a limit: give limit= too")
-    return on_limit
+    for known in _ON_LIMIT:
+        if on_limit == known:
+            if limit is None:
+                raise ValueError(f"on_limit={known!r} needs a limit: give limit= too")
+            return known
+    raise ValueError(f"on_limit must be 'truncate', 'stop' or None, not {on_limit!r}")

@@ -48,7 +48,7 @@ class Output:
 
     def __init__(self, limit: Optional[int] = None, *, on_limit: Optional[OnLimit] = None) -> None:
         self._limit = limit = check_limit(limit)
-        self._on_limit = check_on_limit(on_limit, limit)
+        self._on_limit: Optional[OnLimit] = check_on_limit(on_limit, limit)
         self._sink: Any = core.OutputSink(-1 if limit is None else limit, POLICIES[on_limit])
         self._attached = False
 
