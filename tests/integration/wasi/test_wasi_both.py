@@ -96,7 +96,7 @@ def _do(guest: Guest, operation: Any) -> Any:
     if name in ("fd_write", "fd_read"):
         number, buffers, array, result = rest
         data = b"".join(struct.pack("<II", *buffer) for buffer in buffers)
-        if array < MEMORY - len(data):
+        if array <= MEMORY - len(data):
             guest.poke(array, data)
         return guest.call(name, number, _signed(array), len(buffers), _signed(result))
     if name == "poll_oneoff":
