@@ -25,3 +25,8 @@ PREVIEW2 = (
     "wasi:random/",
     SOCKETS,
 )
+
+#: Interfaces of preview 2 under the names that the library defines them by; others of 0.2 mean the
+#: same.
+CLOCK = "wasi:clocks/monotonic-clock@0.2.12"
+POLL = "wasi:io/poll@0.2.12"

@@ -154,6 +154,12 @@ class Linker(LinkerBase):
 
         C API: ``wasmtime_component_linker_add_wasip2``.
         """
+        from ._clocks import define_clocks
+
+        self._add_wasip2_of_library()
+        define_clocks(self)
+
+    def _add_wasip2_of_library(self) -> None:
         with self._changing() as linker:
             self._do(linker, lambda native: check(lib.wasmtime_component_linker_add_wasip2(native)))
             self._wasi = True

@@ -252,6 +252,15 @@ store_get_timeout(StoreObject *self, void *Py_UNUSED(closure))
     return seconds == 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
 }
 
+/* The nanoseconds that the call in progress has left, at most 2**64-1. */
+static PyObject *
+store_time_left(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Moment expires = store_expires(self), now = moment_now();
+    Moment left = expires == MOMENT_NEVER ? MOMENT_NEVER : expires > now ? expires - now : 0;
+    return PyLong_FromUnsignedLongLong(left);
+}
+
 /* The native store dies. */
 static void
 store_leave_ticker(StoreObject *self)
