@@ -1,8 +1,8 @@
 """The timers of WASI preview 2, which end when the time of their store is up.
 
 The library waits for them in native code, which hears no timeout. So ``subscribe-duration`` and
-``subscribe-instant`` are functions of ours: they ask the library's for the guest's moment or for the
-end of the store's time, whichever is sooner. The wait is over then, and the guest ends at its next
+The library waits for them in native code, which hears no timeout. So `subscribe-duration` and
+`subscribe-instant` are functions of ours: they ask the library's for the guest's moment or for the
 loop or function call.
 
 The library's functions can be called by a component only: a small one, which is instantiated in a
@@ -11,11 +11,13 @@ store when its guest first asks for a timer, and compiled for an engine when tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
+from .._native import check, core, ffi, lib
 from .._store import StoreContext
 from .._wasi_names import CLOCK, POLL
 from ._component import Component
+from ._linker_instance import open_instance, open_root
 
 if TYPE_CHECKING:
     from .._engine import Engine
@@ -63,6 +65,7 @@ _FORWARDING = f"""(component
     (param "when" u64) (param "left" u64) (result (own $pollable))
     (canon lift (core func $m "instant"))))"""
 
+
 def _forwarding(engine: Engine) -> tuple[Linker, Component]:
     """What is instantiated in the stores of an engine."""
     from ._linker import Linker
@@ -100,12 +103,28 @@ def _subscribe_instant(context: StoreContext, when: int) -> Any:
 
 
 def define_clocks(linker: Linker) -> None:
-    """Let a linker's timers be ours. It defines the library's already."""
-    shadowing = linker.allow_shadowing
-    linker.allow_shadowing = True
-    try:
-        with linker.root() as root, root.add_instance(CLOCK) as clock:
-            clock.add_func("subscribe-duration", _subscribe_duration)
-            clock.add_func("subscribe-instant", _subscribe_instant)
-    finally:
-        linker.allow_shadowing = shadowing
+    """Let a linker's timers be ours. It defines the library's already.
+
+    Not for asynchronous calls: in the middle of one, no component can be called.
+    """
+    with linker._changing() as native:
+        lib.wasmtime_component_linker_allow_shadowing(native, True)
+        try:
+            # Freed at the end of the block: each is a claim on what it was opened in.
+            with open_root(native) as root, open_instance(root, CLOCK.encode()) as clock:
+                _define(linker, clock, b"subscribe-duration", _subscribe_duration)
+                _define(linker, clock, b"subscribe-instant", _subscribe_instant)
+        finally:
+            lib.wasmtime_component_linker_allow_shadowing(native, linker._shadowing)
+
+
+def _define(linker: Linker, clock: Any, name: bytes, func: Callable[..., Any]) -> None:
+    host = core.ComponentHostFunc(func, False, True)
+    callback = ffi.cast("wasmtime_component_func_callback_t", host.callback)
+    env = ffi.cast("void *", host.env)
+    with linker._keeping(host):
+        check(
+            lib.wasmtime_component_linker_instance_add_func(
+                clock, name, len(name), callback, env, ffi.NULL
+            )
+        )

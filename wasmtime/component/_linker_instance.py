@@ -28,7 +28,7 @@ def open_root(linker: Any) -> Any:
     return ffi.gc(root, lib.wasmtime_component_linker_instance_delete)
 
 
-def _open_instance(outer: Any, name: bytes) -> Any:
+def open_instance(outer: Any, name: bytes) -> Any:
     """Define an instance in a native one; it is freed with the pointer."""
     out = ffi.new("wasmtime_component_linker_instance_t **")
     check(lib.wasmtime_component_linker_instance_add_instance(outer, name, len(name), out))
@@ -136,8 +136,8 @@ class LinkerInstance:
         """
         encoded = encode_name(name, "name")
         with self._changing() as pointer:
-            opened = _open_instance(pointer, encoded)
-            self._repeatable(lambda native: _open_instance(native, encoded))
+            opened = open_instance(pointer, encoded)
+            self._repeatable(lambda native: open_instance(native, encoded))
             path = (*self._path, unversioned(name))
             return LinkerInstance._open(opened, self._linker, self, path)
 
