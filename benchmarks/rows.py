@@ -31,6 +31,7 @@ CONCERNS = (
     "globals_tables",
     "instantiation",
     "wasi",
+    "timeouts",
     "artifacts",
     "component",
     "bulk",

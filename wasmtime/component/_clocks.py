@@ -1,8 +1,8 @@
 """The timers of WASI preview 2, which end when the time of their store is up.
 
 The library waits for them in native code, which hears no timeout. So ``subscribe-duration`` and
-The library waits for them in native code, which hears no timeout. So `subscribe-duration` and
-`subscribe-instant` are functions of ours: they ask the library's for the guest's moment or for the
+``subscribe-instant`` are functions of ours: they ask the library for the guest's moment, or for
+the end of the store's time if that is sooner. The wait is over then, and the guest ends at its next
 loop or function call.
 
 The library's functions can be called by a component only: a small one, which is instantiated in a
