@@ -26,10 +26,12 @@ DIED = "the process died"
 
 Trial = dict[str, Any]
 
+#: Switches of this package, which the library never sees.
+OWN = {"component_bulk", "library_wasi"}
 SWITCHES = [
     name
     for name, setting in Config._settings.items()
-    if isinstance(setting.default_of(Config()), bool) and name != "cache"
+    if isinstance(setting.default_of(Config()), bool) and name not in {"cache", *OWN}
 ]
 EDGES = [
     0, 1, 4095, 4096, 65535, 65536, 1 << 20,
