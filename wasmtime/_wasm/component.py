@@ -44,7 +44,7 @@ from .grammar import (
     skip_alias,
     skip_description,
 )
-from .module import CONCRETE, ODD, WIDE, extern_type, odd_items, value_type, wide_table
+from .module import ODD, WIDE, extern_type, odd_items, recursive_types, wide_table
 from .reader import MalformedBinary, Reader, kind_of
 
 __all__ = ["check_modules", "uses_async"]
@@ -266,7 +266,7 @@ def _core_type(reader: Reader) -> Iterator[tuple[str, int]]:
         return
     if reader.peek() == 0:  # 0x50 means something else without
         reader.byte()
-    _recursive_types(reader)
+    recursive_types(reader)
 
 
 def _module_declaration(reader: Reader) -> Iterator[tuple[str, int]]:
@@ -276,7 +276,7 @@ def _module_declaration(reader: Reader) -> Iterator[tuple[str, int]]:
         name = f"the imported item {reader.name()!r} {reader.name()!r}"
         yield from _odd(name, extern_type(reader, reader.byte()))
     elif kind == 1:
-        yield from _odd("a function", _recursive_types(reader))
+        yield from _odd("a function", recursive_types(reader)[1])
     elif kind == 2:
         reader.skip(2)
         reader.number()
@@ -292,36 +292,3 @@ def _odd(item: str, marks: int) -> Iterator[tuple[str, int]]:
     """Yield an item if its marks say that it is odd."""
     if marks & ODD:
         yield item, marks & ODD
-
-
-def _recursive_types(reader: Reader) -> int:
-    """Read one type, or a group of types that know each other; CONCRETE if one names another."""
-    count = 1
-    if reader.peek() == 0x4E:
-        reader.byte()
-        count = reader.number()
-    oddity = 0
-    for _ in range(count):
-        oddity |= _composite_type(reader)
-    return oddity
-
-
-def _composite_type(reader: Reader) -> int:
-    """Read a type of functions, arrays or structs; return CONCRETE if it names another type."""
-    code = reader.byte()
-    if code in (0x4F, 0x50):  # with supertypes
-        for _ in range(reader.number()):
-            reader.number()
-        code = reader.byte()
-    oddity = 0
-    if code == 0x60:  # a function: parameters, results
-        for _ in range(2):
-            for _ in range(reader.number()):
-                oddity |= value_type(reader)
-    elif code in (0x5E, 0x5F):  # an array, a struct
-        for _ in range(1 if code == 0x5E else reader.number()):
-            oddity |= value_type(reader)
-            reader.byte()
-    else:
-        raise MalformedBinary(f"a core type of an unknown form ({code:#x})")
-    return oddity & CONCRETE

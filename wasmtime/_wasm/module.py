@@ -24,9 +24,12 @@ __all__ = [
     "ODD",
     "WIDE",
     "check_tables",
+    "each_export",
     "extern_type",
     "odd_items",
     "parameter_names",
+    "recursive_types",
+    "skip_expression",
     "tables_of_64_bits",
     "value_type",
     "wide_table",
@@ -141,7 +144,7 @@ def _marked_items(module: Reader, kind: int) -> Iterator[tuple[Optional[int], st
         items.extend(_each_global(sections[_GLOBALS]))
     if _EXPORTS not in sections or not any(items):
         return
-    for name, exported, index in _each_export(sections[_EXPORTS]):
+    for name, exported, index in each_export(sections[_EXPORTS]):
         if exported == kind and _at(items, index):
             yield None, name, "", items[index]
 
@@ -153,7 +156,7 @@ def _at(items: Sequence[int], index: int) -> int:
     return items[index]
 
 
-def _each_export(reader: Reader) -> Iterator[tuple[str, int, int]]:
+def each_export(reader: Reader) -> Iterator[tuple[str, int, int]]:
     """Yield the name of each export, its kind and its index."""
     for _ in range(reader.number()):
         yield reader.name(), reader.byte(), reader.number()
@@ -186,14 +189,14 @@ def _each_table(reader: Reader) -> Iterator[int]:
             reader.skip(2)
         yield _table_type(reader)
         if initialised:
-            _skip_expression(reader)
+            skip_expression(reader)
 
 
 def _each_global(reader: Reader) -> Iterator[int]:
     """Yield the marks of each defined global."""
     for _ in range(reader.number()):
         yield extern_type(reader, _GLOBAL)
-        _skip_expression(reader)
+        skip_expression(reader)
 
 
 # --- types ---------------------------------------------------------------------------------------
@@ -245,16 +248,56 @@ def extern_type(reader: Reader, kind: int) -> int:
     return 0
 
 
+def recursive_types(reader: Reader) -> tuple[int, int]:
+    """Read one type, or a group of types that know each other.
+
+    Returns:
+        How many types these are, and CONCRETE if one names another.
+    """
+    count = 1
+    if reader.peek() == 0x4E:
+        reader.byte()
+        count = reader.number()
+    oddity = 0
+    for _ in range(count):
+        oddity |= _composite_type(reader)
+    return count, oddity
+
+
+def _composite_type(reader: Reader) -> int:
+    """Read a type of functions, arrays or structs; return CONCRETE if it names another type."""
+    code = reader.byte()
+    if code in (0x4F, 0x50):  # with supertypes
+        for _ in range(reader.number()):
+            reader.number()
+        code = reader.byte()
+    oddity = 0
+    if code == 0x60:  # a function: parameters, results
+        for _ in range(2):
+            for _ in range(reader.number()):
+                oddity |= value_type(reader)
+    elif code in (0x5E, 0x5F):  # an array, a struct
+        for _ in range(1 if code == 0x5E else reader.number()):
+            oddity |= value_type(reader)
+            reader.byte()
+    else:
+        raise MalformedBinary(f"a core type of an unknown form ({code:#x})")
+    return oddity & CONCRETE
+
+
 # --- constant expressions ------------------------------------------------------------------------
 
 
-def _skip_expression(reader: Reader) -> None:
-    """Pass over a constant expression."""
+def skip_expression(reader: Reader) -> list[int]:
+    """Pass over a constant expression; return the functions that it refers to."""
+    functions: list[int] = []
     while True:
         opcode = reader.byte()
         if opcode == 0x0B:  # end
-            return
-        if opcode in (0x41, 0x42, 0x23, 0xD0, 0xD2):  # one number
+            return functions
+        if opcode == 0xD2:  # ref.func
+            functions.append(reader.number())
+        elif opcode in (0x41, 0x42, 0x23, 0xD0):  # one number
             reader.number()
         elif opcode == 0x43:  # f32.const
             reader.skip(4)
@@ -300,7 +343,7 @@ def parameter_names(wasm: bytes) -> dict[str, dict[int, str]]:
     try:
         for code, section in Reader(wasm).sections_of_binary():
             if code == _EXPORTS:
-                for name, kind, index in _each_export(section):
+                for name, kind, index in each_export(section):
                     if kind == _FUNC:
                         places[name] = index
             elif code == _CUSTOM and section.name() == "name":
