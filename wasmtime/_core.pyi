@@ -70,6 +70,28 @@ def shared_memory_view(
     handle: Handle, start: int, stop: Optional[int], readonly: bool, /
 ) -> memoryview: ...
 def shared_memory_pin(handle: Handle, /) -> MemoryPin: ...
+def memory_differences(now: ReadableBuffer, base: ReadableBuffer, /) -> list[tuple[int, int]]: ...
+def table_references(store: Storelike, table: Table, functions: Optional[Table], /) -> bytes: ...
+def set_table_reference(
+    store: Storelike,
+    table: Table,
+    functions: Optional[Table],
+    size: int,
+    index: int,
+    code: int,
+    /,
+) -> None: ...
+def global_bits(
+    store: Storelike, global_: Global, functions: Optional[Table], /
+) -> tuple[int, bytes]: ...
+def set_global_bits(
+    store: Storelike,
+    global_: Global,
+    functions: Optional[Table],
+    kind: int,
+    bits: bytes,
+    /,
+) -> None: ...
 def component_instantiate(
     linker: _PublicComponentLinker,
     store: Storelike,
@@ -119,6 +141,7 @@ class Engine(Owner):
         memory_may_move: bool,
         memory_reservation: int,
         shared_memory: bool,
+        memory_owned: bool,
         /,
     ) -> None: ...
     def increment_epoch(self) -> None: ...
@@ -255,6 +278,15 @@ class MemoryPin:
     @property
     def size(self) -> int: ...
     def check(self, index: Union[SupportsIndex, slice], /) -> None: ...
+
+@final
+class SnapshotImage:
+    def __new__(cls, runs: tuple[tuple[int, bytes], ...], /) -> SnapshotImage: ...
+    @property
+    def mapped(self) -> bool: ...
+    @property
+    def size(self) -> int: ...
+    def restore(self, store: Storelike, memory: Memory, /) -> None: ...
 
 @disjoint_base
 class Table(Item):

@@ -89,6 +89,7 @@ class Engine(core.Engine, Managed):
             settings.memory_may_move and not pooled,
             settings.memory_reservation,
             settings.shared_memory,
+            not pooled,
         )
         self._config = settings
         self._table_probes: dict[Any, core.Handle] = {}  # see `Table.type`

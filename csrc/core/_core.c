@@ -82,6 +82,11 @@
 #include "wasi/state.c"       /* the life of a store's streams */
 #include "wasi/define.c"      /* the nine functions in a linker, and in a synchronous call */
 
+/* snapshot: the state of an instance, taken out and put into another */
+#include "snapshot/difference.c" /* where two memories differ */
+#include "snapshot/references.c" /* references as numbers; globals bit by bit */
+#include "snapshot/image.c"      /* SnapshotImage: pages, copied or mapped */
+
 /* gc: references into WebAssembly's garbage-collected heap */
 #include "gc/reference.c" /* Reference: identity and conversion */
 #include "gc/layout.c"    /* the fields of a type, compiled once */
@@ -182,6 +187,22 @@ static PyMethodDef core_functions[] = {
     {FUNCTION(shared_memory_pin, METH_O),
      "shared_memory_pin($module, handle, /)\n--\n\nWhat a raw pointer to a shared memory keeps."},
 
+    /* snapshots */
+    {FUNCTION(memory_differences, METH_VARARGS),
+     "memory_differences($module, now, base, /)\n--\n\n"
+     "(start, end) of each run of pages in which `now` differs from `base`, or from zero behind it."},
+    {FUNCTION(table_references, METH_VARARGS),
+     "table_references($module, store, table, functions, /)\n--\n\n"
+     "What a table holds, 8 bytes for each element; functions by their place in `functions`."},
+    {FUNCTION(set_table_reference, METH_VARARGS),
+     "set_table_reference($module, store, table, functions, size, index, code, /)\n--\n\n"
+     "Set an element of a table that is grown to `size` first."},
+    {FUNCTION(global_bits, METH_VARARGS),
+     "global_bits($module, store, global, functions, /)\n--\n\n"
+     "(kind, 16 bytes): what a global holds; a reference as an element of a table."},
+    {FUNCTION(set_global_bits, METH_VARARGS),
+     "set_global_bits($module, store, global, functions, kind, bits, /)\n--\n\nSet a global."},
+
     /* components */
     {FUNCTION(component_instantiate, METH_VARARGS),
      "component_instantiate($module, linker, store, component, /)\n--\n\n"
@@ -226,6 +247,7 @@ static const struct {
     {"MemoryBuffer", &buffer_spec, &state.MemoryBuffer, NULL},
     {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},
     {"Table", &table_spec, &state.Table_base, &state.Item_base},
+    {"SnapshotImage", &image_spec, &state.SnapshotImage, NULL},
     {"Global", &global_spec, &state.Global_base, &state.Item_base},
     {"Tag", &tag_spec, &state.Tag_base, &state.Item_base},
     {"Instance", &instance_spec, &state.Instance_base, &state.Item_base},

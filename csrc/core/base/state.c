@@ -32,6 +32,7 @@ static struct {
     PyTypeObject *Door;
     PyTypeObject *MemoryBuffer;
     PyTypeObject *MemoryPin;
+    PyTypeObject *SnapshotImage;
 
     /* Handed over by the package: the public classes, of which the core makes instances. */
     PyObject *Engine;

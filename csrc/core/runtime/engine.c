@@ -10,6 +10,7 @@ struct EngineObject {
     uint64_t memory_reservation; /* bytes that a linear memory can grow into in place */
     bool shared_memory;          /* WebAssembly may wait for other threads */
     bool memory_may_move;        /* a memory may outgrow its reservation */
+    bool memory_owned;           /* a memory has addresses of its own, given back with it */
     bool epochs;                 /* epoch checks are compiled in */
     bool epochs_explicit;        /* the user asked for them: a new store's deadline is at hand */
 };
@@ -37,12 +38,12 @@ static PyObject *
 engine_adopt(EngineObject *self, PyObject *args)
 {
     PyObject *handle;
-    int epochs, epochs_explicit, memory_may_move, shared_memory;
+    int epochs, epochs_explicit, memory_may_move, shared_memory, memory_owned;
     Py_ssize_t wasm_stack;
     unsigned long long memory_reservation;
-    if (!PyArg_ParseTuple(args, "O!ppnpKp:_own_configured", state.Handle, &handle, &epochs,
+    if (!PyArg_ParseTuple(args, "O!ppnpKpp:_own_configured", state.Handle, &handle, &epochs,
                           &epochs_explicit, &wasm_stack, &memory_may_move, &memory_reservation,
-                          &shared_memory)) {
+                          &shared_memory, &memory_owned)) {
         return NULL;
     }
     TickedEngine *ticked = ticker_add_engine(((HandleObject *)handle)->pointer);
@@ -56,6 +57,7 @@ engine_adopt(EngineObject *self, PyObject *args)
         self->ticked = ticked;
         self->memory_may_move = memory_may_move != 0;
         self->shared_memory = shared_memory != 0;
+        self->memory_owned = memory_owned != 0;
         self->memory_reservation = memory_reservation;
         self->epochs = epochs != 0;
         self->epochs_explicit = epochs_explicit != 0;
@@ -71,7 +73,7 @@ static PyMethodDef engine_methods[] = {
      "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
     {"_own_configured", (PyCFunction)engine_adopt, METH_VARARGS,
      "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, "
-     "memory_may_move, memory_reservation, shared_memory, /)\n--\n\n"
+     "memory_may_move, memory_reservation, shared_memory, memory_owned, /)\n--\n\n"
      "As _own(), with what the core must know of the configuration."},
     {NULL, NULL, 0, NULL},
 };
