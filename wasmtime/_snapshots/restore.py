@@ -1,0 +1,61 @@
+"""Giving the state of a snapshot to a new instance."""
+
+from __future__ import annotations
+
+from typing import Union
+
+from .._instance import Instance
+from .._memory import Memory
+from .._native import core
+from .._sharedmemory import SharedMemory
+from .._store import Storelike
+from .instances import Parts
+from .rewrite import Prepared
+from .state import MemoryState, State
+
+__all__ = ["restore"]
+
+
+def restore(prepared: Prepared, state: State, store: Storelike, instance: Instance) -> None:
+    """Give a new instance the state of a snapshot.
+
+    Args:
+        prepared: What the module was compiled from.
+        state: The state; it fits the module (`files` sees to it).
+        store: The store of the instance.
+        instance: An instance of which no function has run.
+
+    Raises:
+        WasmtimeError: The limits of the store do not let it grow as large as the snapshot is.
+    """
+    parts = Parts(prepared, store, instance)
+    for memory, content in zip(parts.memories, state.memories):
+        _fill(memory, content, store)
+    for value in state.globals:
+        if prepared.layout.globals[value.index].mutable:
+            target = parts.global_(value.index)
+            core.set_global_bits(store, target, parts.functions, value.kind, value.bits)
+    for table, held in zip(parts.tables, state.tables):
+        # What was added counts as changed. The last comes first: the table is grown with it.
+        for index, code in reversed(held.changed):
+            core.set_table_reference(store, table, parts.functions, held.size, index, code)
+    if state.resume_at is not None:
+        parts.named("buffer").set_value(store, state.resume_at)
+    for kind, index in state.dropped:
+        parts.call(f"{kind}{index}.drop")
+
+
+def _fill(memory: Union[Memory, SharedMemory], content: MemoryState, store: Storelike) -> None:
+    if isinstance(memory, SharedMemory):
+        missing = content.size - memory.data_len()
+        if missing > 0:
+            memory.grow(missing >> 16)
+        view = memory.view(readonly=False)
+        for offset, data in content.runs:
+            view[offset : offset + len(data)] = data
+        return
+    missing = content.size - memory.data_len(store)
+    if missing > 0:
+        memory.grow(store, missing // memory.page_size(store))
+    if content.runs:
+        content.image.restore(store, memory)

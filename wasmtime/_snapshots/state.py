@@ -1,0 +1,101 @@
+"""What a snapshot consists of: plain numbers and bytes, nothing of the host's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Optional
+
+from .._native import core
+
+__all__ = ["GlobalState", "MemoryState", "State", "TableState", "merge_runs"]
+
+#: Runs of pages of a memory are joined until there are this many at most: each is one mapping.
+_MOST_RUNS = 16
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """A memory.
+
+    Attributes:
+        size: How many bytes it has.
+        runs: Where it differs from that of a new instance: offsets and bytes, in order.
+    """
+
+    size: int
+    runs: tuple[tuple[int, bytes], ...]
+
+    @cached_property
+    def image(self) -> core.SnapshotImage:
+        """The runs in a form that is copied or mapped fast."""
+        return core.SnapshotImage(self.runs)
+
+
+@dataclass(frozen=True)
+class GlobalState:
+    """A global: its index among the defined ones, the kind of its value, and 16 bytes of it."""
+
+    index: int
+    kind: int
+    bits: bytes
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table.
+
+    Attributes:
+        size: How many elements it has.
+        changed: What differs from a new instance: indices, and references as numbers.
+    """
+
+    size: int
+    changed: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of an instance, as far as it differs from that of a new one.
+
+    Attributes:
+        memories: Each memory that the module defines.
+        globals: Each global that has state.
+        tables: Each table that the module defines.
+        dropped: The segments that were dropped: `"data"` or `"elements"`, and the index.
+        resume_at: Where a program that waits for its input has put its locals; None for others.
+    """
+
+    memories: tuple[MemoryState, ...]
+    globals: tuple[GlobalState, ...]
+    tables: tuple[TableState, ...]
+    dropped: tuple[tuple[str, int], ...]
+    resume_at: Optional[int] = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes of memory are kept."""
+        return sum(len(run) for memory in self.memories for _, run in memory.runs)
+
+
+def merge_runs(runs: Iterable[tuple[int, int]], most: int = _MOST_RUNS) -> list[tuple[int, int]]:
+    """Join neighbouring runs, the closest first, until there are no more than `most`."""
+    merged = list(runs)
+    gap = _PAGE
+    while len(merged) > most:
+        merged = _join(merged, gap)
+        gap *= 4
+    return merged
+
+
+def _join(runs: Sequence[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    joined = [runs[0]]
+    for start, end in runs[1:]:
+        last_start, last_end = joined[-1]
+        if start - last_end <= gap:
+            joined[-1] = (last_start, end)
+        else:
+            joined.append((start, end))
+    return joined
