@@ -36,6 +36,7 @@ from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
 from .running import Running
 from .session import PluginSession
+from .snapshot import Snapshot
 
 __all__ = [
     "Argv",
@@ -54,6 +55,7 @@ __all__ = [
     "Result",
     "Running",
     "SandboxError",
+    "Snapshot",
     "Stdin",
     "TrapInfo",
     "run",

@@ -7,6 +7,7 @@ asks for it; `ending` then tells why, from the types of exceptions and from what
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -28,6 +29,7 @@ from .waiting import AsyncInput, LoopWaiter
 from .world import Streams, Task, make_wasi
 
 if TYPE_CHECKING:
+    from .._snapshots.state import State
     from .linking import Linked
 
 __all__ = ["Execution"]
@@ -82,19 +84,14 @@ class Execution:
         self._memories = linked.memories
         self._unpooled = unpooled
         self._refusal: Optional[WasmtimeError] = None
+        self._state: Optional[State] = None
         self.store: Store = Store(linked.engine, self)
 
     def _furnish(self) -> None:
         """Give the store its limits and its world."""
         task, store = self._task, self.store
         limits = task.limits
-        store.set_limits(
-            total_memory=-1 if limits.memory is None else limits.memory,
-            memories=-1 if limits.memory is None else self._memories,
-            table_elements=-1 if limits.table_elements is None else limits.table_elements,
-            tables=_MOST_TABLES,
-            instances=-1 if limits.instances is None else limits.instances,
-        )
+        self._set_limits()
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
         if isinstance(task.stdin, AsyncInput):
@@ -105,6 +102,25 @@ class Execution:
             store.set_wasi(wasi)
             if task.network and getattr(self.linked, "uses_http", False):
                 store.set_wasi_http()
+
+    def _set_limits(self) -> None:
+        limits = self._task.limits
+        self.store.set_limits(
+            total_memory=-1 if limits.memory is None else limits.memory,
+            memories=-1 if limits.memory is None else self._memories,
+            table_elements=-1 if limits.table_elements is None else limits.table_elements,
+            tables=_MOST_TABLES,
+            instances=-1 if limits.instances is None else limits.instances,
+        )
+
+    @contextmanager
+    def without_limits(self) -> Iterator[None]:
+        """Let the host make an instance of its own in the store."""
+        self.store.set_limits()
+        try:
+            yield
+        finally:
+            self._set_limits()
 
     def _note(self, error: BaseException) -> None:
         self.host_error = error
@@ -128,15 +144,19 @@ class Execution:
         self._began = perf_counter()
         self.host_error = self.cause = None
 
-    def start(self) -> Any:
+    def start(self, state: Optional[State] = None) -> Any:
         """Instantiate the code.
+
+        Args:
+            state: What the instance begins with, of a snapshot of the same code.
 
         Returns:
             The instance.
         """
+        self._state = state
         for last in self._attempts():
             try:
-                self.instance = self.linked.instantiate(self.store)
+                self.instance = self.linked.instantiate(self.store, self._state)
                 break
             except WasmtimeError as error:
                 self._refused(error, last)

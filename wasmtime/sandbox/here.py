@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .abi.calls import call_function
 from .execution import Execution
@@ -18,13 +18,19 @@ from .tiers import Call, Guest
 from .waiting import in_thread
 from .world import Task
 
+if TYPE_CHECKING:
+    from .._snapshots.state import State
+
 __all__ = ["ThreadGuest", "exports_here", "prepare_here"]
 
 
 class ThreadGuest(Guest):
     """A guest in this process."""
 
-    def __init__(self, code: Code, settings: Settings, task: Task) -> None:
+    def __init__(
+        self, code: Code, settings: Settings, task: Task, state: Optional[State] = None
+    ) -> None:
+        self._code, self._state = code, state
         where = (code, settings.limits, settings.functions, settings.cache)
         linked = link(*where)
         self._execution = Execution(linked, code.name, task, lambda: link(*where, pooled=False))
@@ -40,13 +46,15 @@ class ThreadGuest(Guest):
         return self._finish(caught, value, call is None)
 
     def _enter(self, call: Optional[Call]) -> Any:
-        execution = self._execution
-        instance = execution.start()
+        execution, state = self._execution, self._state
+        instance = execution.start(state)
         execution.enter()
+        if call is None and state is not None and state.resume_at is not None:
+            return self._added("resume")(execution.store)
         if call is None:
             store = execution.store
             return execution.linked.entry(store, instance)(store)
-        if execution.linked.is_reactor:
+        if execution.linked.is_reactor and state is None:
             instance.exports(execution.store)["_initialize"](execution.store)
             execution.enter()
         return call_function(execution, instance, call)
@@ -66,8 +74,8 @@ class ThreadGuest(Guest):
         caught = None
         try:
             execution = self._execution
-            instance = execution.start()
-            if execution.linked.is_reactor:
+            instance = execution.start(self._state)
+            if execution.linked.is_reactor and self._state is None:
                 execution.enter()
                 instance.exports(execution.store)["_initialize"](execution.store)
         except Exception as error:
@@ -88,6 +96,42 @@ class ThreadGuest(Guest):
 
     async def call_async(self, call: Call) -> Result:
         return await self._in_thread(lambda: self.call(call))
+
+    def snapshot(self) -> State:
+        from .._snapshots.capture import capture
+        from .._snapshots.descriptors import check_descriptors
+        from .._snapshots.errors import NotCapturable
+        from .linking import LinkedModule
+
+        execution, prepared = self._execution, self._code.prepared
+        linked = execution.linked
+        if prepared is None or not isinstance(linked, LinkedModule):
+            raise NotCapturable("it was not compiled for snapshots")
+        if linked.uses_wasi:
+            with execution.without_limits():
+                check_descriptors(linked.linker, execution.store, len(self._preopens))
+        return capture(prepared, linked.compiled, execution.store, execution.instance)
+
+    def suspend(self) -> Result:
+        value, caught = None, None
+        execution = self._execution
+        try:
+            instance = execution.start()
+            execution.enter()
+            self._added("armed").set_value(execution.store, 1)
+            value = execution.linked.entry(execution.store, instance)(execution.store)
+            exports = instance.exports(execution.store)
+            if exports["asyncify_get_state"](execution.store) == 1:
+                exports["asyncify_stop_unwind"](execution.store)
+        except Exception as error:
+            caught = error
+        return self._finish(caught, value, True)
+
+    def _added(self, what: str) -> Any:
+        """What was added to the code for snapshots."""
+        assert self._code.prepared is not None
+        execution = self._execution
+        return execution.instance.exports(execution.store)[self._code.prepared.named(what)]
 
     def _finish(self, caught: Optional[BaseException], value: Any, is_program: bool) -> Result:
         result = self._execution.finish(caught, value, is_program)

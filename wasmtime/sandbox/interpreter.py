@@ -14,7 +14,9 @@ from .interpreters.conversation import Conversation
 from .interpreters.drivers import calling
 from .interpreters.installed import find_installed, known_adapter
 from .interpreters.session import InterpreterSession, open_session
+from .interpreters.warm import OneSnippet, Plan, Warm
 from .limits import ResourceLimits
+from .preparing import prepared_code
 from .program import replaced, task_of, with_files
 from .result import Result
 from .settings import Clock, Isolation, Seed, Settings, parse_settings
@@ -37,8 +39,11 @@ class Interpreter:
         adapter: How the interpreter takes code: `Argv`, `Stdin` or `Exports`; ``"auto"`` knows the
             interpreters that are listed in the documentation.
         setup: Code that runs before each snippet, and once in each session.
-        warm: Whether `setup` may be run once and its state be copied, where the interpreter offers
-            a way; otherwise it runs in each copy.
+        warm: Whether `setup` may be run once and each snippet get a copy of the state that it left,
+            where there is a way; otherwise it runs before each snippet. `explain` tells which.
+        reseed: Code that runs in each copy before the snippet, so that what was drawn at random in
+            `setup` is not the same in all; ``"auto"`` for what the language's own generators need,
+            and "" for nothing.
         limits: What a snippet may use.
         env: Its environment variables.
         dirs: Its directories, as for `Program`.
@@ -69,6 +74,7 @@ class Interpreter:
         *,
         setup: str = "",
         warm: bool = True,
+        reseed: str = "auto",
         limits: ResourceLimits = _DEFAULT,
         env: Mapping[str, str] = {},
         dirs: Mapping[str, DirectoryLike] = {},
@@ -84,7 +90,7 @@ class Interpreter:
         self._code, data = code_of(source, limits.module)
         self._adapter = _adapter_for(adapter, self._code)
         self._functions = settings.functions.flat()
-        self._setup, self._warm = setup, warm
+        self._setup = setup
         if self._functions and self._adapter.language is None:
             raise refusal(
                 "ValueError",
@@ -92,7 +98,18 @@ class Interpreter:
                 "for Python and JavaScript, and its adapter names neither",
             )
         self._settings = replace(settings, functions=HostFunctions(self._adapter.imports))
-        prepare(self._code, self._settings, not isinstance(self._adapter, Exports), data)
+        self._warm: Optional[Warm] = None
+        ready, functions = self._code, self._functions
+        if warm:
+            made = Warm(ready, self._settings, self._adapter, setup, functions, reseed)
+            if made.way != "each":
+                self._warm = made
+            self._why_not_warm = made.why
+            if made.way == "captured":
+                ready, data = prepared_code(ready), None
+        prepare(ready, self._settings, not isinstance(self._adapter, Exports), data)
+
+    _why_not_warm = "warm is False"
 
     @classmethod
     def python(cls, **options: Any) -> Interpreter:
@@ -145,12 +162,23 @@ class Interpreter:
             TypeError: An argument is of a wrong type.
             ValueError: An argument is out of range.
         """
+        warm = self._warm_for(code, args, stdin, files, limits, env, dirs)
+        if warm is not None and warm.way == "ahead":
+            result = warm.run_ahead(code)
+            return raise_unless_ok(result, None) if check else result
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
-            task, call, talk = self._plan(code, args, stdin, settings, directories)
-            result, cause = run_guest(self._code, settings, task, call)
-            result = _complete(with_files(result, directories), talk)
+            plan = self._plan(code, args, stdin, settings, directories, warm)
+            result, cause = run_guest(plan.code, settings, plan.task, plan.call, plan.state)
+            result = _complete(with_files(result, directories), plan.talk)
         return raise_unless_ok(result, cause) if check else result
+
+    def _warm_for(self, code: str, args: tuple[str, ...], *others: Any) -> Optional[Warm]:
+        """What a snippet gets a copy of, unless it asks for what only a new start can give it."""
+        stdin, files, limits, env, dirs = others
+        if self._warm is None or args or files or env or dirs is not None or stdin is not None:
+            return None
+        return None if limits is not None and self._warm.way == "ahead" else self._warm
 
     async def run_async(
         self,
@@ -164,11 +192,17 @@ class Interpreter:
         dirs: Optional[Mapping[str, DirectoryLike]] = None,
     ) -> Result:
         """As `run`, for a coroutine: the event loop goes on, and cancelling stops the guest."""
+        warm = self._warm_for(code, args, stdin, files, limits, env, dirs)
+        if warm is not None and warm.way == "ahead":
+            result = await warm.run_ahead_async(code)
+            return raise_unless_ok(result, None) if check else result
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
-            task, call, talk = self._plan(code, args, stdin, settings, directories)
-            result, cause = await run_guest_async(self._code, settings, task, call)
-            result = _complete(with_files(result, directories), talk)
+            plan = self._plan(code, args, stdin, settings, directories, warm)
+            result, cause = await run_guest_async(
+                plan.code, settings, plan.task, plan.call, plan.state
+            )
+            result = _complete(with_files(result, directories), plan.talk)
         return raise_unless_ok(result, cause) if check else result
 
     def open(self) -> InterpreterSession:
@@ -184,7 +218,12 @@ class Interpreter:
         from .explaining import explain
 
         told = explain(self._settings)
-        told["setup"] = "runs in each copy"
+        if self._warm is None:
+            told["setup"] = f"runs in each copy: {self._why_not_warm}"
+        elif self._warm.way == "captured":
+            told["setup"] = f"runs once, and copies begin with its state: {self._warm.why}"
+        else:
+            told["setup"] = f"runs ahead, and the copy waits for its snippet: {self._warm.why}"
         return told
 
     def __repr__(self) -> str:
@@ -197,10 +236,25 @@ class Interpreter:
         stdin: Any,
         settings: Settings,
         directories: Directories,
-    ) -> tuple[Task, Optional[Call], Optional[Conversation]]:
-        """The run of a snippet: the task, what is called of a library, and what is talked about."""
+        warm: Optional[Warm],
+    ) -> Plan:
+        """The run of a snippet."""
         if not isinstance(code, str):
             raise TypeError(f"code must be a str, not {type(code).__name__}")
+        if warm is not None:
+            return warm.plan(code, settings, directories)
+        task, call, talk = self._plan_cold(code, args, stdin, settings, directories)
+        return Plan(self._code, None, task, call, talk)
+
+    def _plan_cold(
+        self,
+        code: str,
+        args: tuple[str, ...],
+        stdin: Any,
+        settings: Settings,
+        directories: Directories,
+    ) -> tuple[Task, Optional[Call], Optional[Conversation]]:
+        """The task of a new start, what is called of a library, and what is talked about."""
         adapter, whole = self._adapter, f"{self._setup}\n{code}" if self._setup else code
         if isinstance(adapter, Exports):
             call = Call(adapter.evaluate, [whole], adapter.abi)
@@ -240,4 +294,6 @@ def _adapter_for(adapter: Adapter, code: Code) -> Any:
 def _complete(result: Result, talk: Optional[Conversation]) -> Result:
     """A result with the end of the output, which looked as if it were for the host."""
     rest = talk.rest() if talk is not None else b""
+    if isinstance(talk, OneSnippet):
+        result = talk.complete(result)
     return replace(result, stdout=result.stdout + rest) if rest else result

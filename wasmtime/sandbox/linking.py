@@ -17,6 +17,8 @@ from .functions import HostFunctions, define_component, define_core
 from .source import Code
 
 if TYPE_CHECKING:
+    from .._snapshots.rewrite import Prepared
+    from .._snapshots.state import State
     from ..component import Component
     from .limits import ResourceLimits
 
@@ -32,17 +34,21 @@ class LinkedModule:
     Args:
         module: The module.
         functions: What the host gives it.
+        prepared: What was added to it, so that snapshots can be taken.
 
     Raises:
         SandboxError: It does not import what the host gives.
     """
 
-    def __init__(self, module: Module, functions: HostFunctions) -> None:
+    def __init__(
+        self, module: Module, functions: HostFunctions, prepared: Optional[Prepared] = None
+    ) -> None:
         self.compiled = module
         self.engine: Engine = module.engine
         self.uses_wasi = any(each.module == PREVIEW1 for each in module.imports)
         self.has_unguarded = False
         self.memories = 1  # as far as is known: see Execution
+        self.prepared = prepared
         self._exports = [each.name for each in module.exports]
         self.is_program = "_start" in self._exports
         self.is_reactor = "_initialize" in self._exports and not self.is_program
@@ -53,8 +59,29 @@ class LinkedModule:
         self._pre: Any = None
         self._memories: Optional[list[str]] = None
 
-    def instantiate(self, store: Store) -> Any:
-        """A new instance; raises what `Linker.instantiate` raises."""
+    @property
+    def linker(self) -> Linker:
+        """The linker that resolves the imports."""
+        return self._linker
+
+    def instantiate(self, store: Store, state: Optional[State] = None) -> Any:
+        """A new instance; raises what `Linker.instantiate` raises.
+
+        Args:
+            store: The store.
+            state: What the instance begins with, of a snapshot of the same code.
+        """
+        instance = self._instantiate(store)
+        if self.prepared is not None:
+            if state is not None:
+                from .._snapshots.restore import restore
+
+                restore(self.prepared, state, store, instance)
+            elif self.prepared.has_start:
+                instance.exports(store)[self.prepared.named("start")](store)
+        return instance
+
+    def _instantiate(self, store: Store) -> Any:
         if self._pre is None:
             instance = self._linker.instantiate(store, self.compiled)
             self._pre = self._linker.instantiate_pre(self.compiled)
@@ -65,7 +92,11 @@ class LinkedModule:
         """Bytes of the memories that an instance exports, None if there are none."""
         exports = instance.exports(store)
         if self._memories is None:
-            self._memories = [name for name in self._exports if isinstance(exports[name], Memory)]
+            names = self._exports
+            if self.prepared is not None:  # which exports each memory once under a name of ours
+                count = len(self.prepared.layout.memories)
+                names = [self.prepared.named("memory", index) for index in range(count)]
+            self._memories = [name for name in names if isinstance(exports[name], Memory)]
         if not self._memories:
             return None
         total: int = sum(exports[name].data_len(store) for name in self._memories)
@@ -105,7 +136,7 @@ class LinkedComponent:
             self._linker.add_wasi_http()
         define_component(self._linker, component, functions)
 
-    def instantiate(self, store: Store) -> Any:
+    def instantiate(self, store: Store, state: Optional[State] = None) -> Any:
         """A new instance; raises what `component.Linker.instantiate` raises."""
         return self._linker.instantiate(store, self.compiled)
 
@@ -165,14 +196,15 @@ def link(
     """
     if pooled and fits_pool(code, limits):
         try:
-            return _linked(compiled_code(code, limits, cache, data, True), functions)
+            made = compiled_code(code, limits, cache, data, True)
+            return _linked(made, functions, code.prepared)
         except SandboxError as error:
             if not isinstance(error.__cause__, WasmtimeError):
                 raise  # not the pool's fault
-    return _linked(compiled_code(code, limits, cache, data), functions)
+    return _linked(compiled_code(code, limits, cache, data), functions, code.prepared)
 
 
-def _linked(compiled: Compiled, functions: HostFunctions) -> Linked:
+def _linked(compiled: Compiled, functions: HostFunctions, prepared: Optional[Prepared]) -> Linked:
     """Compiled code with its imports resolved."""
     known: Any = functions.linked if functions else _shared
     with _lock:
@@ -181,7 +213,7 @@ def _linked(compiled: Compiled, functions: HostFunctions) -> Linked:
             return found
     made: Linked
     if isinstance(compiled, Module):
-        made = LinkedModule(compiled, functions)
+        made = LinkedModule(compiled, functions, prepared)
     else:
         made = LinkedComponent(compiled, functions)
     with _lock:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .abi.shapes import CoreABI
 from .abi.values import Kind
 from .directory import Directories
-from .errors import raise_unless_ok
+from .errors import SandboxError, raise_unless_ok
+from .preparing import capturable
 from .program import task_of, with_files
 from .reasons import Reason
 from .result import ExceptionInfo, Result
 from .settings import Settings
 from .source import Code
 from .tiers import Call, Guest, exports_of, new_guest
+
+if TYPE_CHECKING:
+    from .._snapshots.state import State
+    from .snapshot import Snapshot
 
 __all__ = ["PluginSession"]
 
@@ -44,14 +49,17 @@ class PluginSession:
         (1, 2)
     """
 
-    def __init__(self, code: Code, settings: Settings, abi: CoreABI) -> None:
+    def __init__(
+        self, code: Code, settings: Settings, abi: CoreABI, state: Optional[State] = None
+    ) -> None:
         self._code, self._settings, self._abi = code, settings, abi
         self._turn = threading.Lock()
         self._ended: Optional[Reason] = None
         self._directories = Directories(settings.dirs)
         self._guest: Optional[Guest] = None
         try:
-            guest = new_guest(code, settings, task_of(settings, (), None, self._directories))
+            task = task_of(settings, (), None, self._directories)
+            guest = new_guest(capturable(code, settings), settings, task, state)
             self._guest = guest
             raise_unless_ok(guest.open(), guest.cause)
         except BaseException:
@@ -92,6 +100,28 @@ class PluginSession:
 
         exports = exports_of(self._code, self._settings)
         return bind(protocol, exports, self._call, self._call_async)
+
+    def snapshot(self) -> Snapshot[PluginSession]:
+        """The state of the instance as it is now, which any number of others can begin with.
+
+        The session goes on. See `Snapshot` for what it holds and what it cannot.
+
+        Raises:
+            SandboxError: The state cannot be told; the message says which part of it. Or the
+                session has ended.
+        """
+        from .snapshot import Origin, Snapshot
+
+        return Snapshot(Origin(self._code, self._settings, self._abi), self._state())
+
+    def _state(self) -> State:
+        """The state of the instance."""
+        from .snapshot import take_state
+
+        with self._turn:
+            if self._guest is None:
+                raise SandboxError(self._over())
+            return take_state(self._guest, self._code, self._settings)
 
     @property
     def ended(self) -> Optional[Reason]:

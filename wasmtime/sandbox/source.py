@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -20,6 +20,7 @@ from .result import ExceptionInfo, Result
 
 if TYPE_CHECKING:
     from .. import Module
+    from .._snapshots.rewrite import Prepared
     from ..component import Component
 
 __all__ = ["Code", "Source", "code_of", "refusal"]
@@ -43,6 +44,7 @@ class Code:
         path: The file that they are in, or None.
         data: The bytes, binary or text, or None if they are in a file.
         compiled: The `Module` or `Component` itself, if that is what was given.
+        prepared: What was added to it, so that snapshots can be taken; None for code as it is.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Code:
     path: Optional[str] = None
     data: Optional[bytes] = None
     compiled: Any = None
+    prepared: Optional[Prepared] = field(default=None, compare=False, repr=False)
 
     def read(self) -> bytes:
         """The bytes, which are those that the hash is of.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .abi.shapes import CoreABI
 from .abi.values import Kind
@@ -18,6 +18,9 @@ from .result import Result
 from .settings import Settings
 from .source import Code
 from .world import Task
+
+if TYPE_CHECKING:
+    from .._snapshots.state import State
 
 __all__ = ["Call", "Guest", "exports_of", "new_guest", "prepare", "run_guest", "run_guest_async"]
 
@@ -75,9 +78,35 @@ class Guest(ABC):
     def close(self) -> None:
         """Give it up."""
 
+    def snapshot(self) -> State:
+        """The state of an open guest.
 
-def new_guest(code: Code, settings: Settings, task: Task) -> Guest:
+        Raises:
+            NotCapturable: It cannot be told.
+        """
+        from .._snapshots.errors import NotCapturable
+
+        raise NotCapturable("it runs in another process: use isolation='thread'")
+
+    def suspend(self) -> Result:
+        """Run it as a program, until it reads its input for the first time or ends.
+
+        Raises:
+            NotCapturable: It cannot be stopped there.
+        """
+        from .._snapshots.errors import NotCapturable
+
+        raise NotCapturable("it runs in another process: use isolation='thread'")
+
+
+def new_guest(code: Code, settings: Settings, task: Task, state: Optional[State] = None) -> Guest:
     """A guest of the tier that the settings name.
+
+    Args:
+        code: What it runs.
+        settings: What it may see and use.
+        task: The run.
+        state: What it begins with, of a snapshot of the same code; in the thread tier.
 
     Raises:
         SandboxError: The code cannot be compiled or linked.
@@ -88,15 +117,19 @@ def new_guest(code: Code, settings: Settings, task: Task) -> Guest:
         return WorkerGuest(code, settings, task)
     from .here import ThreadGuest
 
-    return ThreadGuest(code, settings, task)
+    return ThreadGuest(code, settings, task, state)
 
 
 def run_guest(
-    code: Code, settings: Settings, task: Task, call: Optional[Call]
+    code: Code,
+    settings: Settings,
+    task: Task,
+    call: Optional[Call],
+    state: Optional[State] = None,
 ) -> tuple[Result, Optional[BaseException]]:
     """Run a guest to its end; its result, and the cause of an error about it."""
     try:
-        guest = new_guest(code, settings, task)
+        guest = new_guest(code, settings, task, state)
     except SandboxError as refused:
         return refused.result, refused
     try:
@@ -106,11 +139,15 @@ def run_guest(
 
 
 async def run_guest_async(
-    code: Code, settings: Settings, task: Task, call: Optional[Call]
+    code: Code,
+    settings: Settings,
+    task: Task,
+    call: Optional[Call],
+    state: Optional[State] = None,
 ) -> tuple[Result, Optional[BaseException]]:
     """The same, for a coroutine."""
     try:
-        guest = new_guest(code, settings, task)
+        guest = new_guest(code, settings, task, state)
     except SandboxError as refused:
         return refused.result, refused
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ..errors import GuestError
 
@@ -20,13 +20,16 @@ class Conversation:
 
     Args:
         functions: The functions that snippets may call.
+        mark: What begins a line that is for the host; None for a new one.
 
     Attributes:
         mark: What begins a line that is for the host.
     """
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        self.mark = f"\x01{os.urandom(16).hex()}\x02"
+    def __init__(
+        self, functions: Mapping[str, Callable[..., Any]], mark: Optional[str] = None
+    ) -> None:
+        self.mark = f"\x01{os.urandom(16).hex()}\x02" if mark is None else mark
         self._mark = self.mark.encode()
         self._functions = functions
         self._pending = b""

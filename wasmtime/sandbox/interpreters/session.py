@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..directory import Directories
 from ..errors import SandboxError, raise_unless_ok
@@ -23,7 +23,11 @@ from .adapters import Argv, Exports
 from .conversation import Conversation
 from .drivers import session
 
-__all__ = ["InterpreterSession", "open_session"]
+if TYPE_CHECKING:
+    from ..._snapshots.state import State
+    from ..snapshot import Snapshot
+
+__all__ = ["InterpreterSession", "open_copy", "open_session"]
 
 #: Seconds between two requests to a guest to end.
 _PATIENCE = 0.05
@@ -69,6 +73,22 @@ class InterpreterSession(ABC):
     def close(self) -> None:
         """Give up the interpreter."""
 
+    def snapshot(self) -> Snapshot[InterpreterSession]:
+        """The state of the interpreter as it is now, which any number of others can begin with.
+
+        The session goes on. See `Snapshot` for what it holds and what it cannot.
+
+        Raises:
+            SandboxError: The state cannot be told, as that of an interpreter that is a program:
+                it waits in the middle of its functions, whose locals nobody can read. Use
+                `Interpreter(setup=...)` for those. Or the session has ended.
+        """
+        raise refusal(
+            "ValueError",
+            "no snapshot: the interpreter is a program, which waits within its functions; "
+            "give what it is to be warm with to Interpreter(setup=...)",
+        )
+
     async def eval_async(self, code: str, *, check: bool = False) -> Result:
         """As `eval`, for a coroutine: cancelling ends the snippet, and the session with it."""
         from ..waiting import in_thread
@@ -105,18 +125,41 @@ def open_session(
     )
 
 
+def open_copy(code: Code, settings: Settings, adapter: Exports, state: State) -> InterpreterSession:
+    """A session of a library that begins with the state of a snapshot.
+
+    Raises:
+        SandboxError: It cannot be instantiated.
+    """
+    return _LibrarySession(code, settings, adapter, "", state)
+
+
 class _LibrarySession(InterpreterSession):
     """A session of an interpreter with a function for snippets."""
 
-    def __init__(self, code: Code, settings: Settings, adapter: Exports, setup: str) -> None:
+    def __init__(
+        self,
+        code: Code,
+        settings: Settings,
+        adapter: Exports,
+        setup: str,
+        state: Optional[State] = None,
+    ) -> None:
+        self._code, self._settings, self._adapter = code, settings, adapter
         self._evaluate = adapter.evaluate
-        self._session = PluginSession(code, settings, adapter.abi)
+        self._session = PluginSession(code, settings, adapter.abi, state)
         if setup:
             self._session.call(self._evaluate, setup)
 
     def eval(self, code: str, *, check: bool = False) -> Result:
         result = self._session.try_call(self._evaluate, code)
         return raise_unless_ok(result, None) if check else result
+
+    def snapshot(self) -> Snapshot[InterpreterSession]:
+        from ..snapshot import Origin, Snapshot
+
+        origin = Origin(self._code, self._settings, self._adapter.abi, self._adapter)
+        return Snapshot(origin, self._session._state())
 
     @property
     def ended(self) -> Optional[Reason]:

@@ -1,0 +1,223 @@
+"""
+Snapshots of sessions, and interpreters that are set up once.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncified import PROGRAM
+
+from wasmtime.sandbox import (
+    Argv,
+    Exports,
+    Interpreter,
+    InterpreterSession,
+    Plugin,
+    PluginSession,
+    Reason,
+    ResourceLimits,
+    SandboxError,
+    Snapshot,
+)
+
+COUNTER = """
+(module (memory (export "memory") 1 40) (global $n (mut i32) (i32.const 0))
+  (func (export "next") (result i32)
+    (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n))
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+  (func (export "put") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
+  (func (export "at") (param i32) (result i32) (i32.load (local.get 0)))
+  (func (export "spin") (loop (br 0))))
+"""
+
+#: Opens a file of a directory, and keeps or closes it.
+OPENER = """
+(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "file.txt")
+  (func (export "open") (result i32)
+    (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 0)
+      (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 100)))
+  (func (export "close") (param i32) (result i32) (call $close (local.get 0))))
+"""
+
+#: An interpreter of a language whose snippets are numbers: it adds them up.
+ADDER = """
+(module (memory (export "memory") 1) (global $sum (mut i32) (i32.const 0))
+  (global $top (mut i32) (i32.const 1024))
+  (func (export "malloc") (param i32) (result i32)
+    (global.get $top)
+    (global.set $top (i32.add (global.get $top) (local.get 0))))
+  (func (export "free") (param i32))
+  (func (export "eval") (param $at i32) (param $size i32) (result i64)
+    (global.set $sum (i32.add (global.get $sum)
+      (i32.sub (i32.load8_u (local.get $at)) (i32.const 48))))
+    (i32.store8 (i32.const 0) (i32.add (global.get $sum) (i32.const 48)))
+    (i64.const 1)))
+"""
+
+
+def test_copies_begin_where_the_session_was_and_go_their_own_ways() -> None:
+    with Plugin(COUNTER).open() as session:
+        session.call("next")
+        session.call("put", 100, 7)
+        snapshot = session.snapshot()
+        assert isinstance(snapshot, Snapshot)
+        assert session.call("next") == 2  # the session goes on
+    with snapshot.open() as one, snapshot.open() as other:
+        assert isinstance(one, PluginSession)
+        one.call("put", 100, 8)
+        assert (one.call("next"), one.call("next"), other.call("next")) == (2, 3, 2)
+        assert (one.call("at", 100), other.call("at", 100)) == (8, 7)
+
+
+def test_a_copy_can_be_captured_again() -> None:
+    snapshot = Plugin(COUNTER).open().snapshot()
+    for expected in (1, 2, 3):
+        with snapshot.open() as session:
+            assert session.call("next") == expected
+            snapshot = session.snapshot()
+
+
+def test_copies_have_limits_and_time_of_their_own() -> None:
+    plugin = Plugin(COUNTER, limits=ResourceLimits(timeout=0.2, memory=4 << 16))
+    with plugin.open() as session:
+        session.call("grow", 1)
+        snapshot = session.snapshot()
+    with snapshot.open() as one, snapshot.open() as other:
+        assert other.call("grow", 1) == 2
+        assert other.call("grow", 3) == -1
+        assert one.try_call("spin").reason is Reason.TIMEOUT
+        assert other.call("next") == 1
+
+
+def test_a_snapshot_that_is_too_large_for_the_limits_does_not_start(tmp_path: Path) -> None:
+    with Plugin(COUNTER).open() as session:
+        session.call("grow", 30)
+        snapshot = session.snapshot()
+    snapshot.save(tmp_path / "large")
+    small = Plugin(COUNTER, limits=ResourceLimits(memory=10 << 16))
+    loaded = Snapshot.load(tmp_path / "large", small)
+    with pytest.raises(SandboxError) as caught:
+        loaded.open()
+    assert caught.value.result.reason is Reason.NOT_STARTED
+
+
+def test_a_saved_snapshot_is_loaded_for_the_same_module(tmp_path: Path) -> None:
+    with Plugin(COUNTER).open() as session:
+        session.call("next")
+        session.snapshot().save(tmp_path / "counter.snapshot")
+    loaded = Snapshot.load(tmp_path / "counter.snapshot", Plugin(COUNTER))
+    assert loaded.open().call("next") == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["counter.snapshot"]
+    with pytest.raises(SandboxError, match="another module"):
+        Snapshot.load(tmp_path / "counter.snapshot", Plugin(ADDER))
+    content = (tmp_path / "counter.snapshot").read_bytes()
+    (tmp_path / "damaged").write_bytes(content[:-40] + b"\1" + content[-39:])
+    with pytest.raises(SandboxError, match="checksum"):
+        Snapshot.load(tmp_path / "damaged", Plugin(COUNTER))
+
+
+def test_a_baked_module_begins_with_the_state() -> None:
+    with Plugin(COUNTER).open() as session:
+        session.call("next")
+        baked = session.snapshot().bake()
+        assert baked == session.snapshot().bake()
+    assert Plugin(baked).call("next") == 2
+
+
+def test_open_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_text("text")
+    with Plugin(OPENER, dirs={"/": tmp_path}).open() as session:
+        session.snapshot()
+        assert session.call("open") == 0
+        with pytest.raises(SandboxError, match="opened descriptor 4"):
+            session.snapshot()
+        assert session.call("close", 4) == 0
+        session.snapshot()
+        assert session.call("close", 3) == 0
+        with pytest.raises(SandboxError, match="closed descriptor 3"):
+            session.snapshot()
+
+
+def test_the_look_at_descriptors_counts_against_no_limit(tmp_path: Path) -> None:
+    limits = ResourceLimits(instances=1, memory=1 << 16)
+    with Plugin(OPENER, limits=limits, dirs={"/": tmp_path}).open() as session:
+        session.snapshot().open().close()
+
+
+def test_environment_variables_are_not_taken_along() -> None:
+    with Plugin(COUNTER, env={"TOKEN": "secret"}).open() as session:
+        with pytest.raises(SandboxError, match="environment variables"):
+            session.snapshot()
+
+
+def test_what_has_no_snapshots_says_why() -> None:
+    with Plugin('(module (memory (export "memory") 1))', isolation="process").open() as session:
+        with pytest.raises(SandboxError, match="another process"):
+            session.snapshot()
+    session = Plugin(COUNTER).open()
+    session.close()
+    with pytest.raises(SandboxError, match="has ended"):
+        session.snapshot()
+
+
+def test_a_component_has_none() -> None:
+    with Plugin("(component)").open() as session:
+        with pytest.raises(SandboxError, match="component"):
+            session.snapshot()
+
+
+def test_an_interpreter_that_is_a_library_is_set_up_once() -> None:
+    interpreter = Interpreter(ADDER, Exports("eval"), setup="5")
+    assert "once" in interpreter.explain()["setup"]
+    assert [interpreter.run("1").value, interpreter.run("2").value] == ["6", "7"]
+    cold = Interpreter(ADDER, Exports("eval"), setup="", warm=False)
+    assert "warm is False" in cold.explain()["setup"]
+
+
+def test_sessions_of_a_library_can_be_captured() -> None:
+    with Interpreter(ADDER, Exports("eval")).open() as session:
+        session.eval("3")
+        snapshot = session.snapshot()
+    with snapshot.open() as one, snapshot.open() as other:
+        assert isinstance(one, InterpreterSession)
+        assert [one.eval("1").value, one.eval("1").value, other.eval("1").value] == ["4", "5", "4"]
+
+
+def test_copies_run_on_threads_at_once() -> None:
+    interpreter = Interpreter(ADDER, Exports("eval"), setup="2")
+    values: list[Any] = []
+    threads = [
+        threading.Thread(
+            target=lambda: values.extend(interpreter.run("1").value for _ in range(20))
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert values == ["3"] * 80
+
+
+def test_an_asyncified_program_is_captured_where_it_reads() -> None:
+    interpreter = Interpreter(PROGRAM, Argv(("-e",), language="javascript"))
+    assert "stopped where it reads" in interpreter.explain()["setup"]
+    # It echoes what it is told: the snippet that reseeds, and the snippet.
+    text = interpreter.run("hello").text
+    assert text.startswith('A["code"')
+    assert '"hello"]' in text
+
+
+def test_an_environment_makes_each_copy_start_anew() -> None:
+    interpreter = Interpreter(
+        PROGRAM, Argv(("-e",), language="javascript"), env={"TOKEN": "secret"}
+    )
+    assert "environment" in interpreter.explain()["setup"]

@@ -1,0 +1,238 @@
+"""Interpreters that are set up once: each snippet gets a copy of what they were then.
+
+There are two ways. The state of a library, or of a program that was built so that it can be stopped
+where it reads its input, is captured, and each copy begins with it. Any other program is started
+ahead: it has run what sets it up, and waits for its snippet, while others run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Optional
+
+from ..._error import ExitTrap
+from ..._snapshots.errors import NotCapturable
+from ..._snapshots.state import State
+from ..directory import Directories
+from ..errors import SandboxError
+from ..preparing import prepared_code, why_not
+from ..program import task_of
+from ..reasons import Reason
+from ..result import Result
+from ..settings import Settings
+from ..source import Code, refusal
+from ..tiers import Call, new_guest
+from ..world import Task
+from .adapters import Argv, Exports
+from .conversation import Conversation
+from .drivers import reseeding, session
+from .session import InterpreterSession, open_session
+
+__all__ = ["OneSnippet", "Plan", "Warm"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The run of a snippet: what begins with which state, the task, and what is called or said."""
+
+    code: Code
+    state: Optional[State]
+    task: Task
+    call: Optional[Call]
+    talk: Optional[Conversation]
+
+
+class OneSnippet(Conversation):
+    """A conversation with a copy that runs one snippet, and ends behind it.
+
+    Attributes:
+        outcome: Status and value of the snippet; None until it has ended.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], mark: str) -> None:
+        super().__init__(functions, mark)
+        self.outcome: Optional[tuple[Any, Any]] = None
+        self._left = 0
+
+    def run(self, code: str) -> None:
+        """Let the copy run a snippet, behind those that it was given before."""
+        self._left += 1
+        self.answer("code", code)
+
+    def next(self, status: Any, value: Any) -> None:
+        """The copy has run a snippet, perhaps the last one."""
+        self._left -= 1
+        if self._left == 0:
+            self.outcome = (status, value)
+
+    def wait(self) -> None:
+        """The copy reads on: it has nothing more to do."""
+        if self.outcome is not None:
+            raise ExitTrap(0)  # without the time that an interpreter takes to leave
+
+    def complete(self, result: Result) -> Result:
+        """A result with what the snippet came to."""
+        if self.outcome is None or result.reason is not Reason.EXITED:
+            return result
+        status, value = self.outcome
+        code = status if isinstance(status, int) else 1
+        return replace(result, exit_code=code, value=value)
+
+
+class Warm:
+    """An interpreter that is set up once.
+
+    Args:
+        code: The interpreter.
+        settings: What a copy may see and use.
+        adapter: How it takes code.
+        setup: What sets it up.
+        functions: Functions of the host that snippets may call.
+        reseed: What each copy runs first, ``"auto"`` for what its language needs.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        settings: Settings,
+        adapter: Any,
+        setup: str,
+        functions: Mapping[str, Callable[..., Any]],
+        reseed: str,
+    ) -> None:
+        self._code, self._settings, self._adapter = code, settings, adapter
+        self._setup, self._functions, self._reseed = setup, functions, reseed
+        self._lock = threading.Lock()
+        self._state: Optional[State] = None
+        self._ahead: list[InterpreterSession] = []
+        self._mark = Conversation({}).mark
+        self.way, self.why = self._choose()
+
+    def _choose(self) -> tuple[str, str]:
+        """Tell which way is taken: ``"captured"``, ``"ahead"`` or ``"each"``; and why."""
+        adapter, settings = self._adapter, self._settings
+        if settings.isolation == "process":
+            return "each", "a worker process makes each copy"
+        if settings.env:
+            return "each", "environment variables would be kept in a snapshot"
+        unfit = why_not(self._code)
+        if isinstance(adapter, Exports):
+            return ("each", unfit) if unfit else ("captured", "the interpreter is a library")
+        if not isinstance(adapter, Argv) or adapter.language is None:
+            return "each", "there is no driver for its language"
+        if unfit is None and _can_suspend(self._code):
+            return "captured", "the program was built to be stopped where it reads its input"
+        if not self._setup:
+            return "each", "there is no setup"
+        if settings.limits.fuel is not None:
+            return "each", "what runs ahead would use up fuel"
+        return "ahead", unfit or "the program was not built with asyncify"
+
+    # -- captured
+
+    def plan(self, code: str, settings: Settings, directories: Directories) -> Plan:
+        """The run of a snippet in a copy.
+
+        Raises:
+            SandboxError: The interpreter could not be set up.
+        """
+        state = self._captured()
+        ready = prepared_code(self._code)
+        if isinstance(self._adapter, Exports):
+            task = task_of(settings, (), None, directories)
+            text = code if self._reseed == "auto" else f"{self._reseed}\n{code}"
+            call = Call(self._adapter.evaluate, [text], self._adapter.abi)
+            return Plan(ready, state, task, call, None)
+        talk = OneSnippet(self._functions, self._mark)
+        talk.run(self._reseed_snippet(settings))
+        talk.run(code)
+        task = replace(task_of(settings, (), talk.read, directories), filter=talk.filter)
+        return Plan(ready, state, task, None, talk)
+
+    def _reseed_snippet(self, settings: Settings) -> str:
+        if self._reseed != "auto":
+            return self._reseed
+        seed = os.urandom(16)
+        if settings.seed is not None:
+            seed = hashlib.sha256(repr(settings.seed).encode()).digest()[:16]
+        return reseeding(self._adapter.language, seed)
+
+    def _captured(self) -> State:
+        with self._lock:
+            if self._state is None:
+                self._state = self._capture()
+            return self._state
+
+    def _capture(self) -> State:
+        """Set the interpreter up, and take its state."""
+        ready = prepared_code(self._code)
+        talk = Conversation({}, self._mark)
+        words: tuple[str, ...] = ()
+        if isinstance(self._adapter, Argv):
+            assert self._adapter.language is not None
+            driver = session(self._adapter.language, talk.mark, self._functions, self._setup)
+            words = (*(self._adapter.driver_options or self._adapter.options), driver)
+        with Directories(self._settings.dirs) as directories:
+            task = task_of(self._settings, words, talk.read, directories)
+            guest = new_guest(ready, self._settings, replace(task, filter=talk.filter))
+            try:
+                if isinstance(self._adapter, Argv):
+                    result = guest.suspend()
+                else:
+                    result = guest.open()
+                    if result.ok and self._setup:
+                        setup = [self._setup]
+                        result = guest.call(Call(self._adapter.evaluate, setup, self._adapter.abi))
+                if not result.ok or (result.exit_code and not isinstance(self._adapter, Argv)):
+                    raise SandboxError(result) from guest.cause
+                return guest.snapshot()
+            except NotCapturable as error:
+                raise refusal("ValueError", f"{self._code.name}: {error}") from error
+            finally:
+                guest.close()
+
+    # -- started ahead
+
+    def run_ahead(self, code: str) -> Result:
+        """Run a snippet in a copy that was started ahead, and start the next one."""
+        with self._lock:
+            waiting = self._ahead.pop() if self._ahead else None
+        if waiting is None:
+            waiting = self._start()
+        threading.Thread(target=self._start_next, name="starting ahead", daemon=True).start()
+        try:
+            if self._reseed != "auto" or isinstance(self._adapter, Argv):
+                waiting.eval(self._reseed_snippet(self._settings))
+            return waiting.eval(code)
+        finally:
+            waiting.close()
+
+    async def run_ahead_async(self, code: str) -> Result:
+        """As `run_ahead`, for a coroutine."""
+        from ..waiting import in_thread
+
+        return await in_thread(lambda: self.run_ahead(code), lambda: None)
+
+    def _start(self) -> InterpreterSession:
+        return open_session(self._code, self._settings, self._adapter, self._setup, self._functions)
+
+    def _start_next(self) -> None:
+        try:
+            made = self._start()
+        except SandboxError:
+            return  # whoever comes next is told
+        with self._lock:
+            surplus = len(self._ahead) > 0
+            if not surplus:
+                self._ahead.append(made)
+        if surplus:
+            made.close()
+
+
+def _can_suspend(code: Code) -> bool:
+    prepared = prepared_code(code).prepared
+    return prepared is not None and prepared.suspension is not None
