@@ -67,6 +67,7 @@ _COMMANDS = {
         ("TRANSLATE_EXAMPLES", "add_translate_arguments", "translate"),
     ),
     "bindgen": _Command("write a typed Python package for a file", "generate"),
+    "snapshot": _Command("set a module up, and write it as it is then", "snapshot"),
     "profile": _Command("run a program and draw a flame graph", "profile"),
     "cache": _Command("list or remove compiled code that is kept", "cache"),
     "completion": _Command("print a script that completes commands in a shell", "completion"),
