@@ -27,7 +27,7 @@ from ._engine import Engine
 from ._error import ExitTrap, GuestExit, WasmtimeError
 from ._exception import WasmException
 from ._exportable import AsExtern
-from ._func import BoundFunc, Caller, Func
+from ._func import BoundAsyncFunc, BoundFunc, Caller, Func
 from ._globals import Global
 from ._instance import Instance
 from ._instance_pre import InstancePre
@@ -106,6 +106,7 @@ __all__ = [
     "ArrayRef",
     "ArrayType",
     "AsExtern",
+    "BoundAsyncFunc",
     "BoundFunc",
     "Caller",
     "Config",

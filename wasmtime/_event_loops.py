@@ -7,13 +7,14 @@ here, for asyncio (and what takes its place, such as uvloop) and for trio. The c
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import allocate_lock, start_new_thread
 from asyncio import _get_running_loop
 from collections.abc import Awaitable
 from typing import Any, Callable, Optional
 
-__all__ = ["in_thread", "turn"]
+__all__ = ["in_thread", "stop_waiting", "turn", "wait"]
 
 
 def _trio() -> Any:
@@ -78,6 +79,106 @@ async def _trio_wait(trio: Any, function: Callable[[], None]) -> None:
 
     _workers.run(run)
     await done.wait()
+
+
+def stop_waiting(awaited: Any, seconds: float) -> None:
+    """Cancel what a host function waits for, unless it is over by then.
+
+    Args:
+        awaited: What the event loop got to wait for. A future of asyncio's can be cancelled; under
+            other frameworks the host function hears nothing until its wait is over.
+        seconds: When; less than 0 for at once, from any thread.
+    """
+    get_loop = getattr(awaited, "get_loop", None)
+    if get_loop is None:
+        return
+
+    def stop() -> None:
+        if not awaited.done():
+            awaited.cancel()
+
+    loop = get_loop()
+    try:
+        if seconds < 0:
+            loop.call_soon_threadsafe(stop)
+        else:
+            loop.call_later(seconds, stop)
+    except RuntimeError:  # the loop is closed: nobody waits any more
+        pass
+
+
+def wait(seconds: float, descriptors: list[tuple[int, bool]]) -> Any:
+    """Wait for a moment, or until a descriptor is ready.
+
+    Args:
+        seconds: When the wait is over at the latest; less than 0 for never.
+        descriptors: Each with whether it is to be written to, and not read from.
+
+    Returns:
+        An awaitable.
+    """
+    loop = _get_running_loop()
+    if loop is not None:
+        return _asyncio_descriptors(loop, seconds, descriptors)
+    return _trio_descriptors(_trio(), seconds, descriptors)
+
+
+async def _asyncio_descriptors(
+    loop: Any, seconds: float, descriptors: list[tuple[int, bool]]
+) -> None:
+    done = loop.create_future()
+
+    def finish() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    timer = None if seconds < 0 else loop.call_later(seconds, finish)
+    watched = []
+    try:
+        for descriptor, writing in descriptors:
+            # One of our own: a loop serves one reader for each descriptor.
+            own = os.dup(descriptor)
+            remove = loop.remove_writer if writing else loop.remove_reader
+            try:
+                (loop.add_writer if writing else loop.add_reader)(own, finish)
+            except PermissionError:  # a file, which is ready at any time
+                os.close(own)
+                finish()
+            except NotImplementedError:  # Windows' usual loop: look again soon
+                os.close(own)
+                loop.call_later(_LOOK_AGAIN, finish)
+            else:
+                watched.append((own, remove))
+        await done
+    finally:
+        if timer is not None:
+            timer.cancel()
+        for own, remove in watched:
+            remove(own)
+            os.close(own)
+
+
+async def _trio_descriptors(trio: Any, seconds: float, descriptors: list[tuple[int, bool]]) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def watch(descriptor: int, writing: bool) -> None:
+            try:
+                await (trio.lowlevel.wait_writable if writing else trio.lowlevel.wait_readable)(
+                    descriptor
+                )
+            except PermissionError:  # a file, which is ready at any time
+                pass
+            nursery.cancel_scope.cancel()
+
+        for descriptor, writing in descriptors:
+            nursery.start_soon(watch, descriptor, writing)
+        if seconds >= 0:
+            await trio.sleep(seconds)
+            nursery.cancel_scope.cancel()
+
+
+#: Seconds until a descriptor is looked at again that an event loop cannot wait for.
+_LOOK_AGAIN = 0.01
 
 
 class _Workers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from typing import Any, Callable
 
+from ._coroutines import is_coroutine_function
 from ._engine import Engine
 from ._error import ArgumentTypeError, ExitTrap, WasmtimeError
 from ._exception import WasmException
@@ -48,6 +49,20 @@ def _in_thread(function: Callable[[], None]) -> Any:
     return in_thread(function)
 
 
+def _stop_waiting(awaited: Any, seconds: float) -> None:
+    """Called where what a host function awaits is to be cancelled, now or later."""
+    from ._event_loops import stop_waiting
+
+    stop_waiting(awaited, seconds)
+
+
+def _wait(seconds: float, descriptors: list[tuple[int, bool]]) -> Any:
+    """Called where a guest waits for a moment, or for a descriptor."""
+    from ._event_loops import wait
+
+    return wait(seconds, descriptors)
+
+
 core.setup(
     Engine=Engine,
     Store=Store,
@@ -78,9 +93,12 @@ core.setup(
     ArgumentTypeError=ArgumentTypeError,
     explain_link_error=explain_link_error,
     check_inherited=_check_inherited,
+    is_coroutine_function=is_coroutine_function,
     breathe=_breathe,
     turn=_turn,
     in_thread=_in_thread,
+    stop_waiting=_stop_waiting,
+    wait=_wait,
 )
 
 # Host callbacks of other threads must not wait for an interpreter that ends.

@@ -14,10 +14,13 @@ from ._types import FuncType
 if TYPE_CHECKING:
     from ._exportable import AsExtern
 
-__all__ = ["BoundFunc", "Caller", "Func"]
+__all__ = ["BoundAsyncFunc", "BoundFunc", "Caller", "Func"]
 
 #: A function together with its store, made by `Func.bind`.
 BoundFunc = core.BoundFunc
+
+#: The same for asynchronous calls, made by `Func.bind_async`.
+BoundAsyncFunc = core.BoundAsyncFunc
 
 
 class CallSignature:
@@ -176,6 +179,31 @@ class Func(core.Func):
             42
         """
         return self._bind(store, release_gil)
+
+    def bind_async(self, store: Store) -> BoundAsyncFunc:
+        """The function together with its store, to be called as ``await bound(*params)``.
+
+        Args:
+            store: The store that the function lives in; the bound function keeps it alive.
+
+        Returns:
+            A callable whose calls are those of `call_async`.
+
+        Raises:
+            TypeError: `store` is not a Store.
+            WasmtimeError: The function lives in another store.
+
+        Example:
+            >>> import asyncio
+            >>> from wasmtime import Func, FuncType, Store, ValType
+            >>> async def double(n):
+            ...     return 2 * n
+            >>> store = Store()
+            >>> func = Func(store, FuncType([ValType.I32], [ValType.I32]), double)
+            >>> asyncio.run(func.bind_async(store)(21))
+            42
+        """
+        return self._bind_async(store)
 
     def __repr__(self) -> str:
         return f"<wasmtime.Func at {id(self):#x}>"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Optional
+from typing import Any, Optional
 
+from ._error import WasmtimeError, expect
 from ._exportable import AsExtern
 from ._lookup import LookupByName
 from ._module import Module
 from ._native import core, encode_name
-from ._store import Storelike
+from ._store import Storelike, engine_of
 
 __all__ = ["Instance", "InstanceExports"]
 
@@ -40,6 +41,44 @@ class Instance(core.Instance):
     def __init__(self, store: Storelike, module: Module, imports: Sequence[AsExtern]) -> None:
         self._init(store, module, imports)
 
+    @classmethod
+    async def instantiate_async(
+        cls, store: Storelike, module: Module, imports: Sequence[AsExtern]
+    ) -> Instance:
+        """As ``Instance(store, module, imports)``, for asynchronous calls.
+
+        The event loop does other work while a start function waits. All that is instantiated in
+        the store from now on is linked for asynchronous calls.
+
+        Args:
+            store: The store to instantiate in, of the module's engine.
+            module: The module.
+            imports: What the module imports, in its order. Python functions among them may be
+                ``async def`` and plain ones.
+
+        Returns:
+            The instance.
+
+        Raises:
+            TypeError: An argument is of a wrong type.
+            WasmtimeError: As when an instance is made; functions of Python were linked into the
+                store for synchronous calls before; or the module imports two different items by one
+                name.
+            Trap: The start function trapped.
+            ValueError: The store or the module is closed.
+
+        C API: ``wasmtime_linker_instantiate_async``.
+        """
+        core.make_asynchronous(store)
+        instance = cls.__new__(cls)
+        instance._become(store, await _call(store, module, imports))
+        return instance
+
+    def _init_there(self, store: Storelike, module: Module, imports: Sequence[AsExtern]) -> None:
+        """Instantiate where calls are asynchronous."""
+        core.make_asynchronous(store)
+        self._become(store, _call(store, module, imports)._run())
+
     def get_export(self, store: Storelike, name: str) -> Optional[AsExtern]:
         """One export, without making objects for the others.
 
@@ -60,6 +99,19 @@ class Instance(core.Instance):
         encode_name(name, "name")
         item: Optional[AsExtern] = self._export(store, name)
         return item
+
+
+def _call(store: Storelike, module: Module, imports: Sequence[AsExtern]) -> Any:
+    """The `AsyncCall` that instantiates a module with a list of imports."""
+    from ._linking import linker_of_imports
+
+    handle = expect(module, Module, "module")._use()
+    if module._engine is not engine_of(store):
+        raise WasmtimeError(
+            "module belongs to another engine than the store: make both with the same Engine"
+        )
+    linker = linker_of_imports(store, module, tuple(imports))
+    return core.instantiate_async(store, linker, [], handle)
 
 
 class InstanceExports(core.Exports, LookupByName, Mapping[str, AsExtern]):

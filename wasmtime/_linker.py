@@ -59,6 +59,9 @@ class _AllowShadowing:
 class LinkerBase(core.Linker, Managed):
     """What the linkers of modules and of components share: an engine, and turns. Not public."""
 
+    #: Of modules: the native linker for asynchronous calls, or None until it is needed again.
+    _clone: Any = None
+
     @property
     def engine(self) -> Engine:
         """The engine that this linker was made with."""
@@ -69,6 +72,8 @@ class LinkerBase(core.Linker, Managed):
     def _turn(self, changing: bool) -> Iterator[Any]:
         """The native linker, while nothing changes it, or nothing else uses it at all."""
         handle = self._begin(changing)
+        if changing:
+            self._clone = None
         try:
             yield handle.pointer
         finally:
@@ -149,11 +154,14 @@ class Linker(LinkerBase, LookupInStore):
     """
 
     _shadowing: bool = False
+    #: Whether a function defined here instantiates a module that calls Python, synchronously.
+    _runs_programs: bool = False
 
     def __init__(self, engine: Engine) -> None:
         handle = engine_handle(engine)
         self._adopt("wasmtime_linker_t", lib.wasmtime_linker_new(handle.pointer), engine)
-        self._host_functions: dict[tuple[bytes, bytes], Any] = {}
+        # Native types and HostFuncs by name.
+        self._host_functions: dict[tuple[bytes, bytes], tuple[Any, Any]] = {}
         # Names of what lives in a store, with the identity of that store.
         self._bound_items: dict[tuple[bytes, bytes], Any] = {}
 
@@ -207,6 +215,7 @@ class Linker(LinkerBase, LookupInStore):
                         linker, context, module_name, len(module_name), field, len(field), raw
                     )
                 )
+                self._host_functions.pop((module_name, field), None)
                 if lent is None:  # a shared memory lives in no store
                     self._tie(store, [(module_name, field)])
             del lent
@@ -267,12 +276,13 @@ class Linker(LinkerBase, LookupInStore):
                 )
             )
         shadowed = self._host_functions.get(key)
-        self._host_functions[key] = host
+        self._host_functions[key] = native, host
+        self._coroutines |= host.coroutine
         if shadowed is not None and len(self._definitions) >= 2 * len(self._host_functions):
             # The native linker has dropped what was replaced. Stores that may call it keep the
             # list as it was; this linker goes on with one without. (Not each time: making many
             # such lists takes long.)
-            self._definitions = list(self._host_functions.values())
+            self._definitions = [host for _, host in self._host_functions.values()]
         self._bound_items.pop(key, None)
 
     def func(
@@ -415,9 +425,13 @@ class Linker(LinkerBase, LookupInStore):
         finally:
             lib.wasmtime_linker_allow_shadowing(linker, self._shadowing)
 
+    @property
+    def _has_own_wasi(self) -> bool:
+        return self._wasi_defined and not self._engine._config.library_wasi
+
     def _prepare_wasi(self, module: Module) -> None:
         """Have what a guest may need that forwards to the library; nothing is compiled later."""
-        if self._wasi_defined and not self._engine._config.library_wasi:
+        if self._has_own_wasi:
             from ._wasi.forwarding import prepare
 
             prepare(module)
@@ -443,19 +457,133 @@ class Linker(LinkerBase, LookupInStore):
         """
         handle = self._handle_of(module, Module, "module")
         field = encode_name(name, "name")
-        with door(store) as context:
-            self._check_engine(store)
-            with self._changing() as linker:
-                self._check_wasi(store, module._imports_wasi)
-                self._prepare_wasi(module)
-                self._lend_definitions(store)
-                self._check_bound_items(store, module)
-                check(
-                    lib.wasmtime_linker_module(linker, context, field, len(field), handle.pointer)
+        exports = [(field, entry.name.encode()) for entry in module.exports]
+        is_program = (field, b"_start") in exports
+        self._check_engine(store)
+        if self._is_asynchronous(store):
+            self._define_module_there(store, name, module, is_program)
+            return
+        with door(store) as context, self._changing() as linker:
+            self._check_wasi(store, module._imports_wasi)
+            self._prepare_wasi(module)
+            self._for_store(store, linker)
+            self._check_bound_items(store, module)
+            check(lib.wasmtime_linker_module(linker, context, field, len(field), handle.pointer))
+            if not is_program:  # that is instantiated by each call
+                self._tie(store, exports)
+            elif self._definitions:
+                self._runs_programs = True
+
+    def _define_module_there(
+        self, store: Storelike, name: str, module: Module, is_program: bool
+    ) -> None:
+        """What `define_module` does where it has to link for asynchronous calls."""
+        if is_program:
+            raise WasmtimeError(
+                "define_module() cannot define a program (a module that exports _start) where "
+                "calls are asynchronous: instantiate it for each run"
+            )
+        instance = self._instantiate_there(store, module)
+        initialize = instance.exports(store).get("_initialize")
+        if isinstance(initialize, Func):
+            initialize(store)
+        self.define_instance(store, name, instance)
+
+    async def instantiate_async(self, store: Storelike, module: Module) -> Instance:
+        """As `instantiate`, for asynchronous calls: the event loop does other work meanwhile.
+
+        The functions of the instance are called with `Func.call_async` afterwards. What this linker
+        defines by Python functions may be ``async def`` and plain ones. All that is instantiated in
+        the store from now on is linked for asynchronous calls.
+
+        Args:
+            store: The Store (or Caller) to instantiate in, of this linker's engine.
+            module: The Module.
+
+        Raises:
+            WasmtimeError: As for `instantiate`; or functions of Python were linked into the store
+                for synchronous calls before.
+            Trap: The start function trapped.
+            TypeError: An argument is of a wrong type.
+            ValueError: The linker, the store or the module is closed.
+
+        Example:
+            >>> import asyncio
+            >>> from wasmtime import Engine, Linker, Module, Store
+            >>> linker = Linker(Engine())
+            >>> @linker.func("env", "fetch")
+            ... async def fetch(n: int) -> int:
+            ...     await asyncio.sleep(0.01)
+            ...     return n + 1
+            >>> module = Module(linker.engine, '''
+            ...     (import "env" "fetch" (func $fetch (param i32) (result i32)))
+            ...     (func (export "run") (param i32) (result i32) (call $fetch (local.get 0)))''')
+            >>> async def main():
+            ...     store = Store(linker.engine)
+            ...     instance = await linker.instantiate_async(store, module)
+            ...     return await instance.exports(store)["run"].call_async(store, 41)
+            >>> asyncio.run(main())
+            42
+
+        C API: ``wasmtime_linker_instantiate_async``.
+        """
+        call = self._call(store, module)
+        try:
+            instance: Instance = await call
+        except WasmtimeError as error:
+            raise explain_link_error(self, store, module, error) from error.__cause__
+        return instance
+
+    def _instantiate_there(self, store: Storelike, module: Module) -> Instance:
+        """What `instantiate` does where it has to link for asynchronous calls."""
+        call = self._call(store, module)
+        try:
+            instance: Instance = call._run()
+        except WasmtimeError as error:
+            raise explain_link_error(self, store, module, error) from error.__cause__
+        return instance
+
+    def _call(self, store: Storelike, module: Module) -> Any:
+        """The `AsyncCall` that instantiates a module."""
+        handle = self._handle_of(module, Module, "module")
+        self._check_engine(store)
+        self._prepare_wasi(module)
+        with self._reading() as linker:
+            self._check_wasi(store, module._imports_wasi)
+            if module._imports_wasi and not self._has_own_wasi:
+                store_of(store)._blocks = True  # the library's functions do
+            self._check_bound_items(store, module)
+            clone = self._for_calls(linker)
+            return core.instantiate_async(store, clone, self._definitions, handle)
+
+    def _for_calls(self, linker: Any) -> Any:
+        """The Handle of the native linker for asynchronous calls, until the first changes."""
+        clone = self._clone
+        if clone is None:
+            if self._runs_programs:
+                raise WasmtimeError(
+                    "this linker cannot serve asynchronous calls: a program that calls Python "
+                    "functions was defined in it with define_module()"
                 )
-                exports = [(field, entry.name.encode()) for entry in module.exports]
-                if (field, b"_start") not in exports:  # a program is instantiated by each call
-                    self._tie(store, exports)
+            from ._linking import clone_for_calls
+
+            clone = self._clone = clone_for_calls(self, linker)
+        return clone
+
+    def _for_store(self, store: Any, linker: Any) -> Any:
+        """The one of the two native linkers that serves a store, whose functions it lends to it."""
+        home = store_of(store)
+        if self._definitions and self._is_asynchronous(store):
+            core.make_asynchronous(home)
+            linker = self._for_calls(linker).pointer
+        elif self._definitions:
+            home._links_python = True
+        home._keep(self._definitions)
+        return linker
+
+    def _is_asynchronous(self, store: Storelike) -> bool:
+        """Whether what is linked into a store has to be linked for asynchronous calls."""
+        return self._coroutines or core.links_asynchronously(store)
 
     def instantiate_pre(self, module: Module) -> InstancePre:
         """Resolve a module's imports now, to instantiate it many times later.
@@ -478,6 +606,13 @@ class Linker(LinkerBase, LookupInStore):
             check(lib.wasmtime_linker_instantiate_pre(linker, handle.pointer, result))
             native = core.Handle("wasmtime_instance_pre_t", address_of(result[0]), result[0])
             pre._init(native, self, module)
+            pre._for_calls = native
+            if self._definitions:
+                clone = self._for_calls(linker)
+                check(lib.wasmtime_linker_instantiate_pre(clone.pointer, handle.pointer, result))
+                pre._for_calls = core.Handle(
+                    "wasmtime_instance_pre_t", address_of(result[0]), result[0]
+                )
         return pre
 
     def get_default(self, store: Storelike, name: str) -> Func:
@@ -504,10 +639,10 @@ class Linker(LinkerBase, LookupInStore):
             with self._reading() as linker:
                 self._check_tie(store, field, b"")
                 self._check_tie(store, field, b"_start")
-                self._lend_definitions(store)
+                native = self._for_store(store, linker)
                 check(
                     lib.wasmtime_linker_get_default(
-                        linker, context, field, len(field), ffi.addressof(raw.of, "func")
+                        native, context, field, len(field), ffi.addressof(raw.of, "func")
                     )
                 )
             func: Func = core.wrap_extern(store, address_of(raw))
@@ -540,9 +675,9 @@ class Linker(LinkerBase, LookupInStore):
             with self._reading() as linker:
                 self._check_wasi(store, module_name == _PREVIEW1)
                 self._check_tie(store, module_name, field)
-                self._lend_definitions(store)
+                native = self._for_store(store, linker)
                 found = lib.wasmtime_linker_get(
-                    linker, context, module_name, len(module_name), field, len(field), raw
+                    native, context, module_name, len(module_name), field, len(field), raw
                 )
             item: Optional[AsExtern] = core.wrap_extern(store, address_of(raw)) if found else None
         return item
@@ -609,6 +744,9 @@ class Linker(LinkerBase, LookupInStore):
     def _tie(self, store: Any, names: Iterable[tuple[bytes, bytes]]) -> None:
         """Note that what has these names from now on lives in the store."""
         identity = store_of(store)._home
+        names = list(names)
+        for key in names:
+            self._host_functions.pop(key, None)
         alone = not self._bound_items or self._bound_to is identity
         self._bound_items.update((key, identity) for key in names)
         if not alone:
@@ -633,10 +771,6 @@ class Linker(LinkerBase, LookupInStore):
     def _is_unknown(self, store: Any, module_name: bytes, field: bytes) -> bool:
         tied = (module_name, field) in self._bound_items
         return not tied and self._lookup(store, module_name, field) is None
-
-    def _lend_definitions(self, store: Any) -> None:
-        """Let the store keep the host functions defined here, which it can reach from now on."""
-        store_of(store)._keep(self._definitions)
 
 
 def _exit(status: int) -> None:

@@ -43,6 +43,7 @@
 #include "async/future.c" /* the native future: polls, notes, deletion */
 #include "async/turns.c"  /* guests that compute take turns */
 #include "async/away.c"   /* polls that may block, on another thread */
+#include "async/waits.c"  /* what a call waits for, and what ends that */
 #include "async/step.c"   /* one step of a call: the guest, the host, the loop */
 #include "async/call.c"   /* AsyncCall: the coroutine */
 
@@ -86,6 +87,13 @@
 #include "snapshot/difference.c" /* where two memories differ */
 #include "snapshot/references.c" /* references as numbers; globals bit by bit */
 #include "snapshot/image.c"      /* SnapshotImage: pages, copied or mapped */
+
+/* async, for core modules */
+#include "async/hostfunc.c"     /* Python functions in asynchronous calls */
+#include "async/func.c"         /* asynchronous calls of functions */
+#include "async/instantiate.c"  /* asynchronous instantiation */
+#include "async/wasi_forward.c" /* files of WASI: the library's functions */
+#include "async/wasi.c"         /* preview 1 without blocking the loop */
 
 /* gc: references into WebAssembly's garbage-collected heap */
 #include "gc/reference.c" /* Reference: identity and conversion */
@@ -147,14 +155,12 @@ static PyMethodDef core_functions[] = {
      "inherit_vectorcall($module, type, /)\n--\n\nLet a Python subclass of Func be called fast."},
     {FUNCTION(faults, METH_O), faults_doc},
     {FUNCTION(leave, METH_NOARGS), leave_doc},
-    {FUNCTION(in_greenlet, METH_NOARGS), "in_greenlet($module, /)\n--\n\n"
-                                         "Whether another greenlet than the thread's own runs."},
     {FUNCTION(after_fork, METH_NOARGS), after_fork_doc},
 
     /* compiling, errors, artifacts */
     {FUNCTION(run_job, METH_VARARGS), run_job_doc},
     {FUNCTION(error_from_address, METH_O), error_doc},
-    {FUNCTION(define_own_wasi, METH_O), define_own_wasi_doc},
+    {FUNCTION(define_own_wasi, METH_VARARGS), define_own_wasi_doc},
     {FUNCTION(describe_exception, METH_VARARGS),
      "describe_exception($module, exnref, exception, /)\n--\n\n"
      "Set what `exnref` carries as attributes of `exception`."},
@@ -181,6 +187,15 @@ static PyMethodDef core_functions[] = {
      "Write an item as wasmtime_extern_t; returns the Handle that must be kept meanwhile, or None."},
     {FUNCTION(wrap_extern, METH_VARARGS),
      "wrap_extern($module, store, address, /)\n--\n\nAn object for the wasmtime_extern_t at `address`."},
+    {FUNCTION(instantiate_async, METH_VARARGS),
+     "instantiate_async($module, store, native, definitions, module, /)\n--\n\n"
+     "The AsyncCall that instantiates with the Handle of a native linker or InstancePre."},
+    {FUNCTION(links_asynchronously, METH_O),
+     "links_asynchronously($module, store, /)\n--\n\n"
+     "Whether what is linked into the store has to be linked for asynchronous calls."},
+    {FUNCTION(make_asynchronous, METH_O),
+     "make_asynchronous($module, store, /)\n--\n\n"
+     "What is linked into the store is linked asynchronously from now on."},
     {FUNCTION(shared_memory_view, METH_VARARGS),
      "shared_memory_view($module, handle, start, stop, readonly, /)\n--\n\n"
      "A memoryview of a shared memory."},
@@ -243,6 +258,7 @@ static const struct {
     {"Item", &item_spec, &state.Item_base, NULL},
     {"Func", &func_spec, &state.Func_base, &state.Item_base},
     {"BoundFunc", &bound_spec, &state.BoundFunc, NULL},
+    {"BoundAsyncFunc", &bound_async_spec, &state.BoundAsyncFunc, NULL},
     {"Memory", &memory_spec, &state.Memory_base, &state.Item_base},
     {"MemoryBuffer", &buffer_spec, &state.MemoryBuffer, NULL},
     {"MemoryPin", &pin_spec, &state.MemoryPin, NULL},

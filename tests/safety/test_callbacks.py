@@ -201,13 +201,13 @@ assert sys.exc_info() == (None, None, None)
     ).check()
 
 
-def test_generators_and_coroutines_are_no_results() -> None:
+def test_generators_and_awaitables_are_no_results_of_plain_functions() -> None:
     run_in_subprocess(
         """
 store = Store()
 def generator(): yield 1
 async def coroutine(): return 1
-for host in (generator, coroutine):
+for host in (generator, lambda: coroutine()):
     f = Func(store, FuncType([], [ValType.I32]), host)
     try: f(store)
     except TypeError as error: assert "i32" in str(error)

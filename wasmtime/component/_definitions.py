@@ -8,13 +8,12 @@ first needed, from the steps that led to the first.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Callable, NamedTuple, Optional
 
 from .._engine import Engine, engine_handle
 from .._native import address_of, core, ffi, lib
 
-__all__ = ["Definitions", "is_coroutine_function"]
+__all__ = ["Definitions"]
 
 
 class Step(NamedTuple):
@@ -90,17 +89,3 @@ def _close(opened: list[Any], depth: int) -> None:
     """Close the innermost of the native instances that are open, until so many are left."""
     while len(opened) > depth:
         ffi.release(opened.pop())
-
-
-def is_coroutine_function(function: Any) -> bool:
-    """Whether something is known to return what has to be awaited when it is called.
-
-    Args:
-        function: The callable; one that is wrapped (`functools.wraps`) counts as what it wraps.
-    """
-    function = inspect.unwrap(function)
-    if isinstance(function, type):  # an object is made at once
-        return False
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004
-    )

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
+from .._coroutines import is_coroutine_function
 from .._error import WasmtimeError
 from ._component import Component
-from ._definitions import is_coroutine_function
 from ._exports import short_names, snake
 from ._host import class_for, destroy
 from ._resource_type import ResourceType

@@ -298,9 +298,9 @@ class Linker(LinkerBase):
 
     def _is_asynchronous(self, store: Storelike, component: Component) -> bool:
         """Whether a component is linked for asynchronous calls, whichever way it is asked for."""
-        if self._repeatable.coroutines or component._waits or core.in_greenlet():
+        if self._repeatable.coroutines or component._waits:
             return True
-        return bool(store_of(store)._asynchronous)
+        return core.links_asynchronously(store)
 
     def _call_async(self, store: Storelike, component: Component) -> Any:
         """The `AsyncCall` that instantiates a component."""

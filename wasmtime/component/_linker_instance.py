@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .._coroutines import is_coroutine_function
 from .._error import WasmtimeError, expect
 from .._module import Module
 from .._native import check, core, encode_name, ffi, lib
 from .._store import StoreContext
-from ._definitions import is_coroutine_function
 from ._exports import unversioned
 from ._resource_type import ResourceType
 from ._types import plain

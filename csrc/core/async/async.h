@@ -71,6 +71,7 @@ struct AsyncHost {
     PyObject *function;        /* HostFunc or ComponentHostFunc, which the definitions keep */
     CallerObject *caller;      /* what the function was given, if it asks for it; a reference */
     bool awaits;               /* an awaitable result is awaited; false: it is an externref */
+    bool again;                /* answer() did not answer yet: run() is called once more */
     union {
         struct {
             wasmtime_caller_t *caller;
@@ -100,21 +101,23 @@ struct AsyncCall {
     PyObject *object; /* what is called, kept during the call: a Func, the definitions, ... */
     void *cells;      /* of the kind: what the future borrows besides */
     AsyncState state;
-    bool stepping;    /* a step runs (also further down this stack) */
-    bool serving;     /* Python code of its host function runs: it may call into the store */
-    bool blocking;    /* there is no event loop: run to the end (async_call_run) */
-    bool queued;      /* in the queue of turns */
-    bool seen;        /* the same: its turn has come once */
-    bool away;        /* another thread polls it */
-    bool abandoned;   /* the same, and nobody waits for it: it is dropped when the poll is over */
-    bool dying;       /* it is being deallocated: nobody counts references to it any more */
-    bool native_done; /* the future is done */
-    bool answered;    /* the note is answered: the continuation says so at the next poll */
+    bool stepping;      /* a step runs (also further down this stack) */
+    bool serving;       /* Python code of its host function runs: it may call into the store */
+    PyObject *greenlet; /* in which that runs, to be compared only; NULL: there are none */
+    bool blocking;      /* there is no event loop: run to the end (async_call_run) */
+    bool queued;        /* in the queue of turns */
+    bool seen;          /* the same: its turn has come once */
+    bool away;          /* another thread polls it */
+    bool abandoned;     /* the same, and nobody waits for it: it is dropped when the poll is over */
+    bool dying;         /* it is being deallocated: nobody counts references to it any more */
+    bool native_done;   /* the future is done */
+    bool answered;      /* the note is answered: the continuation says so at the next poll */
     wasmtime_call_future_t *future;
     wasm_trap_t *trap;       /* cells that the future borrows */
     wasmtime_error_t *error; /* the same */
     AsyncHost host;          /* the host call that is noted */
     PyObject *inner;         /* the awaitable's iterator that is driven, or NULL */
+    PyObject *awaited;       /* what the loop waits for in a host function: waits.c */
     Pending pending;         /* what host code left for this call */
     AsyncCall *parent;       /* owned: the call whose host function made this one */
     AsyncCall *child;        /* borrowed: the one that ours made */

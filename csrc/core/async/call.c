@@ -131,12 +131,15 @@ static StepEnd
 async_throw_inner(AsyncCall *call, PyObject *args, PyObject **out)
 {
     PyObject *throw = PyObject_GetAttrString(call->inner, "throw");
-    call->serving = call->state == ASYNC_HOST;
+    if (call->state == ASYNC_HOST) {
+        async_serve_begin(call);
+    }
     PyObject *result = throw != NULL ? PyObject_CallObject(throw, args) : NULL;
     call->serving = false;
     Py_XDECREF(throw);
     if (result != NULL) {
         *out = result;
+        async_wait_begin(call, result);
         return STEP_WAIT;
     }
     PyObject *stop = PyErr_GetRaisedException();
@@ -189,7 +192,9 @@ async_close(AsyncCall *call)
     call->inner = NULL;
     PyObject *closed = NULL;
     if (inner != NULL) {
-        call->serving = call->state == ASYNC_HOST;
+        if (call->state == ASYNC_HOST) {
+            async_serve_begin(call);
+        }
         closed = PyObject_HasAttrString(inner, "close") ? PyObject_CallMethod(inner, "close", NULL)
                                                         : Py_NewRef(Py_None);
         call->serving = false;
@@ -265,6 +270,7 @@ async_call_traverse(AsyncCall *self, visitproc visit, void *arg)
     Py_VISIT(self->store);
     Py_VISIT(self->object);
     Py_VISIT(self->inner);
+    Py_VISIT(self->awaited);
     Py_VISIT(self->parent);
     Py_VISIT(self->host.caller);
     Py_VISIT(self->pending.raised);
@@ -324,6 +330,7 @@ async_call_dealloc(AsyncCall *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     Py_CLEAR(self->inner);
+    Py_CLEAR(self->awaited);
     Py_CLEAR(self->parent);
     Py_CLEAR(self->store);
     Py_CLEAR(self->object);

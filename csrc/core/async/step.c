@@ -26,6 +26,34 @@ async_refuse_to_wait(void)
                         "cannot: call the guest with call_async() from an event loop");
 }
 
+static bool
+async_refuse_linked(void)
+{
+    return async_refuse("functions of Python were linked into this store for synchronous calls, "
+                        "which cannot run in asynchronous ones: instantiate with "
+                        "instantiate_async() all that the store is to run");
+}
+
+/* Python code of the host function runs from here on, until `serving` is taken back. */
+static inline void
+async_serve_begin(AsyncCall *call)
+{
+    call->greenlet = greenlets_exist() ? greenlet_current() : NULL;
+    call->serving = true;
+}
+
+/* Whether what runs is the call's host function, and not another greenlet meanwhile. */
+static bool
+async_serves_here(const AsyncCall *call)
+{
+    if (!call->serving || !greenlets_exist()) {
+        return call->serving;
+    }
+    PyObject *current = greenlet_current();
+    return call->greenlet == current
+           || (call->greenlet == NULL && current != NULL && greenlet_is_main(current));
+}
+
 /* Whether a call may begin in the store, which this thread has entered if `outer` is NULL. */
 static bool
 async_check_begin(const StoreObject *store, const AsyncCall *outer)
@@ -35,9 +63,7 @@ async_check_begin(const StoreObject *store, const AsyncCall *outer)
                             "the middle of a call; make another store");
     }
     if (store->links_python) {
-        return async_refuse("functions of Python were linked into this store for synchronous "
-                            "calls, which cannot run in asynchronous ones: instantiate with "
-                            "instantiate_async() all that the store is to run");
+        return async_refuse_linked();
     }
     if (outer == NULL) {
         return store->depth == 1
@@ -45,7 +71,7 @@ async_check_begin(const StoreObject *store, const AsyncCall *outer)
                    "store is in use: an asynchronous call cannot begin in the middle of "
                    "a synchronous one");
     }
-    return (outer->serving && outer->child == NULL)
+    return (async_serves_here(outer) && outer->child == NULL)
            || async_refuse("store is in use: an asynchronous call in it is in progress, and only "
                            "that one's host functions may call meanwhile, one after the other");
 }
@@ -224,6 +250,8 @@ async_iterator(PyObject *result)
     return await != NULL ? await(result) : NULL;
 }
 
+static StepEnd async_serve(AsyncCall *call);
+
 /* Give the guest what its host function came to; NULL: an exception. Takes the result. */
 static StepEnd
 async_answer(AsyncCall *call, PyObject *result)
@@ -234,16 +262,20 @@ async_answer(AsyncCall *call, PyObject *result)
         Py_DECREF(child);
     }
     const AsyncHostKind *kind = call->host.kind;
-    call->serving = true;
+    call->serving = true; /* still in the same greenlet */
     bool told = result != NULL && kind->answer(call, result);
     Py_XDECREF(result);
     if (!told) {
         told = kind->fail(call);
     }
     call->serving = false;
+    call->state = ASYNC_POLL;
+    if (call->host.again) {
+        call->host.again = false;
+        return async_serve(call);
+    }
     async_end_host(call);
     call->answered = true;
-    call->state = ASYNC_POLL;
     if (told) {
         return STEP_ON;
     }
@@ -259,7 +291,7 @@ static StepEnd
 async_serve(AsyncCall *call)
 {
     PyObject *function = Py_NewRef(call->host.function);
-    call->serving = true;
+    async_serve_begin(call);
     PyObject *result = call->host.kind->run(call);
     call->serving = false;
     Py_DECREF(function);
@@ -380,6 +412,9 @@ async_inner_over(AsyncCall *call, PyObject *result, PyObject **out)
         if (result == NULL && call->blocking) {
             async_explain_loop();
         }
+        if (result == NULL) {
+            async_explain_stop(call->store);
+        }
         return async_answer(call, result);
     }
     if (result == NULL && call->away) { /* the poll is not over: its thread drops the call */
@@ -400,12 +435,15 @@ static StepEnd
 async_drive(AsyncCall *call, PyObject *value, PyObject **out)
 {
     PyObject *inner = Py_NewRef(call->inner), *result = NULL;
-    call->serving = call->state == ASYNC_HOST;
+    if (call->state == ASYNC_HOST) {
+        async_serve_begin(call);
+    }
     PySendResult sent = PyIter_Send(inner, value, &result);
     call->serving = false;
     Py_DECREF(inner);
     if (sent == PYGEN_NEXT) {
         *out = result;
+        async_wait_begin(call, result);
         return STEP_WAIT;
     }
     return async_inner_over(call, sent == PYGEN_RETURN ? result : NULL, out);
@@ -450,6 +488,7 @@ async_step_begin(AsyncCall *call)
             return async_refuse("a call that a host function began is awaited by it alone");
         }
     }
+    async_wait_end(call);
     call->stepping = true;
     if (!call->dying) {
         Py_INCREF(call);

@@ -14,6 +14,7 @@ static struct {
     PyTypeObject *Item_base;
     PyTypeObject *Func_base;
     PyTypeObject *BoundFunc;
+    PyTypeObject *BoundAsyncFunc;
     PyTypeObject *Memory_base;
     PyTypeObject *Table_base;
     PyTypeObject *Global_base;
@@ -64,9 +65,12 @@ static struct {
     PyObject *ArgumentTypeError;
     PyObject *explain_link_error;
     PyObject *check_inherited;
+    PyObject *is_coroutine_function;
     PyObject *breathe; /* a function that does nothing */
     PyObject *turn;
     PyObject *in_thread;
+    PyObject *stop_waiting;
+    PyObject *wait;
 
     PyObject *signal;    /* _signal.signal */
     PyObject *coroutine; /* types.CoroutineType */
@@ -157,9 +161,12 @@ static const NamedSlot state_classes[] = {
     {"ArgumentTypeError", &state.ArgumentTypeError},
     {"explain_link_error", &state.explain_link_error},
     {"check_inherited", &state.check_inherited},
+    {"is_coroutine_function", &state.is_coroutine_function},
     {"breathe", &state.breathe},
     {"turn", &state.turn},
     {"in_thread", &state.in_thread},
+    {"stop_waiting", &state.stop_waiting},
+    {"wait", &state.wait},
     {NULL, NULL},
 };
 

@@ -87,6 +87,13 @@ lower_extern(StoreObject *store, PyObject *object, wasmtime_extern_t *out, Handl
     const ItemKind *kind = PyObject_TypeCheck(object, state.Item_base) ? item_kind(object) : NULL;
     if (kind != NULL && kind->extern_kind != NO_EXTERN) {
         out->kind = kind->extern_kind;
+        if (kind->extern_kind == WASMTIME_EXTERN_FUNC) {
+            const wasmtime_func_t *func = func_in(store, object);
+            if (func != NULL) {
+                out->of.func = *func;
+            }
+            return func != NULL;
+        }
         memcpy(&out->of, ITEM_NATIVE(object), kind->size);
         return item_check((ItemObject *)object, store);
     }

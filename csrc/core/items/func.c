@@ -6,7 +6,10 @@
 typedef struct {
     ItemObject item;
     wasmtime_func_t native;
-    Signature *signature; /* once: compiled when it is first needed */
+    Signature *signature;  /* once: compiled when it is first needed */
+    HostFuncObject *host;  /* of a Python function: its store keeps it; NULL: none, or it runs
+                            * between polls already */
+    wasmtime_func_t there; /* inside: the same function for asynchronous calls, once needed */
     vectorcallfunc vectorcall;
     Tempo tempo; /* with the GIL: whether its calls give that away */
 } FuncObject;
@@ -37,11 +40,41 @@ func_wrap(StoreObject *store, const wasmtime_func_t *native, Signature *signatur
     return (PyObject *)self;
 }
 
+/* The native function to link, or to hand to the guest: of a Python function, in the form that fits
+ * the store. NULL with an exception. */
+static NOINLINE const wasmtime_func_t *
+func_lend_host(FuncObject *self, StoreObject *store)
+{
+    if (!store->asynchronous) {
+        store->links_python = true;
+        return &self->native;
+    }
+    if (self->there.store_id == 0) {
+        wasm_functype_t *type = wasmtime_func_type(store->context, &self->native);
+        bool fine = hostfunc_define(self->host, store, type, &self->there);
+        wasm_functype_delete(type);
+        if (!fine) {
+            return NULL;
+        }
+    }
+    return &self->there;
+}
+
+static inline const wasmtime_func_t *
+func_lend(FuncObject *self, StoreObject *store)
+{
+    return LIKELY(self->host == NULL) ? &self->native : func_lend_host(self, store);
+}
+
 static const wasmtime_func_t *
 func_in(StoreObject *store, PyObject *object)
 {
-    return item_check((ItemObject *)object, store) ? &((FuncObject *)object)->native : NULL;
+    return item_check((ItemObject *)object, store) ? func_lend((FuncObject *)object, store) : NULL;
 }
+
+/* async/func.c: a call where calls are asynchronous, run to its end. */
+static PyObject *func_call_there(StoreObject *store, FuncObject *self, PyObject *const *arguments,
+                                 Py_ssize_t count);
 
 /* The signature; reading it needs the store, once. */
 static NOINLINE Signature *
@@ -99,10 +132,12 @@ lift_raw_results(const Signature *signature, const wasmtime_val_raw_t *slots)
     return list;
 }
 
+/* False: an exception is set, or the store is asynchronous (func_call_there() knows). */
 static ALWAYS_INLINE bool
 func_begin(NativeCall *call, FuncObject *self, GilPolicy gil)
 {
-    return gil == ADAPT_GIL ? native_begin_adapting(call, &self->tempo) : native_begin(call, gil);
+    return gil == ADAPT_GIL ? native_begin_adapting(call, &self->tempo)
+                            : !call->store->asynchronous && native_begin(call, gil);
 }
 
 /* The unchecked call: a signature of numbers and vectors only. */
@@ -129,13 +164,16 @@ call_unchecked(StoreObject *store, FuncObject *self, const Signature *signature,
     }
     NativeCall call;
     if (LIKELY(native_enter(&call, store, self))) {
-        if (LIKELY(func_begin(&call, self, gil))) {
-            wasm_trap_t *trap = NULL;
-            wasmtime_error_t *error =
-                wasmtime_func_call_unchecked(store->context, &self->native, slots, size, &trap);
-            if (LIKELY(native_end(&call, error, trap))) {
-                result = lift_raw_results(signature, slots);
-            }
+        if (UNLIKELY(!func_begin(&call, self, gil))) {
+            native_leave(&call);
+            result = func_call_there(store, self, arguments, signature->params);
+            goto done;
+        }
+        wasm_trap_t *trap = NULL;
+        wasmtime_error_t *error =
+            wasmtime_func_call_unchecked(store->context, &self->native, slots, size, &trap);
+        if (LIKELY(native_end(&call, error, trap))) {
+            result = lift_raw_results(signature, slots);
         }
         native_leave(&call);
     }
@@ -178,6 +216,9 @@ static NOINLINE PyObject *
 call_checked(StoreObject *store, FuncObject *self, const Signature *signature,
              PyObject *const *arguments, GilPolicy gil)
 {
+    if (store->asynchronous) {
+        return func_call_there(store, self, arguments, signature->params);
+    }
     size_t count = (size_t)signature->params + signature->results;
     wasmtime_val_t *values = PyMem_RawCalloc(count ? count : 1, sizeof(wasmtime_val_t));
     if (values == NULL) {
@@ -270,6 +311,23 @@ func_py_call(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObj
     return func_vectorcall(self, arguments, (size_t)count, names);
 }
 
+/* Make the native function; `there`: for asynchronous calls. False with an exception. */
+static bool
+func_define(HostFuncObject *host, StoreObject *store, wasm_functype_t *type, bool there,
+            wasmtime_func_t *out)
+{
+    if (there) {
+        return hostfunc_define(host, store, type, out);
+    }
+    if (host->signature->unchecked) {
+        wasmtime_func_new_unchecked(store->context, type, host_call_unchecked, host, NULL, out);
+    }
+    else {
+        wasmtime_func_new(store->context, type, host_call_checked, host, NULL, out);
+    }
+    return true;
+}
+
 /* Func._init(store, functype address, callable, access_caller) */
 static PyObject *
 func_init_native(FuncObject *self, PyObject *args)
@@ -306,16 +364,12 @@ func_init_native(FuncObject *self, PyObject *args)
         Py_DECREF(host);
         return NULL;
     }
-    wasm_functype_t *type = (wasm_functype_t *)(uintptr_t)functype;
     wasmtime_func_t native;
-    if (host->signature->unchecked) {
-        wasmtime_func_new_unchecked(store->context, type, host_call_unchecked, host, NULL, &native);
-    }
-    else {
-        wasmtime_func_new(store->context, type, host_call_checked, host, NULL, &native);
-    }
-    bool fine = item_become(&self->item, store, &native, sizeof(native));
+    bool there = host->coroutine || store_links_asynchronously(store);
+    bool fine = func_define(host, store, (wasm_functype_t *)(uintptr_t)functype, there, &native)
+                && item_become(&self->item, store, &native, sizeof(native));
     if (fine) {
+        self->host = there ? NULL : host;
         publish(self->signature, signature_share(host->signature));
     }
     store_leave(store);
@@ -363,18 +417,11 @@ func_dealloc(FuncObject *self)
     type_free((PyObject *)self);
 }
 
+/* The function with its store, as an object of `type`. */
 static PyObject *
-func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
+func_bind_as(FuncObject *self, PyObject *object, PyTypeObject *type, vectorcallfunc call,
+             GilPolicy gil)
 {
-    static char *names[] = {"store", "release_gil", NULL};
-    PyObject *object, *release_gil = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:bind", names, &object, &release_gil)) {
-        return NULL;
-    }
-    int released = release_gil == Py_None ? 0 : PyObject_IsTrue(release_gil);
-    if (released < 0) {
-        return NULL;
-    }
     StoreObject *store = storelike(object);
     if (store == NULL || !item_check(&self->item, store)) {
         return NULL;
@@ -387,14 +434,30 @@ func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
     if (published(self->signature) == NULL && func_read_signature(self, store) == NULL) {
         return NULL;
     }
-    BoundFuncObject *bound = (BoundFuncObject *)type_alloc(state.BoundFunc);
+    BoundFuncObject *bound = (BoundFuncObject *)type_alloc(type);
     if (bound != NULL) {
-        bound->vectorcall = bound_vectorcall;
+        bound->vectorcall = call;
         bound->store = (StoreObject *)Py_NewRef(store);
         bound->func = (FuncObject *)Py_NewRef(self);
-        bound->gil = release_gil == Py_None ? ADAPT_GIL : released ? RELEASE_GIL : KEEP_GIL;
+        bound->gil = gil;
     }
     return (PyObject *)bound;
+}
+
+static PyObject *
+func_bind(FuncObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"store", "release_gil", NULL};
+    PyObject *object, *release_gil = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:bind", names, &object, &release_gil)) {
+        return NULL;
+    }
+    int released = release_gil == Py_None ? 0 : PyObject_IsTrue(release_gil);
+    if (released < 0) {
+        return NULL;
+    }
+    GilPolicy gil = release_gil == Py_None ? ADAPT_GIL : released ? RELEASE_GIL : KEEP_GIL;
+    return func_bind_as(self, object, state.BoundFunc, bound_vectorcall, gil);
 }
 
 /* CPython before 3.12 does not let Python subclasses inherit the fast call protocol. */
@@ -411,11 +474,19 @@ core_inherit_vectorcall(PyObject *Py_UNUSED(module), PyObject *type)
     Py_RETURN_NONE;
 }
 
+/* async/func.c */
+static PyObject *func_call_async(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+static PyObject *func_bind_async(FuncObject *self, PyObject *object);
+static const char func_call_async_doc[];
+
 static PyMethodDef func_methods[] = {
     {"_init", (PyCFunction)func_init_native, METH_VARARGS,
      "_init($self, store, functype, callable, access_caller, /)\n--\n\nMake a host function."},
     {"call", (PyCFunction)(void (*)(void))func_py_call, METH_FASTCALL | METH_KEYWORDS,
      "call($self, /, store, *params)\n--\n\nThe same as calling the function itself."},
+    {"call_async", FAST(func_call_async), func_call_async_doc},
+    {"_bind_async", (PyCFunction)func_bind_async, METH_O,
+     "_bind_async($self, store, /)\n--\n\nSee wasmtime.Func.bind_async."},
     {"_bind", (PyCFunction)(void (*)(void))func_bind, METH_VARARGS | METH_KEYWORDS,
      "_bind($self, /, store, release_gil=None)\n--\n\nSee wasmtime.Func.bind."},
     {NULL, NULL, 0, NULL},

@@ -10,6 +10,7 @@ struct HostFuncObject {
     PyObject *callable;
     Signature *signature;
     bool access_caller;
+    bool coroutine; /* what it returns has to be awaited */
 };
 
 /* The trap that carries a Python exception through WebAssembly. */
@@ -90,9 +91,9 @@ host_write_results(HostFuncObject *self, StoreObject *store, HostValues *values,
     return fine;
 }
 
-/* Lift the parameters, call the Python function, lower the results. */
+/* Lift the parameters, as the arguments of the frame. */
 static ALWAYS_INLINE bool
-host_run(HostFuncObject *self, HostFrame *frame, wasmtime_caller_t *caller, HostValues *values)
+host_pass(HostFuncObject *self, HostFrame *frame, wasmtime_caller_t *caller, HostValues *values)
 {
     const Signature *signature = self->signature;
     if (!host_frame_reserve(frame, signature->params)
@@ -106,6 +107,16 @@ host_run(HostFuncObject *self, HostFrame *frame, wasmtime_caller_t *caller, Host
         if (!host_frame_pass(frame, value)) {
             return false;
         }
+    }
+    return true;
+}
+
+/* Lift the parameters, call the Python function, lower the results. */
+static ALWAYS_INLINE bool
+host_run(HostFuncObject *self, HostFrame *frame, wasmtime_caller_t *caller, HostValues *values)
+{
+    if (!host_pass(self, frame, caller, values)) {
+        return false;
     }
     PyObject *result = host_frame_call(frame, self->callable);
     bool fine = result != NULL && host_write_results(self, frame->store, values, result);
@@ -160,6 +171,11 @@ hostfunc_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
                      type_name(callable));
         return NULL;
     }
+    PyObject *coroutine = PyObject_CallFunctionObjArgs(state.is_coroutine_function, callable, NULL);
+    if (coroutine == NULL) {
+        return NULL;
+    }
+    Py_DECREF(coroutine);
     Signature *signature = signature_compile((const wasm_functype_t *)(uintptr_t)functype);
     if (signature == NULL) {
         return NULL;
@@ -172,6 +188,7 @@ hostfunc_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     self->callable = Py_NewRef(callable);
     self->signature = signature;
     self->access_caller = access_caller != 0;
+    self->coroutine = coroutine == Py_True;
     return (PyObject *)self;
 }
 
@@ -211,9 +228,24 @@ hostfunc_get_env(HostFuncObject *self, void *Py_UNUSED(closure))
     return PyLong_FromVoidPtr(self);
 }
 
+/* async/hostfunc.c */
+static PyObject *hostfunc_get_async_callback(HostFuncObject *self, void *closure);
+static bool hostfunc_define(HostFuncObject *host, StoreObject *store, const wasm_functype_t *type,
+                            wasmtime_func_t *out);
+
+static PyObject *
+hostfunc_get_coroutine(HostFuncObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->coroutine);
+}
+
 static PyGetSetDef hostfunc_getset[] = {
     {"raw", (getter)hostfunc_get_raw, NULL, "Whether it takes raw slots (no references).", NULL},
     {"callback", (getter)hostfunc_get_callback, NULL, "Address of the C callback.", NULL},
+    {"async_callback", (getter)hostfunc_get_async_callback, NULL,
+     "Address of the C callback for asynchronous calls.", NULL},
+    {"coroutine", (getter)hostfunc_get_coroutine, NULL, "Whether its result is to be awaited.",
+     NULL},
     {"env", (getter)hostfunc_get_env, NULL, "What the callback is to be given.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

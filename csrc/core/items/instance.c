@@ -129,6 +129,9 @@ instance_init_native(InstanceObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "already initialized");
         return NULL;
     }
+    if (store_links_asynchronously(store)) {
+        return PyObject_CallMethod((PyObject *)self, "_init_there", "OOO", object, module, imports);
+    }
     HandleObject *handle = owner_argument(module, KIND_MODULE, "module", "Module");
     if (handle == NULL) {
         return NULL;
@@ -143,6 +146,27 @@ instance_init_native(InstanceObject *self, PyObject *args)
     }
     Py_XDECREF(items);
     Py_DECREF(handle);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+/* _become(store, other): another object for the instance `other`. */
+static PyObject *
+instance_become(InstanceObject *self, PyObject *args)
+{
+    PyObject *object, *other;
+    if (!PyArg_ParseTuple(args, "OO!:_become", &object, state.Instance_base, &other)) {
+        return NULL;
+    }
+    InstanceObject *made = (InstanceObject *)other;
+    StoreObject *store = item_enter(other, object);
+    if (store == NULL) {
+        return NULL;
+    }
+    bool fine = item_become(&self->item, store, &made->native, sizeof(made->native));
+    if (fine) {
+        self->module = (HandleObject *)Py_NewRef(made->module);
+    }
+    store_leave(store);
     return fine ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -260,6 +284,8 @@ instance_dealloc(InstanceObject *self)
 static PyMethodDef instance_methods[] = {
     {"_init", (PyCFunction)instance_init_native, METH_VARARGS,
      "_init($self, store, module, imports, /)\n--\n\nInstantiate."},
+    {"_become", (PyCFunction)instance_become, METH_VARARGS,
+     "_become($self, store, other, /)\n--\n\nBe another object for the same instance."},
     {"exports", FAST(instance_exports), instance_exports_doc},
     {"_export", (PyCFunction)instance_export, METH_VARARGS,
      "_export($self, store, name, /)\n--\n\nOne export by name, or None."},

@@ -25,6 +25,9 @@ pre_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t count, 
     if (store == NULL) {
         return NULL;
     }
+    if (UNLIKELY(self->coroutines) || store_links_asynchronously(store)) {
+        return PyObject_CallMethod(object, "_instantiate_there", "O", given);
+    }
     HandleObject *handle = owner_use(&self->owner);
     if (handle == NULL) {
         return NULL;
@@ -60,6 +63,7 @@ pre_init_native(InstancePreObject *self, PyObject *args)
         self->module = Py_NewRef(module);
         self->native_module = native_module;
         self->wasi = relaxed_load(((LinkerObject *)linker)->wasi);
+        self->coroutines = relaxed_load(((LinkerObject *)linker)->coroutines);
         publish(self->owner.engine, Py_XNewRef(((OwnerObject *)linker)->engine));
         self->owner.handle = (HandleObject *)Py_NewRef(handle);
     }
@@ -104,13 +108,41 @@ pre_dealloc(InstancePreObject *self)
     type_free((PyObject *)self);
 }
 
+static PyObject *pre_check(InstancePreObject *self, PyObject *object);
+
 static PyMethodDef pre_methods[] = {
+    {"_check", (PyCFunction)pre_check, METH_O,
+     "_check($self, store, /)\n--\n\nRefuse what the library would not."},
     {"instantiate", FAST(pre_instantiate), pre_instantiate_doc},
     {"_init", (PyCFunction)pre_init_native, METH_VARARGS,
      "_init($self, handle, linker, module, /)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };
+/* _check(store): whether it can be instantiated there, as far as the library would not say. */
+static PyObject *
+pre_check(InstancePreObject *self, PyObject *object)
+{
+    StoreObject *store = storelike(object);
+    bool fine = store != NULL && check_engine(store, (PyObject *)self, "InstancePre")
+                && (!self->wasi || relaxed_load(store->has_wasi) || check_wasi(self->module));
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+pre_get_definitions(InstancePreObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->definitions ? self->definitions : Py_None);
+}
+
+static PyObject *
+pre_get_native_module(InstancePreObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->native_module ? (PyObject *)self->native_module : Py_None);
+}
+
 static PyGetSetDef pre_getset[] = {
+    {"_definitions", (getter)pre_get_definitions, NULL, NULL, NULL},
+    {"_native_module", (getter)pre_get_native_module, NULL, NULL, NULL},
     {"_module", (getter)pre_get_module, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -11,6 +11,7 @@ struct LinkerObject {
     OwnerObject owner;
     PyObject *definitions; /* locked: list of HostFunc; it stays the same during a use */
     char wasi;             /* relaxed: WASI is defined here, stores must have been given theirs */
+    char coroutines;       /* relaxed: coroutine functions are defined here */
     uintptr_t readers;     /* atomic: how many uses run */
     uintptr_t writer;      /* atomic: thread_id() of the thread that defines, or 0 */
     PyObject *bound_to;    /* locked: identity of the store that all its items live in; NULL: there
@@ -23,6 +24,7 @@ typedef struct {
     PyObject *module;
     HandleObject *native_module; /* also when the Module is closed meanwhile */
     char wasi;
+    char coroutines;
 } InstancePreObject;
 
 /* A module that imports WASI needs a store that has it: WASI's functions would abort without. */
@@ -177,6 +179,7 @@ instantiate(link_function link, void *linker, StoreObject *store, PyObject *defi
     }
     PyObject *result = NULL;
     if (store_keep_definitions(store, definitions) && native_begin(&call, RELEASE_GIL)) {
+        store->links_python |= PyList_Size(definitions) > 0;
         wasmtime_instance_t instance;
         wasm_trap_t *trap = NULL;
         wasmtime_error_t *error = link(linker, store->context, module->pointer, &instance, &trap);
@@ -230,6 +233,10 @@ linker_instantiate(PyObject *object, PyObject *const *arguments, Py_ssize_t coun
     HandleObject *module = owner_argument(given[1], KIND_MODULE, "module", "Module");
     if (module == NULL) {
         return NULL;
+    }
+    if (UNLIKELY(relaxed_load(self->coroutines)) || store_links_asynchronously(store)) {
+        Py_DECREF(module);
+        return PyObject_CallMethod(object, "_instantiate_there", "OO", given[0], given[1]);
     }
     HandleObject *linker = owner_use(&self->owner);
     PyObject *result = NULL;
@@ -349,6 +356,7 @@ static PyGetSetDef linker_getset[] = {
 };
 static PyMemberDef linker_members[] = {
     {"_wasi_defined", T_BOOL, offsetof(LinkerObject, wasi), 0, NULL},
+    {"_coroutines", T_BOOL, offsetof(LinkerObject, coroutines), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot linker_slots[] = {

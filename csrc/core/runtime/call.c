@@ -206,7 +206,8 @@ native_release_gil_timed(NativeCall *call)
     }
 }
 
-/* As native_begin(), for a function that has a Tempo. */
+/* As native_begin(), for a function that has a Tempo. False without an exception: calls into the
+ * store are asynchronous. */
 static ALWAYS_INLINE bool
 native_begin_adapting(NativeCall *call, Tempo *tempo)
 {
@@ -221,6 +222,9 @@ native_begin_adapting(NativeCall *call, Tempo *tempo)
     }
     else if (lends) {
         native_release_gil_timed(call);
+    }
+    else if (UNLIKELY(call->store->asynchronous)) {
+        return false;
     }
     else {
         native_release_gil(call, RELEASE_GIL);

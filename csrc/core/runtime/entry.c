@@ -166,3 +166,11 @@ store_leave(StoreObject *self)
         store_vacate(self);
     }
 }
+
+/* Whether what is linked into the store has to be linked for asynchronous calls: it is so already,
+ * or greenlets may switch, unless Python functions are there that run in synchronous calls. */
+static inline bool
+store_links_asynchronously(const StoreObject *self)
+{
+    return UNLIKELY(self->asynchronous) || (UNLIKELY(greenlet_is_other()) && !self->links_python);
+}

@@ -135,16 +135,26 @@ greenlet_may_enter(Thread *thread)
     return LIKELY(thread->callbacks == 0) || greenlet_check_callbacks(thread);
 }
 
-/* in_greenlet(): whether another greenlet than the thread's own runs, which may switch at any time:
- * what it calls has to be asynchronous. */
-static PyObject *
-core_in_greenlet(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+/* Whether greenlets are likely to switch in the middle of calls, so that these have to be
+ * asynchronous, which end in any order: another greenlet than the thread's own runs, or a library is
+ * there that switches wherever Python waits. */
+static NOINLINE bool
+greenlets_switch(void)
 {
-    if (!greenlets_exist()) {
-        Py_RETURN_FALSE;
+    static const char *const libraries[] = {"gevent", "eventlet"};
+    for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
+        if (PyDict_GetItemString(greenlets.modules, libraries[i]) != NULL) {
+            return true;
+        }
     }
     PyObject *current = greenlet_current();
-    return PyBool_FromLong(current != NULL && !greenlet_is_main(current));
+    return current != NULL && !greenlet_is_main(current);
+}
+
+static inline bool
+greenlet_is_other(void)
+{
+    return greenlets_exist() && greenlets_switch();
 }
 
 static bool

@@ -289,6 +289,7 @@ store_mark_interrupted(StoreObject *self)
 }
 
 static void waiting_wake_store(StoreObject *store);
+static void async_wake(StoreObject *store); /* async/waits.c */
 
 static PyObject *
 store_interrupt(StoreObject *self, PyObject *Py_UNUSED(ignored))
@@ -301,6 +302,7 @@ store_interrupt(StoreObject *self, PyObject *Py_UNUSED(ignored))
     if (store_mark_interrupted(self)) {
         ticker_interrupt(&self->expiry);
         waiting_wake_store(self);
+        async_wake(self);
     }
     Py_RETURN_NONE;
 }

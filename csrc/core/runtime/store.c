@@ -483,6 +483,7 @@ static PyGetSetDef store_getset[] = {
 static PyMemberDef store_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs), READONLY, NULL},
     {"_context_cdata", T_OBJECT, offsetof(StoreObject, context_cdata), 0, NULL},
+    {"_links_python", T_BOOL, offsetof(StoreObject, links_python), 0, NULL},
     {"_asynchronous", T_BOOL, offsetof(StoreObject, asynchronous), READONLY, NULL},
     {"_blocks", T_BOOL, offsetof(StoreObject, blocks), 0, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},

@@ -174,26 +174,52 @@ wasi_functype(const WasiFunction *function)
     return wasm_functype_new(&given, &results);
 }
 
+/* async/wasi.c */
+static void async_wasi_callback(void *env, wasmtime_caller_t *caller, wasmtime_val_t *params,
+                                size_t count, wasmtime_val_t *results, size_t result_count,
+                                wasm_trap_t **trap, wasmtime_async_continuation_t *continuation);
+
+static wasmtime_error_t *
+wasi_define(wasmtime_linker_t *linker, const WasiFunction *function, bool asynchronous)
+{
+    wasm_functype_t *type = wasi_functype(function);
+    size_t module_size = strlen(WASI_PREVIEW1), size = strlen(function->name);
+    wasmtime_error_t *error =
+        asynchronous
+            ? wasmtime_linker_define_async_func(linker, (char *)WASI_PREVIEW1, module_size,
+                                                (char *)function->name, size, type,
+                                                async_wasi_callback, (void *)function, NULL)
+            : wasmtime_linker_define_func_unchecked(linker, (char *)WASI_PREVIEW1, module_size,
+                                                    (char *)function->name, size, type,
+                                                    wasi_callback, (void *)function, NULL);
+    wasm_functype_delete(type);
+    return error;
+}
+
 PyDoc_STRVAR(define_own_wasi_doc,
-             "define_own_wasi($module, linker, /)\n--\n\n"
+             "define_own_wasi($module, linker, asynchronous=False, skip=(), /)\n--\n\n"
              "Define the package's functions of WASI preview 1 in a Handle of a linker, which lets "
              "definitions be replaced.");
 
 static PyObject *
-core_define_own_wasi(PyObject *Py_UNUSED(module), PyObject *argument)
+core_define_own_wasi(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    if (!PyObject_TypeCheck(argument, state.Handle)) {
-        PyErr_SetString(PyExc_TypeError, "define_own_wasi() takes the Handle of a linker");
+    PyObject *linker, *skip = NULL;
+    int asynchronous = 0;
+    if (!PyArg_ParseTuple(args, "O!|pO:define_own_wasi", state.Handle, &linker, &asynchronous,
+                          &skip)) {
         return NULL;
     }
-    wasmtime_linker_t *linker = ((HandleObject *)argument)->pointer;
     for (size_t i = 0; i < WASI_FUNCTIONS; i++) {
-        const WasiFunction *function = &wasi_functions[i];
-        wasm_functype_t *type = wasi_functype(function);
-        wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(
-            linker, (char *)WASI_PREVIEW1, strlen(WASI_PREVIEW1), (char *)function->name,
-            strlen(function->name), type, wasi_callback, (void *)function, NULL);
-        wasm_functype_delete(type);
+        PyObject *name = skip != NULL ? PyUnicode_FromString(wasi_functions[i].name) : NULL;
+        int skipped = name != NULL ? PySequence_Contains(skip, name) : 0;
+        Py_XDECREF(name);
+        if (skipped < 0 || (skip != NULL && PyErr_Occurred())) {
+            return NULL;
+        }
+        wasmtime_error_t *error = skipped ? NULL
+                                          : wasi_define(((HandleObject *)linker)->pointer,
+                                                        &wasi_functions[i], asynchronous != 0);
         if (error != NULL) {
             return raise_error(error);
         }

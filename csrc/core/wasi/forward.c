@@ -100,15 +100,30 @@ forwarded_find_exports(WasiForwarded *forwarded, wasmtime_context_t *context,
     return true;
 }
 
+/* The instance serves the caller's memory from now on. False: there is no memory for that. */
+static bool
+forwarded_register(WasiCall *call, wasmtime_instance_t *instance)
+{
+    WasiForwarded *forwarded = PyMem_RawCalloc(1, sizeof(WasiForwarded));
+    if (forwarded == NULL || !forwarded_find_exports(forwarded, call->context, instance)) {
+        PyMem_RawFree(forwarded);
+        return false;
+    }
+    forwarded->kind = call->memory.item.kind;
+    forwarded->memory = call->memory.item.of.memory;
+    forwarded->bytes = call->memory.data;
+    forwarded->next = call->store->forwarded;
+    call->store->forwarded = forwarded;
+    return true;
+}
+
 /* Make the instance for the caller's memory. NULL: `trap`, or the call's failure, says why. */
 static NOINLINE WasiForwarded *
 forwarded_make(WasiCall *call, wasm_trap_t **trap)
 {
     ForwardingObject *forwarding = call->wasi->forwarding;
     HandleObject *module = published(forwarding->modules[guest_memory_kind(call)]);
-    WasiForwarded *forwarded = PyMem_RawCalloc(1, sizeof(WasiForwarded));
-    if (module == NULL || forwarded == NULL) {
-        PyMem_RawFree(forwarded);
+    if (module == NULL) {
         wasi_fail(call, WASI_NOT_PREPARED);
         return NULL;
     }
@@ -127,16 +142,8 @@ forwarded_make(WasiCall *call, wasm_trap_t **trap)
     if (error != NULL) {
         *trap = trap_from_error(error);
     }
-    if (*trap != NULL || !forwarded_find_exports(forwarded, call->context, &instance)) {
-        PyMem_RawFree(forwarded);
-        return NULL;
-    }
-    forwarded->kind = call->memory.item.kind;
-    forwarded->memory = call->memory.item.of.memory;
-    forwarded->bytes = call->memory.data;
-    forwarded->next = call->store->forwarded;
-    call->store->forwarded = forwarded;
-    return forwarded;
+    bool made = *trap == NULL && forwarded_register(call, &instance);
+    return made ? call->store->forwarded : NULL;
 }
 
 static WasiForwarded *

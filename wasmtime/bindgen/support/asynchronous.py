@@ -48,7 +48,7 @@ def callables(exports: Mapping[str, Any]) -> dict[str, Any]:
         exports: The exports.
     """
     return {
-        name: item.call_async if isinstance(item, Func) else item  # type: ignore[attr-defined]
+        name: item.call_async if isinstance(item, Func) else item
         for name, item in exports.items()
     }
 
