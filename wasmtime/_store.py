@@ -69,8 +69,7 @@ class Store(core.Store, Managed):
             ValueError: The store is closed.
             WasmtimeError: The store is in use by another thread.
         """
-        with door(self) as context:
-            check(lib.wasmtime_context_gc(context))
+        self._collect()
 
     def set_fuel(self, fuel: int) -> None:
         """Set how much fuel is left.

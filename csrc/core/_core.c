@@ -43,6 +43,7 @@
 #include "async/future.c" /* the native future: polls, notes, deletion */
 #include "async/turns.c"  /* guests that compute take turns */
 #include "async/away.c"   /* polls that may block, on another thread */
+#include "async/errand.c" /* what may collect garbage, on the guest's stack */
 #include "async/waits.c"  /* what a call waits for, and what ends that */
 #include "async/step.c"   /* one step of a call: the guest, the host, the loop */
 #include "async/call.c"   /* AsyncCall: the coroutine */

@@ -30,6 +30,9 @@
 
 typedef struct AsyncHost AsyncHost;
 
+/* What is done on the guest's stack: errand.c. */
+typedef void (*Errand)(void *argument);
+
 /* --- kinds of calls: a core function, an instantiation, a component's function, ... ---------- */
 
 typedef struct {
@@ -118,10 +121,12 @@ struct AsyncCall {
     AsyncHost host;          /* the host call that is noted */
     PyObject *inner;         /* the awaitable's iterator that is driven, or NULL */
     PyObject *awaited;       /* what the loop waits for in a host function: waits.c */
-    Pending pending;         /* what host code left for this call */
-    AsyncCall *parent;       /* owned: the call whose host function made this one */
-    AsyncCall *child;        /* borrowed: the one that ours made */
-    AsyncCall *next;         /* in the queue of turns, borrowed */
+    Errand errand;           /* to be run by the continuation, or NULL */
+    void *errand_argument;
+    Pending pending;   /* what host code left for this call */
+    AsyncCall *parent; /* owned: the call whose host function made this one */
+    AsyncCall *child;  /* borrowed: the one that ours made */
+    AsyncCall *next;   /* in the queue of turns, borrowed */
     PyObject *weakrefs;
 };
 
@@ -143,3 +148,13 @@ static AsyncCall *async_call_new(const AsyncKind *kind, StoreObject *store, void
 /* Run a call to its end without an event loop, for a synchronous call into a store that is
  * asynchronous; takes the reference. Where a coroutine has to wait: WasmtimeError. */
 static PyObject *async_call_run(AsyncCall *call);
+
+/* Around what may collect the garbage of a store. */
+static bool errand_check_call(const StoreObject *store);
+static void errand_run(StoreObject *store, Errand run, void *argument);
+
+static inline bool
+errand_check(const StoreObject *store)
+{
+    return LIKELY(store->call == NULL) || errand_check_call(store);
+}

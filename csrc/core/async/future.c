@@ -4,6 +4,13 @@
  * No Python code runs between entering and leaving a poll or a deletion, whichever stack the
  * library is on. */
 
+static bool
+async_refuse(const char *why)
+{
+    PyErr_SetString(state.WasmtimeError, why);
+    return false;
+}
+
 /* --- notes, on the guest's stack ---------------------------------------------------------------- */
 
 /* Whether the guest can go on: its host function is answered. Polls the call that this function has
@@ -13,6 +20,12 @@ async_continue(void *env)
 {
     AsyncCall *call = env;
     AsyncCall *child = call->child;
+    if (UNLIKELY(call->errand != NULL)) {
+        Errand run = call->errand;
+        call->errand = NULL;
+        run(call->errand_argument);
+        return false;
+    }
     if (child != NULL && child->future != NULL && !child->native_done) {
         child->native_done = wasmtime_call_future_poll(child->future);
     }

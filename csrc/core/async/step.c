@@ -13,13 +13,6 @@ typedef enum {
 /* --- the beginning of a call, and its end ------------------------------------------------------- */
 
 static bool
-async_refuse(const char *why)
-{
-    PyErr_SetString(state.WasmtimeError, why);
-    return false;
-}
-
-static bool
 async_refuse_to_wait(void)
 {
     return async_refuse("a coroutine function of the host has to wait, which a synchronous call "

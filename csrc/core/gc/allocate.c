@@ -37,7 +37,8 @@ values_lower(StoreObject *store, PyObject *list, const Signature *layout, Layout
             return NULL;
         }
     }
-    if (!greenlet_may_enter(&this_thread)) { /* to allocate what these are for */
+    /* To allocate what these are for. */
+    if (!greenlet_may_enter(&this_thread) || !errand_check(store)) {
         values_drop(values, count);
         return NULL;
     }
@@ -85,6 +86,52 @@ refuse_count(const char *noun, size_t wanted, size_t given)
     return NULL;
 }
 
+/* --- the library's allocations, which may collect garbage: async/errand.c ----------------------- */
+
+typedef struct {
+    wasmtime_context_t *context;
+    const void *type; /* what is allocated: a prepared type, or a tag */
+    wasmtime_val_t *values;
+    size_t count;
+    void *out;
+    wasmtime_error_t *error;
+} Allocation;
+
+static void
+allocation_of_struct(void *argument)
+{
+    Allocation *self = argument;
+    self->error = wasmtime_structref_new(self->context, (wasmtime_struct_ref_pre_t *)self->type,
+                                         self->values, self->count, self->out);
+}
+
+static void
+allocation_of_array(void *argument)
+{
+    Allocation *self = argument;
+    self->error = wasmtime_arrayref_new(self->context, (wasmtime_array_ref_pre_t *)self->type,
+                                        self->values, (uint32_t)self->count, self->out);
+}
+
+static void
+allocation_of_exn(void *argument)
+{
+    Allocation *self = argument;
+    self->error = wasmtime_exnref_new(self->context, (wasmtime_tag_t *)self->type, self->values,
+                                      self->count, self->out);
+}
+
+static wasmtime_error_t *
+allocate(StoreObject *store, Errand allocation, const void *type, wasmtime_val_t *values,
+         size_t count, void *out)
+{
+    Allocation what = {store->context, type, values, count, out, NULL};
+    errand_run(store, allocation, &what);
+    return what.error;
+}
+
+/* --- structs, arrays, exceptions ---------------------------------------------------------------- */
+
 /* _init_struct(store, wasmtime_struct_type_t address, values): the type is of the store's
  * engine. */
 static PyObject *
@@ -115,7 +162,7 @@ aggregate_init_struct(ReferenceObject *self, PyObject *args)
         wasmtime_val_t made = {.kind = VALKIND_ANYREF};
         wasmtime_structref_t native;
         wasmtime_error_t *error =
-            wasmtime_structref_new(store->context, pre, values, count, &native);
+            allocate(store, allocation_of_struct, pre, values, count, &native);
         wasmtime_struct_ref_pre_delete(pre);
         values_drop(values, count);
         if (error != NULL) {
@@ -145,7 +192,7 @@ array_new(StoreObject *store, wasmtime_array_type_t *type, wasmtime_val_t *eleme
     if (element->kind > VALKIND_V128 && length > 1) {
         /* The library takes the space first and does not give it back if the reference proves to
          * be of a wrong type: let that be little. */
-        error = wasmtime_arrayref_new(store->context, pre, element, 1, &native);
+        error = allocate(store, allocation_of_array, pre, element, 1, &native);
         if (error == NULL) {
             wasmtime_arrayref_unroot(&native);
         }
@@ -153,11 +200,11 @@ array_new(StoreObject *store, wasmtime_array_type_t *type, wasmtime_val_t *eleme
     if (error == NULL && length > ARRAY_LONG) {
         NativeCall call;
         native_work_begin(&call, store);
-        error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
+        error = allocate(store, allocation_of_array, pre, element, length, &native);
         native_work_end(&call);
     }
     else if (error == NULL) {
-        error = wasmtime_arrayref_new(store->context, pre, element, length, &native);
+        error = allocate(store, allocation_of_array, pre, element, length, &native);
     }
     wasmtime_array_ref_pre_delete(pre);
     if (error == NULL) {
@@ -267,7 +314,7 @@ aggregate_init_exn(ReferenceObject *self, PyObject *args)
         if (values != NULL) {
             wasmtime_val_t made = {.kind = VALKIND_EXNREF};
             wasmtime_error_t *error =
-                wasmtime_exnref_new(store->context, native, values, count, &made.of.exnref);
+                allocate(store, allocation_of_exn, native, values, count, &made.of.exnref);
             values_drop(values, count);
             if (error != NULL) {
                 raise_error(error);

@@ -345,6 +345,36 @@ store_set_deadline_callback(StoreObject *self, PyObject *callback)
     Py_RETURN_NONE;
 }
 
+typedef struct {
+    wasmtime_context_t *context;
+    wasmtime_error_t *error;
+} Collection;
+
+static void
+collection_run(void *argument)
+{
+    Collection *self = argument;
+    self->error = wasmtime_context_gc(self->context);
+}
+
+/* _collect(): the library's garbage. */
+static PyObject *
+store_collect(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    NativeCall call;
+    if (!native_enter(&call, self, self)) {
+        return NULL;
+    }
+    bool fine = false;
+    if (errand_check(self) && native_begin(&call, RELEASE_GIL)) {
+        Collection collection = {self->context, NULL};
+        errand_run(self, collection_run, &collection);
+        fine = native_end(&call, collection.error, NULL);
+    }
+    native_leave(&call);
+    return fine ? Py_NewRef(Py_None) : NULL;
+}
+
 static PyObject *
 store_py_keep(StoreObject *self, PyObject *object)
 {
@@ -443,6 +473,8 @@ static PyMethodDef store_methods[] = {
      "_suspend_limits($self, /)\n--\n\nThe package makes something for itself."},
     {"_resume_limits", (PyCFunction)store_resume_limits, METH_VARARGS,
      "_resume_limits($self, instances, memories, /)\n--\n\nIt has made so many."},
+    {"_collect", (PyCFunction)store_collect, METH_NOARGS,
+     "_collect($self, /)\n--\n\nSee wasmtime.Store.gc."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,

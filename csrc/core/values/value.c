@@ -119,6 +119,21 @@ lower_i31(StoreObject *store, PyObject *value, wasmtime_val_t *out, Place place)
     return fits;
 }
 
+typedef struct {
+    StoreObject *store;
+    ExternBox *box;
+    wasmtime_externref_t *out;
+    bool fine;
+} NewExternref;
+
+static void
+new_externref(void *argument)
+{
+    NewExternref *self = argument;
+    self->fine =
+        wasmtime_externref_new(self->store->context, self->box, extern_box_dropped, self->out);
+}
+
 /* Lower any value for the checked call; what it refers to is owned by `out` afterwards. */
 static bool
 lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *out, Place place)
@@ -170,11 +185,14 @@ lower_value(StoreObject *store, PyObject *value, uint8_t kind, wasmtime_val_t *o
     if (kind != VALKIND_EXTERNREF) {
         return refuse_conversion(value, kind, place);
     }
-    ExternBox *box = greenlet_may_enter(&this_thread) ? extern_box_new(store, value) : NULL;
+    bool may = greenlet_may_enter(&this_thread) && errand_check(store);
+    ExternBox *box = may ? extern_box_new(store, value) : NULL;
     if (box == NULL) {
         return false;
     }
-    if (!wasmtime_externref_new(store->context, box, extern_box_dropped, &out->of.externref)) {
+    NewExternref made = {store, box, &out->of.externref, false};
+    errand_run(store, new_externref, &made);
+    if (!made.fine) {
         memset(&out->of, 0, sizeof(out->of));
         if (box->next_dropped == NULL && store->dropped != box) {
             extern_box_dropped(box);
