@@ -14,7 +14,7 @@ from asyncio import _get_running_loop
 from collections.abc import Awaitable
 from typing import Any, Callable, Optional
 
-__all__ = ["in_thread", "stop_waiting", "turn", "wait"]
+__all__ = ["in_thread", "stop_waiting", "turn", "wait", "wake"]
 
 
 def _trio() -> Any:
@@ -26,10 +26,44 @@ def _trio() -> Any:
         return None
 
 
-def turn() -> Optional[Any]:
-    """What to await for the loop to do other things for a turn; None for asyncio's plain turn."""
-    trio = None if _get_running_loop() is not None else _trio()
-    return None if trio is None else trio.lowlevel.checkpoint().__await__()
+def turn(awake: bool) -> tuple[int, Optional[Any], Optional[Any]]:
+    """Let the loop do other things.
+
+    Args:
+        awake: For one turn of it; or else until `wake` is called.
+
+    Returns:
+        Which loop it is; an iterator that waits, or None for asyncio's plain turn; and what to give
+        to `wake`, or None.
+    """
+    loop = _get_running_loop()
+    trio = None if loop is not None else _trio()
+    if trio is None:
+        if awake or loop is None:
+            return id(loop), None, None
+        future = loop.create_future()
+        return id(loop), future.__await__(), future
+    token = id(trio.lowlevel.current_trio_token())
+    if awake:
+        return token, trio.lowlevel.checkpoint().__await__(), None
+    event = trio.Event()
+    return token, event.wait().__await__(), event
+
+
+def wake(waiter: Any) -> None:
+    """Let one go on that `turn` had wait.
+
+    Args:
+        waiter: A future of asyncio's, or an event of trio's.
+    """
+    done = getattr(waiter, "done", None)
+    if done is None:
+        waiter.set()
+    elif not done():
+        try:
+            waiter.set_result(None)
+        except RuntimeError:  # the loop is closed: it waits for nothing any more
+            pass
 
 
 def in_thread(function: Callable[[], None]) -> Any:

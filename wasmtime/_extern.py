@@ -35,11 +35,18 @@ def _breathe() -> None:
     """Called by what keeps Python's lock for long without running Python code: see ``epoch.c``."""
 
 
-def _turn() -> Any:
+def _turn(awake: int) -> Any:
     """Called where an asynchronous call lets its event loop do other things."""
     from ._event_loops import turn
 
-    return turn()
+    return turn(bool(awake))
+
+
+def _wake(waiter: Any) -> None:
+    """Called where the turn of one that waits has come."""
+    from ._event_loops import wake
+
+    wake(waiter)
 
 
 def _in_thread(function: Callable[[], None]) -> Any:
@@ -96,6 +103,7 @@ core.setup(
     is_coroutine_function=is_coroutine_function,
     breathe=_breathe,
     turn=_turn,
+    wake=_wake,
     in_thread=_in_thread,
     stop_waiting=_stop_waiting,
     wait=_wait,

@@ -109,7 +109,8 @@ struct AsyncCall {
     PyObject *greenlet; /* in which that runs, to be compared only; NULL: there are none */
     bool blocking;      /* there is no event loop: run to the end (async_call_run) */
     bool queued;        /* in the queue of turns */
-    bool seen;          /* the same: its turn has come once */
+    bool waits;         /* the same: it has been told what to wait with */
+    bool computes;      /* it gave way in the middle, and did not wait for its host */
     bool away;          /* another thread polls it */
     bool abandoned;     /* the same, and nobody waits for it: it is dropped when the poll is over */
     bool dying;         /* it is being deallocated: nobody counts references to it any more */
@@ -123,10 +124,12 @@ struct AsyncCall {
     PyObject *awaited;       /* what the loop waits for in a host function: waits.c */
     Errand errand;           /* to be run by the continuation, or NULL */
     void *errand_argument;
-    Pending pending;   /* what host code left for this call */
-    AsyncCall *parent; /* owned: the call whose host function made this one */
-    AsyncCall *child;  /* borrowed: the one that ours made */
-    AsyncCall *next;   /* in the queue of turns, borrowed */
+    Pending pending;     /* what host code left for this call */
+    AsyncCall *parent;   /* owned: the call whose host function made this one */
+    AsyncCall *child;    /* borrowed: the one that ours made */
+    AsyncCall *previous; /* in the queue of turns, borrowed */
+    AsyncCall *next;
+    PyObject *waiter; /* what it waits for there, to be woken with; or NULL */
     PyObject *weakrefs;
 };
 

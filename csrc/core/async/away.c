@@ -31,7 +31,7 @@ async_call_poll(AsyncCall *call, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS;
-    future_poll(call);
+    future_poll(call, moment_now());
     Py_END_ALLOW_THREADS;
     call->away = false;
     if (call->abandoned) {

@@ -271,6 +271,7 @@ async_call_traverse(AsyncCall *self, visitproc visit, void *arg)
     Py_VISIT(self->object);
     Py_VISIT(self->inner);
     Py_VISIT(self->awaited);
+    Py_VISIT(self->waiter);
     Py_VISIT(self->parent);
     Py_VISIT(self->host.caller);
     Py_VISIT(self->pending.raised);
@@ -331,6 +332,7 @@ async_call_dealloc(AsyncCall *self)
     }
     Py_CLEAR(self->inner);
     Py_CLEAR(self->awaited);
+    Py_CLEAR(self->waiter);
     Py_CLEAR(self->parent);
     Py_CLEAR(self->store);
     Py_CLEAR(self->object);

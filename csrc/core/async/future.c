@@ -66,14 +66,14 @@ async_root(AsyncCall *call)
     return call;
 }
 
-/* Let the guests run until they wait or are done. Without the GIL. */
+/* Let the guests run until they wait or are done. It is `now`; without the GIL. */
 static void
-future_poll(AsyncCall *root)
+future_poll(AsyncCall *root, Moment now)
 {
     StoreObject *store = root->store;
     TickedEngine *engine = ((EngineObject *)store->owner.engine)->ticked;
     store->yielded = false;
-    store->poll_begun = moment_now();
+    store->poll_begun = now;
     store->polling = true;
     if (store->epochs) {
         ticker_poll_begin(engine);

@@ -304,7 +304,7 @@ async_serve(AsyncCall *call)
 
 /* The guest gave way: do what it did so for, and see whether it may go on. */
 static StepEnd
-async_give_way(AsyncCall *call, Moment used)
+async_give_way(AsyncCall *call)
 {
     StoreObject *store = call->store;
     if (!store_run_python(store, this_thread.is_main)) {
@@ -314,26 +314,23 @@ async_give_way(AsyncCall *call, Moment used)
         async_drop(call);
         return STEP_OVER;
     }
-    if (!call->blocking && turn_is_over(used)) {
-        turn_join(call);
-        call->state = ASYNC_YIELD;
-    }
     return STEP_ON;
 }
 
 /* What a poll has come to. */
 static StepEnd
-async_attend(AsyncCall *call, Moment used, PyObject **out)
+async_attend(AsyncCall *call, PyObject **out)
 {
     if (call->native_done) {
         *out = async_finish(call);
         return STEP_OVER;
     }
     if (call->host.kind != NULL && !call->answered) {
-        turns.burst += used;
+        call->computes = false;
         return async_serve(call);
     }
-    return async_give_way(call, used);
+    call->computes = true;
+    return async_give_way(call);
 }
 
 static StepEnd
@@ -348,10 +345,18 @@ async_poll(AsyncCall *call, PyObject **out)
         }
         return STEP_ON;
     }
+    Moment begun = moment_now();
+    if (!call->blocking && turn_is_over(begun)) {
+        turn_join(call);
+        call->state = ASYNC_YIELD;
+        return STEP_ON;
+    }
     Py_BEGIN_ALLOW_THREADS;
-    future_poll(async_root(call));
+    future_poll(async_root(call), begun);
     Py_END_ALLOW_THREADS;
-    return async_attend(call, moment_now() - call->store->poll_begun, out);
+    Moment now = moment_now();
+    turn_used(now - begun, now);
+    return async_attend(call, out);
 }
 
 /* Its turn may have come. If not, `out` is what to wait with: asyncio takes None for a turn. */
@@ -362,7 +367,7 @@ async_take_turn(AsyncCall *call, PyObject **out)
         call->state = ASYNC_POLL;
         return STEP_ON;
     }
-    PyObject *turn = PyObject_CallNoArgs(state.turn);
+    PyObject *turn = turn_wait(call);
     if (turn == NULL) {
         async_drop(call);
         return STEP_OVER;
@@ -421,7 +426,7 @@ async_inner_over(AsyncCall *call, PyObject *result, PyObject **out)
     Py_DECREF(result);
     bool polled = call->state == ASYNC_AWAY;
     call->state = polled ? ASYNC_POLL : call->state;
-    return polled ? async_attend(call, 0, out) : STEP_ON;
+    return polled ? async_attend(call, out) : STEP_ON;
 }
 
 static StepEnd

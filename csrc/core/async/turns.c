@@ -2,73 +2,162 @@
  *
  * The ticker has every guest that is polled give way after a moment. It goes on at once, until the
  * guests of the thread have used up what they may between two turns of the loop (TURN_BURST). Then
- * they queue, and at each turn of the loop the first one runs. So timers and sockets are late by
- * one burst, however many guests there are.
+ * all that want to run queue, and at each turn of the loop one does. So timers and sockets are late
+ * by a few bursts, however many guests there are. Those that have just waited for the host come before
+ * those that compute.
  *
- * The queue belongs to its thread; a call leaves it before it is over. */
+ * Only one of the queue is awake: it lets the loop come round once. The others wait for something
+ * (`waiter`) until it is their turn, so that a long queue costs the loop nothing.
+ *
+ * The queue belongs to its thread, and to the loop that runs there: what a loop left behind that is
+ * gone is forgotten. A call leaves the queue before it is over, so nothing here is owned. */
 
-#define TURN_BURST (5 * MILLISECOND)
+#define TURN_BURST (2 * MILLISECOND)
+
+/* A pause of this length between two guests is taken for a turn of the loop. */
+#define TURN_PAUSE MILLISECOND
+
+typedef struct {
+    AsyncCall *first, *last;
+} TurnLane;
 
 static THREAD_LOCAL struct {
-    AsyncCall *first, *last;
-    Moment burst; /* used since the loop had its turn */
+    TurnLane lanes[2]; /* of those that have waited, and of those that compute */
+    AsyncCall *awake;  /* whose turn it is next; NULL: nobody queues */
+    uintptr_t loop;    /* which one it is, to be compared only */
+    Moment burst;      /* used since the loop had its turn */
+    Moment ran;        /* when a guest of this thread last did */
 } turns;
+
+static void
+turn_unlink(AsyncCall *call)
+{
+    TurnLane *lane = &turns.lanes[call->computes];
+    *(call->previous != NULL ? &call->previous->next : &lane->first) = call->next;
+    *(call->next != NULL ? &call->next->previous : &lane->last) = call->previous;
+    call->next = call->previous = NULL;
+    call->queued = false;
+}
+
+/* The next one's turn comes. Keeps an exception that is in flight. */
+static void
+turn_wake_next(void)
+{
+    AsyncCall *call = turns.lanes[0].first != NULL ? turns.lanes[0].first : turns.lanes[1].first;
+    turns.awake = call;
+    if (call == NULL || call->waiter == NULL) {
+        return;
+    }
+    PyObject *in_flight = PyErr_GetRaisedException();
+    PyObject *waiter = call->waiter;
+    call->waiter = NULL;
+    PyObject *woken = PyObject_CallFunctionObjArgs(state.wake, waiter, NULL);
+    if (woken == NULL) {
+        PyErr_WriteUnraisable(waiter);
+    }
+    Py_XDECREF(woken);
+    Py_DECREF(waiter);
+    if (in_flight != NULL) {
+        PyErr_SetRaisedException(in_flight);
+    }
+}
 
 static void
 turn_join(AsyncCall *call)
 {
-    call->next = NULL;
+    TurnLane *lane = &turns.lanes[call->computes];
     call->queued = true;
-    call->seen = false;
-    if (turns.first == NULL) {
-        turns.first = call;
+    call->waits = false;
+    call->next = NULL;
+    call->previous = lane->last;
+    *(lane->last != NULL ? &lane->last->next : &lane->first) = call;
+    lane->last = call;
+    if (turns.awake == NULL) {
+        turns.awake = call;
     }
-    else {
-        turns.last->next = call;
-    }
-    turns.last = call;
 }
 
 static void
 turn_leave(AsyncCall *call)
 {
-    if (!call->queued) {
-        return;
-    }
-    AsyncCall **link = &turns.first, *before = NULL;
-    while (*link != NULL && *link != call) {
-        before = *link;
-        link = &before->next;
-    }
-    if (*link == call) {
-        *link = call->next;
-        if (turns.last == call) {
-            turns.last = before;
+    Py_CLEAR(call->waiter);
+    if (call->queued) {
+        turn_unlink(call);
+        if (turns.awake == call) {
+            turn_wake_next();
         }
     }
-    call->queued = false;
 }
 
-/* Whether the guest may run now, which it does then. The first one lets the loop come round once
- * before it runs. */
+/* Another loop runs here now: nobody of the queue will come any more. */
+static void
+turns_forget(void)
+{
+    for (int i = 0; i < 2; i++) {
+        while (turns.lanes[i].first != NULL) {
+            turn_unlink(turns.lanes[i].first);
+        }
+    }
+    turns.awake = NULL;
+}
+
+/* Whether the guest may run now, which it does then. */
 static bool
 turn_comes(AsyncCall *call)
 {
-    if (call->queued) {
-        if (turns.first != call || !call->seen) {
-            call->seen = turns.first == call;
-            return false;
-        }
-        turn_leave(call);
-        turns.burst = 0;
+    if (call->queued && !(turns.awake == call && call->waits)) {
+        return false;
     }
+    turn_leave(call);
+    turns.burst = 0;
     return true;
 }
 
-/* The guest has run for so long, and would go on: whether it has to queue. */
-static bool
-turn_is_over(Moment used)
+/* What to wait with: `None` for a plain turn of asyncio's, or an iterator. NULL with an exception. */
+static PyObject *
+turn_wait(AsyncCall *call)
+{
+    PyObject *answer = PyObject_CallFunction(state.turn, "i", turns.awake == call);
+    if (answer == NULL) {
+        return NULL;
+    }
+    PyObject *iterator, *waiter;
+    unsigned long long loop;
+    if (!PyArg_ParseTuple(answer, "KOO:turn", &loop, &iterator, &waiter)) {
+        Py_DECREF(answer);
+        return NULL;
+    }
+    if (turns.loop != (uintptr_t)loop) {
+        bool alone = turns.awake == call;
+        turns_forget();
+        turns.loop = (uintptr_t)loop;
+        turn_join(call);
+        if (!alone) {
+            Py_DECREF(answer);
+            return turn_wait(call);
+        }
+    }
+    call->waits = true;
+    Py_XSETREF(call->waiter, waiter == Py_None ? NULL : Py_NewRef(waiter));
+    Py_INCREF(iterator);
+    Py_DECREF(answer);
+    return iterator;
+}
+
+/* A guest has run for so long. */
+static inline void
+turn_used(Moment used, Moment now)
 {
     turns.burst += used;
-    return turns.burst >= TURN_BURST || turns.first != NULL;
+    turns.ran = now;
+}
+
+/* Whether a guest that wants to run now has to queue. */
+static inline bool
+turn_is_over(Moment now)
+{
+    if (turns.burst >= TURN_BURST && now - turns.ran > TURN_PAUSE) {
+        turns.burst = 0;
+    }
+    return UNLIKELY(turns.burst >= TURN_BURST);
 }

@@ -68,6 +68,7 @@ static struct {
     PyObject *is_coroutine_function;
     PyObject *breathe; /* a function that does nothing */
     PyObject *turn;
+    PyObject *wake;
     PyObject *in_thread;
     PyObject *stop_waiting;
     PyObject *wait;
@@ -164,6 +165,7 @@ static const NamedSlot state_classes[] = {
     {"is_coroutine_function", &state.is_coroutine_function},
     {"breathe", &state.breathe},
     {"turn", &state.turn},
+    {"wake", &state.wake},
     {"in_thread", &state.in_thread},
     {"stop_waiting", &state.stop_waiting},
     {"wait", &state.wait},

@@ -48,8 +48,7 @@ def callables(exports: Mapping[str, Any]) -> dict[str, Any]:
         exports: The exports.
     """
     return {
-        name: item.call_async if isinstance(item, Func) else item
-        for name, item in exports.items()
+        name: item.call_async if isinstance(item, Func) else item for name, item in exports.items()
     }
 
 
