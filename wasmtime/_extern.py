@@ -12,7 +12,7 @@ from ._exception import WasmException
 from ._func import Caller, Func
 from ._globals import Global
 from ._instance import Instance, InstanceExports
-from ._linker import explain_link_error
+from ._link_errors import explain_link_error
 from ._memory import Memory
 from ._native import core
 from ._ref import AnyRef, ArrayRef, ExnRef, ExternRef, StructRef

@@ -13,12 +13,13 @@ from ._exportable import AsExtern
 from ._func import Func
 from ._instance import Instance
 from ._instance_pre import InstancePre
+from ._link_errors import explain_link_error, import_names
 from ._lookup import LookupInStore
 from ._managed import Managed
 from ._module import Module
 from ._native import address_of, check, core, encode_name, ffi, lib
 from ._store import Storelike, door, engine_of, store_of
-from ._types import FuncType, ImportType, ValType
+from ._types import FuncType, ValType
 from ._wasi_names import PREVIEW1
 
 if TYPE_CHECKING:
@@ -573,13 +574,20 @@ class Linker(LinkerBase, LookupInStore):
     def _for_store(self, store: Any, linker: Any) -> Any:
         """The one of the two native linkers that serves a store, whose functions it lends to it."""
         home = store_of(store)
-        if self._definitions and self._is_asynchronous(store):
-            core.make_asynchronous(home)
+        if home._asynchronous:
             linker = self._for_calls(linker).pointer
         elif self._definitions:
             home._links_python = True
         home._keep(self._definitions)
         return linker
+
+    def _choose_way(self, store: Storelike) -> None:
+        """Let a store be asynchronous, if it has to be for what is defined here.
+
+        It cannot become so in the middle of a call through cffi.
+        """
+        if self._definitions and self._is_asynchronous(store):
+            core.make_asynchronous(store)
 
     def _is_asynchronous(self, store: Storelike) -> bool:
         """Whether what is linked into a store has to be linked for asynchronous calls."""
@@ -634,6 +642,7 @@ class Linker(LinkerBase, LookupInStore):
         field = encode_name(name, "name")
         raw = ffi.new("wasmtime_extern_t *")
         raw.kind = lib.WASMTIME_EXTERN_FUNC
+        self._choose_way(store)
         with door(store) as context:
             self._check_engine(store)
             with self._reading() as linker:
@@ -670,6 +679,7 @@ class Linker(LinkerBase, LookupInStore):
 
     def _lookup(self, store: Storelike, module_name: bytes, field: bytes) -> Optional[AsExtern]:
         raw = ffi.new("wasmtime_extern_t *")
+        self._choose_way(store)
         with door(store) as context:
             self._check_engine(store)
             with self._reading() as linker:
@@ -719,7 +729,7 @@ class Linker(LinkerBase, LookupInStore):
         handle = self._handle_of(module, Module, "module")
         with door(store) as context:
             self._check_engine(store)
-            unknown = [names for names in _import_names(module) if self._is_unknown(store, *names)]
+            unknown = [names for names in import_names(module) if self._is_unknown(store, *names)]
             with self._changing() as linker:
                 check(
                     lib.wasmtime_linker_define_unknown_imports_as_default_values(
@@ -765,7 +775,7 @@ class Linker(LinkerBase, LookupInStore):
     def _check_bound_items(self, store: Any, module: Module) -> None:
         """Refuse a module that imports what lives in another store."""
         if self._bound_items:
-            for names in _import_names(module):
+            for names in import_names(module):
                 self._check_tie(store, *names)
 
     def _is_unknown(self, store: Any, module_name: bytes, field: bytes) -> bool:
@@ -775,55 +785,3 @@ class Linker(LinkerBase, LookupInStore):
 
 def _exit(status: int) -> None:
     raise ExitTrap(status)
-
-
-def _import_names(module: Module) -> list[tuple[bytes, bytes]]:
-    return [(entry.module.encode(), (entry.name or "").encode()) for entry in module.imports]
-
-
-def explain_link_error(
-    linker: Linker, store: Storelike, module: Module, error: WasmtimeError
-) -> WasmtimeError:
-    """The error to raise when a module could not be instantiated.
-
-    It lists all imports that are missing, if that is why.
-    """
-    if error._handle is None or "unknown import" not in error.message:
-        return error  # not the library's: a host function raised it
-    missing: list[ImportType] = [
-        entry
-        for entry, names in zip(module.imports, _import_names(module))
-        if linker._is_unknown(store, *names)
-    ]
-    if not missing:
-        return error
-    lines = [f"    {entry.module!r} {entry.name!r}: {entry.type}" for entry in missing]
-    hint = _wasi_hint({entry.module for entry in missing}, linker._wasi_defined)
-    explained = type(error)(
-        f"unknown import: {len(missing)} of the module's {len(module.imports)} imports "
-        f"{'has' if len(missing) == 1 else 'have'} not been defined:\n" + "\n".join(lines) + hint
-    )
-    explained.__cause__ = error
-    return explained
-
-
-def _wasi_hint(modules: set[str], defined: bool) -> str:
-    """What to do about missing imports from WASI.
-
-    Args:
-        modules: The modules that something is missing of.
-        defined: Whether `Linker.define_wasi` has been called.
-    """
-    if not defined and PREVIEW1 in modules:
-        return (
-            "\nThe names that begin with 'wasi_' are WASI's: call linker.define_wasi() and "
-            "store.set_wasi(WasiConfig())."
-        )
-    others = sorted(name for name in modules if name.startswith("wasi_"))
-    if not others:
-        return ""
-    return (
-        f"\nlinker.define_wasi() defines WASI preview 1, {PREVIEW1}, and not "
-        f"these of {' and '.join(others)}: compile the program for preview 1 (wasm32-wasip1), or "
-        "define them with linker.define_func()."
-    )

@@ -1,0 +1,66 @@
+"""
+A guest of a core module, whose host functions the tests give.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from wasmtime import Engine, FuncType, Linker, Module, Store, ValType
+from wasmtime._instance import InstanceExports
+
+I32 = ValType.I32
+REF = ValType.EXTERNREF
+
+TEXT = """
+(module
+  (import "host" "ask" (func $ask (param i32) (result i32)))
+  (import "host" "swap" (func $swap (param externref) (result externref)))
+  (memory (export "memory") 1)
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "both") (param i32) (result i32 i32) (local.get 0) (local.get 0))
+  (func $run (export "run") (param i32) (result i32) (call $ask (local.get 0)))
+  (func (export "swap") (param externref) (result externref) (call $swap (local.get 0)))
+  (func (export "spin") (loop (br 0)))
+  (func (export "trap") unreachable))
+"""
+
+
+class Guests:
+    """Guests of one engine."""
+
+    def __init__(self, engine: Optional[Engine] = None) -> None:
+        self.engine = engine or Engine()
+        self.module = Module(self.engine, TEXT)
+
+    def linker(
+        self,
+        ask: Callable[..., Any] = lambda n: n,
+        swap: Callable[..., Any] = lambda value: value,
+        access_caller: bool = False,
+    ) -> Linker:
+        linker = Linker(self.engine)
+        linker.define_func("host", "ask", FuncType([I32], [I32]), ask, access_caller)
+        linker.define_func("host", "swap", FuncType([REF], [REF]), swap)
+        return linker
+
+    async def make(self, *args: Any, **kwargs: Any) -> Guest:
+        store = Store(self.engine)
+        instance = await self.linker(*args, **kwargs).instantiate_async(store, self.module)
+        return Guest(store, instance.exports(store))
+
+
+class Guest:
+    """An instance in a store of its own."""
+
+    def __init__(self, store: Store, exports: InstanceExports) -> None:
+        self.store = store
+        self.exports = exports
+
+    def start(self, name: str, *params: Any) -> Any:
+        """An asynchronous call."""
+        return self.exports.get_func(name).call_async(self.store, *params)
+
+    def now(self, name: str, *params: Any) -> Any:
+        """A synchronous call."""
+        return self.exports.get_func(name)(self.store, *params)
