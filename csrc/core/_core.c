@@ -41,6 +41,7 @@
 
 /* async: calls that event loops drive */
 #include "async/future.c" /* the native future: polls, notes, deletion */
+#include "async/stacks.c" /* no more stacks than the system allows */
 #include "async/turns.c"  /* guests that compute take turns */
 #include "async/away.c"   /* polls that may block, on another thread */
 #include "async/errand.c" /* what may collect garbage, on the guest's stack */

@@ -334,22 +334,33 @@ async_attend(AsyncCall *call, PyObject **out)
 }
 
 static StepEnd
+async_poll_away(AsyncCall *call)
+{
+    call->inner = away_begin(call);
+    call->state = ASYNC_AWAY;
+    if (call->inner == NULL) {
+        async_drop(call);
+        return STEP_OVER;
+    }
+    return STEP_ON;
+}
+
+static StepEnd
 async_poll(AsyncCall *call, PyObject **out)
 {
-    if (call->store->blocks && !call->blocking && call->parent == NULL) {
-        call->inner = away_begin(call);
-        call->state = ASYNC_AWAY;
-        if (call->inner == NULL) {
-            async_drop(call);
-            return STEP_OVER;
-        }
-        return STEP_ON;
-    }
+    StoreObject *store = call->store;
     Moment begun = moment_now();
     if (!call->blocking && turn_is_over(begun)) {
-        turn_join(call);
+        turn_join(call, begun);
         call->state = ASYNC_YIELD;
         return STEP_ON;
+    }
+    if (UNLIKELY(!stack_provide(store))) {
+        async_drop(call);
+        return STEP_OVER;
+    }
+    if (store->blocks && !call->blocking && call->parent == NULL) {
+        return async_poll_away(call);
     }
     Py_BEGIN_ALLOW_THREADS;
     future_poll(async_root(call), begun);

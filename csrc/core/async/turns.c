@@ -17,6 +17,9 @@
 /* A pause of this length between two guests is taken for a turn of the loop. */
 #define TURN_PAUSE MILLISECOND
 
+/* So long a guest may keep the loop from coming round, or the loop itself. */
+#define TURN_PATIENCE (100 * MILLISECOND)
+
 typedef struct {
     AsyncCall *first, *last;
 } TurnLane;
@@ -24,6 +27,7 @@ typedef struct {
 static THREAD_LOCAL struct {
     TurnLane lanes[2]; /* of those that have waited, and of those that compute */
     AsyncCall *awake;  /* whose turn it is next; NULL: nobody queues */
+    Moment awakened;   /* since when */
     uintptr_t loop;    /* which one it is, to be compared only */
     Moment burst;      /* used since the loop had its turn */
     Moment ran;        /* when a guest of this thread last did */
@@ -45,6 +49,7 @@ turn_wake_next(void)
 {
     AsyncCall *call = turns.lanes[0].first != NULL ? turns.lanes[0].first : turns.lanes[1].first;
     turns.awake = call;
+    turns.awakened = turns.ran;
     if (call == NULL || call->waiter == NULL) {
         return;
     }
@@ -62,9 +67,21 @@ turn_wake_next(void)
     }
 }
 
+/* One whose turn has come, and that nobody resumes (a coroutine that is not in a task, say), does
+ * not keep the others. It runs when it is resumed. */
 static void
-turn_join(AsyncCall *call)
+turn_skip_absent(Moment now)
 {
+    if (turns.awake != NULL && now - turns.awakened > TURN_PATIENCE) {
+        turn_unlink(turns.awake);
+        turn_wake_next();
+    }
+}
+
+static void
+turn_join(AsyncCall *call, Moment now)
+{
+    turn_skip_absent(now);
     TurnLane *lane = &turns.lanes[call->computes];
     call->queued = true;
     call->waits = false;
@@ -74,6 +91,7 @@ turn_join(AsyncCall *call)
     lane->last = call;
     if (turns.awake == NULL) {
         turns.awake = call;
+        turns.awakened = now;
     }
 }
 
@@ -131,7 +149,7 @@ turn_wait(AsyncCall *call)
         bool alone = turns.awake == call;
         turns_forget();
         turns.loop = (uintptr_t)loop;
-        turn_join(call);
+        turn_join(call, turns.ran);
         if (!alone) {
             Py_DECREF(answer);
             return turn_wait(call);

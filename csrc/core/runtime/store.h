@@ -112,6 +112,7 @@ struct StoreObject {
     bool blocks;       /* what is linked here may block: WASI of components */
     bool polling;      /* the guest runs on a fiber: no Python code until the poll returns */
     bool yielded;      /* the epoch callback ended the poll */
+    bool has_stack;    /* of the library's, for asynchronous calls: stacks.c */
     bool over;         /* a component was ended in the middle of a call: none can be entered */
 };
 
