@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import allocate_lock, start_new_thread
+from _thread import _local, allocate_lock, start_new_thread
 from asyncio import _get_running_loop
 from collections.abc import Awaitable
 from typing import Any, Callable, Optional
+from weakref import ref
+
+from ._native import core
 
 __all__ = ["in_thread", "stop_waiting", "turn", "wait", "wake"]
 
@@ -41,13 +44,45 @@ def turn(awake: bool) -> tuple[int, Optional[Any], Optional[Any]]:
     if trio is None:
         if awake or loop is None:
             return id(loop), None, None
+        _watch_turns(loop)
         future = loop.create_future()
         return id(loop), future.__await__(), future
     token = id(trio.lowlevel.current_trio_token())
     if awake:
         return token, trio.lowlevel.checkpoint().__await__(), None
     event = trio.Event()
-    return token, event.wait().__await__(), event
+    return token, _trio_turn(trio, event).__await__(), event
+
+
+async def _trio_turn(trio: Any, event: Any) -> None:
+    with trio.move_on_after(_ABSENCE):  # the core looks then whether somebody is absent
+        await event.wait()
+
+
+class _Watched(_local):
+    """The loop of this thread that looks after its turns, as a weak reference."""
+
+    loop: Callable[[], Any] = staticmethod(lambda: None)
+
+
+_watched = _Watched()
+
+
+def _watch_turns(loop: Any) -> None:
+    """Look, from time to time, whether the one whose turn it is has come."""
+    if _watched.loop() is not loop:
+        _watched.loop = ref(loop)
+        loop.call_later(_ABSENCE, _look_after_turns, loop)
+
+
+def _look_after_turns(loop: Any) -> None:
+    _watched.loop = _Watched.loop
+    if core.skip_absent_turn():
+        _watch_turns(loop)
+
+
+#: Seconds after which one whose turn has come, and who has not, is taken for absent.
+_ABSENCE = 0.1
 
 
 def wake(waiter: Any) -> None:

@@ -192,6 +192,10 @@ static PyMethodDef core_functions[] = {
     {FUNCTION(instantiate_async, METH_VARARGS),
      "instantiate_async($module, store, native, definitions, module, /)\n--\n\n"
      "The AsyncCall that instantiates with the Handle of a native linker or InstancePre."},
+    {FUNCTION(skip_absent_turn, METH_NOARGS),
+     "skip_absent_turn($module, /)\n--\n\n"
+     "Do not wait for a guest of this thread whose turn it is and that does not come; whether any "
+     "queues."},
     {FUNCTION(links_asynchronously, METH_O),
      "links_asynchronously($module, store, /)\n--\n\n"
      "Whether what is linked into the store has to be linked for asynchronous calls."},

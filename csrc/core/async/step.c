@@ -374,6 +374,9 @@ async_poll(AsyncCall *call, PyObject **out)
 static StepEnd
 async_take_turn(AsyncCall *call, PyObject **out)
 {
+    if (call->queued && call->waits && turns.awake != call) {
+        turn_skip_absent(moment_now());
+    }
     if (turn_comes(call)) {
         call->state = ASYNC_POLL;
         return STEP_ON;

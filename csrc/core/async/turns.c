@@ -179,3 +179,11 @@ turn_is_over(Moment now)
     }
     return UNLIKELY(turns.burst >= TURN_BURST);
 }
+
+/* skip_absent_turn(): from time to time, on the thread of a loop; whether anybody still queues. */
+static PyObject *
+core_skip_absent_turn(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    turn_skip_absent(moment_now());
+    return PyBool_FromLong(turns.awake != NULL);
+}
