@@ -4,6 +4,7 @@ Snapshots of sessions, and interpreters that are set up once.
 
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 from typing import Any
@@ -210,10 +211,18 @@ def test_copies_run_on_threads_at_once() -> None:
 def test_an_asyncified_program_is_captured_where_it_reads() -> None:
     interpreter = Interpreter(PROGRAM, Argv(("-e",), language="javascript"))
     assert "stopped where it reads" in interpreter.explain()["setup"]
-    # It echoes what it is told: the snippet that reseeds, and the snippet.
-    text = interpreter.run("hello").text
-    assert text.startswith('A["code"')
-    assert '"hello"]' in text
+    # It echoes what it is told: the snippet, and a seed that no two copies share.
+    texts = [interpreter.run("hello").text for _ in range(2)]
+    assert [text.startswith('A["code", "hello", [') for text in texts] == [True, True]
+    assert texts[0] != texts[1]
+    seeded = Interpreter(PROGRAM, Argv(("-e",), language="javascript"), seed=1)
+    assert seeded.run("x").text == seeded.run("x").text
+
+
+def test_an_interpreter_is_pickled_and_set_up_again() -> None:
+    interpreter = Interpreter(ADDER, Exports("eval"), setup="5")
+    assert interpreter.run("1").value == "6"
+    assert pickle.loads(pickle.dumps(interpreter)).run("2").value == "7"
 
 
 def test_an_environment_makes_each_copy_start_anew() -> None:
@@ -221,3 +230,53 @@ def test_an_environment_makes_each_copy_start_anew() -> None:
         PROGRAM, Argv(("-e",), language="javascript"), env={"TOKEN": "secret"}
     )
     assert "environment" in interpreter.explain()["setup"]
+
+
+# -- real interpreters: set up once
+
+
+@pytest.mark.network
+def test_a_program_that_cannot_be_stopped_is_started_ahead() -> None:
+    from .test_interpreters import fetch_interpreter
+
+    python = Interpreter(
+        fetch_interpreter("python"), setup="import json; n = [1]", functions={"fail": _fail}
+    )
+    assert "ahead" in python.explain()["setup"]
+    for _ in range(2):
+        assert python.run("n.append(2); print(json.dumps(n))").text == "[1, 2]\n"
+    failed = python.run("raise SystemExit(3)")
+    assert (failed.reason, failed.exit_code) == (Reason.EXITED, 3)
+    with pytest.raises(SandboxError) as caught:
+        python.run("fail()", check=True)
+    assert isinstance(caught.value.__cause__, KeyError)
+    broken = Interpreter(fetch_interpreter("python"), setup="nonsense")
+    with pytest.raises(SandboxError):
+        broken.run("print(1)")
+
+
+def _fail() -> None:
+    raise KeyError("no")
+
+
+@pytest.mark.network
+def test_what_waits_ahead_is_not_the_childs_after_a_fork() -> None:
+    from support import run_in_subprocess
+
+    from .test_interpreters import fetch_interpreter
+
+    path = fetch_interpreter("micropython")
+    run_in_subprocess(
+        f"""
+        import os, time
+        from wasmtime.sandbox import Interpreter
+        python = Interpreter({str(path)!r}, setup="n = 1")
+        assert python.run("print(n)").text.strip() == "1"
+        time.sleep(0.5)
+        child = os.fork()
+        if not child:
+            os._exit(0 if python.run("print(n)").text.strip() == "1" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert python.run("print(n)").text.strip() == "1"
+        """
+    ).check()

@@ -99,15 +99,14 @@ class Interpreter:
             )
         self._settings = replace(settings, functions=HostFunctions(self._adapter.imports))
         self._warm: Optional[Warm] = None
-        ready, functions = self._code, self._functions
+        self._ready = self._code
         if warm:
-            made = Warm(ready, self._settings, self._adapter, setup, functions, reseed)
-            if made.way != "each":
-                self._warm = made
+            made = Warm(self._code, self._settings, self._adapter, setup, self._functions, reseed)
             self._why_not_warm = made.why
-            if made.way == "captured":
-                ready, data = prepared_code(ready), None
-        prepare(ready, self._settings, not isinstance(self._adapter, Exports), data)
+            self._warm = made if made.way != "each" else None
+            if made.way == "captured":  # the one form in which it is compiled
+                self._ready, data = prepared_code(self._code), None
+        prepare(self._ready, self._settings, not isinstance(self._adapter, Exports), data)
 
     _why_not_warm = "warm is False"
 
@@ -164,8 +163,8 @@ class Interpreter:
         """
         warm = self._warm_for(code, args, stdin, files, limits, env, dirs)
         if warm is not None and warm.way == "ahead":
-            result = warm.run_ahead(code)
-            return raise_unless_ok(result, None) if check else result
+            result, cause = warm.run_ahead(code)
+            return raise_unless_ok(result, cause) if check else result
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
             plan = self._plan(code, args, stdin, settings, directories, warm)
@@ -194,8 +193,8 @@ class Interpreter:
         """As `run`, for a coroutine: the event loop goes on, and cancelling stops the guest."""
         warm = self._warm_for(code, args, stdin, files, limits, env, dirs)
         if warm is not None and warm.way == "ahead":
-            result = await warm.run_ahead_async(code)
-            return raise_unless_ok(result, None) if check else result
+            result, cause = await warm.run_ahead_async(code)
+            return raise_unless_ok(result, cause) if check else result
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
             plan = self._plan(code, args, stdin, settings, directories, warm)
@@ -211,7 +210,12 @@ class Interpreter:
         Raises:
             SandboxError: The interpreter offers no way to keep state, or cannot be started.
         """
-        return open_session(self._code, self._settings, self._adapter, self._setup, self._functions)
+        adapter, warm = self._adapter, self._warm
+        if not isinstance(adapter, Exports):
+            return open_session(self._ready, self._settings, adapter, self._setup, self._functions)
+        if warm is not None:
+            return warm.open()
+        return open_session(self._code, self._settings, adapter, self._setup, self._functions)
 
     def explain(self) -> dict[str, str]:
         """How each limit is enforced here, as `Program.explain`."""
@@ -244,7 +248,7 @@ class Interpreter:
         if warm is not None:
             return warm.plan(code, settings, directories)
         task, call, talk = self._plan_cold(code, args, stdin, settings, directories)
-        return Plan(self._code, None, task, call, talk)
+        return Plan(self._ready, None, task, call, talk)
 
     def _plan_cold(
         self,

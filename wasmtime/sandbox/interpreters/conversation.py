@@ -79,9 +79,9 @@ class Conversation:
     def wait(self) -> None:
         """Called when the guest reads and there is nothing to say: it finds the end."""
 
-    def answer(self, kind: str, value: Any) -> None:
+    def answer(self, kind: str, *values: Any) -> None:
         """Say something to the guest."""
-        self._answers += json.dumps([kind, value]).encode() + b"\n"
+        self._answers += json.dumps([kind, *values]).encode() + b"\n"
 
     def _hear(self, line: bytes) -> None:
         try:

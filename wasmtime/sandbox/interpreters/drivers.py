@@ -8,7 +8,9 @@ input. Each line is JSON:
 the driver says                the answer
 =============================  ===========================================
 ``["call", name, args, kw]``   ``["value", v]``, or ``["error", text]``
-``["next", status, value]``    ``["code", text]``, when there is a snippet
+``["next", status, value]``    ``["code", text]``, when there is a snippet; a
+                               third item is a seed for the language's own
+                               generators, four numbers of 32 bits
 =============================  ===========================================
 
 A snippet may learn the mark and say such lines itself. It gains nothing by it: it may call the
@@ -21,7 +23,7 @@ import json
 from collections.abc import Iterable
 from typing import Literal
 
-__all__ = ["Language", "calling", "reseeding", "session"]
+__all__ = ["Language", "calling", "session"]
 
 #: The languages that there are drivers for.
 Language = Literal["python", "javascript"]
@@ -71,10 +73,25 @@ def __driver(mark, names, scope):
                 traceback.print_exc()
                 sys.stderr.flush()
             return 1, None
+    def reseed(words):
+        # What draws from the system, such as secrets, needs nothing.
+        modules = sys.modules
+        seed = words[0] | words[1] << 32 | words[2] << 64 | words[3] << 96
+        if "random" in modules:
+            modules["random"].seed(seed)
+        if "numpy.random" in modules:
+            modules["numpy.random"].seed(seed % 2**32)
+        if "uuid" in modules:
+            modules["uuid"]._node = modules["uuid"]._last_timestamp = None
+        if "tempfile" in modules:
+            modules["tempfile"]._name_sequence = None
     def serve():
         status, value = 0, None
         while True:
-            status, value = run(ask("next", status, value)[1])
+            said = ask("next", status, value)
+            if len(said) > 2:
+                reseed(said[2])
+            status, value = run(said[1])
     return serve
 """
 
@@ -107,9 +124,24 @@ globalThis.__driver = ((std, mark, names) => {
       return [1, null];
     }
   };
+  const reseed = ([a, b, c, d]) => {  // xoshiro128**
+    const next = () => {
+      const drawn = Math.imul(b, 5), result = Math.imul((drawn << 7) | (drawn >>> 25), 9) >>> 0;
+      const shifted = b << 9;
+      c ^= a; d ^= b; b ^= c; a ^= d; c ^= shifted; d = (d << 11) | (d >>> 21);
+      return result;
+    };
+    Math.random = function random() {
+      return (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
+    };
+  };
   return () => {
     let status = 0, value = null;
-    for (;;) [status, value] = run(ask("next", status, value)[1]);
+    for (;;) {
+      const said = ask("next", status, value);
+      if (said.length > 2) reseed(said[2]);
+      [status, value] = run(said[1]);
+    }
   };
 })(std, %(mark)s, %(names)s);
 delete globalThis.std; delete globalThis.os; delete globalThis.bjson;
@@ -148,53 +180,6 @@ def session(language: Language, mark: str, names: Iterable[str], setup: str) -> 
             f"exec({setup!r}, __scope)\n__serve()\n"
         )
     return _javascript(mark, names) + f"\n(0, eval)({json.dumps(setup)});\n__serve();\n"
-
-
-#: Generators that draw from their own state begin anew. What draws from the system needs nothing.
-_RESEED_PYTHON = """\
-def __reseed(seed):
-    import sys
-    modules = sys.modules
-    if "random" in modules:
-        modules["random"].seed(seed)
-    if "numpy.random" in modules:
-        modules["numpy.random"].seed(seed %% 2**32)
-    if "uuid" in modules:
-        modules["uuid"]._node = modules["uuid"]._last_timestamp = None
-    if "tempfile" in modules:
-        modules["tempfile"]._name_sequence = None
-__reseed(%d)
-del __reseed
-"""
-
-_RESEED_JAVASCRIPT = """\
-(() => {
-  let [a, b, c, d] = [%d, %d, %d, %d];
-  const next = () => {  // xoshiro128**
-    const drawn = Math.imul(b, 5), result = Math.imul((drawn << 7) | (drawn >>> 25), 9) >>> 0;
-    const shifted = b << 9;
-    c ^= a; d ^= b; b ^= c; a ^= d; c ^= shifted; d = (d << 11) | (d >>> 21);
-    return result;
-  };
-  Math.random = function random() {
-    return (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
-  };
-})();
-"""
-
-
-def reseeding(language: Language, seed: bytes) -> str:
-    """A snippet that lets the generators of random numbers begin anew.
-
-    Args:
-        language: Its language.
-        seed: 16 random bytes, not all zero.
-    """
-    if language == "python":
-        return _RESEED_PYTHON % int.from_bytes(seed, "little")
-    return _RESEED_JAVASCRIPT % tuple(
-        int.from_bytes(seed[at : at + 4], "little", signed=True) for at in range(0, 16, 4)
-    )
 
 
 def _javascript(mark: str, names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
@@ -29,10 +30,13 @@ from ..tiers import Call, new_guest
 from ..world import Task
 from .adapters import Argv, Exports
 from .conversation import Conversation
-from .drivers import reseeding, session
-from .session import InterpreterSession, open_session
+from .drivers import session
+from .session import InterpreterSession, open_copy, open_session
 
 __all__ = ["OneSnippet", "Plan", "Warm"]
+
+#: What generators of random numbers begin with: four numbers of 32 bits.
+Seeds = list[int]
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,15 @@ class OneSnippet(Conversation):
         self.outcome: Optional[tuple[Any, Any]] = None
         self._left = 0
 
-    def run(self, code: str) -> None:
-        """Let the copy run a snippet, behind those that it was given before."""
+    def run(self, code: str, seed: Optional[Seeds] = None) -> None:
+        """Let the copy run a snippet, behind those that it was given before.
+
+        Args:
+            code: The snippet.
+            seed: What the generators of its language begin with.
+        """
         self._left += 1
-        self.answer("code", code)
+        self.answer("code", code, *([] if seed is None else [seed]))
 
     def next(self, status: Any, value: Any) -> None:
         """The copy has run a snippet, perhaps the last one."""
@@ -111,6 +120,16 @@ class Warm:
         self._ahead: list[InterpreterSession] = []
         self._mark = Conversation({}).mark
         self.way, self.why = self._choose()
+        _all.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process sets its own interpreter up.
+        return {**self.__dict__, "_lock": None, "_state": None, "_ahead": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        _all.add(self)
 
     def _choose(self) -> tuple[str, str]:
         """Tell which way is taken: ``"captured"``, ``"ahead"`` or ``"each"``; and why."""
@@ -130,9 +149,19 @@ class Warm:
             return "each", "there is no setup"
         if settings.limits.fuel is not None:
             return "each", "what runs ahead would use up fuel"
+        if settings.seed is not None or settings.clock is not None:
+            return "each", "seed= and clock= are of one start"
         return "ahead", unfit or "the program was not built with asyncify"
 
     # -- captured
+
+    def open(self) -> InterpreterSession:
+        """A session of a library that begins with its state.
+
+        Raises:
+            SandboxError: The interpreter could not be set up.
+        """
+        return open_copy(self._code, self._settings, self._adapter, self._captured())
 
     def plan(self, code: str, settings: Settings, directories: Directories) -> Plan:
         """The run of a snippet in a copy.
@@ -144,22 +173,24 @@ class Warm:
         ready = prepared_code(self._code)
         if isinstance(self._adapter, Exports):
             task = task_of(settings, (), None, directories)
-            text = code if self._reseed == "auto" else f"{self._reseed}\n{code}"
+            text = code if self._reseed in ("auto", "") else f"{self._reseed}\n{code}"
             call = Call(self._adapter.evaluate, [text], self._adapter.abi)
             return Plan(ready, state, task, call, None)
         talk = OneSnippet(self._functions, self._mark)
-        talk.run(self._reseed_snippet(settings))
-        talk.run(code)
+        if self._reseed in ("auto", ""):
+            talk.run(code, self._seeds(settings) if self._reseed else None)
+        else:
+            talk.run(self._reseed)
+            talk.run(code)
         task = replace(task_of(settings, (), talk.read, directories), filter=talk.filter)
         return Plan(ready, state, task, None, talk)
 
-    def _reseed_snippet(self, settings: Settings) -> str:
-        if self._reseed != "auto":
-            return self._reseed
+    @staticmethod
+    def _seeds(settings: Settings) -> Seeds:
         seed = os.urandom(16)
         if settings.seed is not None:
             seed = hashlib.sha256(repr(settings.seed).encode()).digest()[:16]
-        return reseeding(self._adapter.language, seed)
+        return [int.from_bytes(seed[at : at + 4], "little") for at in range(0, 16, 4)]
 
     def _captured(self) -> State:
         with self._lock:
@@ -197,25 +228,43 @@ class Warm:
 
     # -- started ahead
 
-    def run_ahead(self, code: str) -> Result:
-        """Run a snippet in a copy that was started ahead, and start the next one."""
-        with self._lock:
-            waiting = self._ahead.pop() if self._ahead else None
-        if waiting is None:
-            waiting = self._start()
-        threading.Thread(target=self._start_next, name="starting ahead", daemon=True).start()
-        try:
-            if self._reseed != "auto" or isinstance(self._adapter, Argv):
-                waiting.eval(self._reseed_snippet(self._settings))
-            return waiting.eval(code)
-        finally:
-            waiting.close()
+    def run_ahead(self, code: str) -> tuple[Result, Optional[BaseException]]:
+        """Run a snippet in a copy that was started ahead, and start the next one.
 
-    async def run_ahead_async(self, code: str) -> Result:
-        """As `run_ahead`, for a coroutine."""
+        Returns:
+            How it ended, and the cause of an error about it.
+
+        Raises:
+            SandboxError: The interpreter could not be set up.
+        """
+        return self._run_in(self._take(), code)
+
+    async def run_ahead_async(self, code: str) -> tuple[Result, Optional[BaseException]]:
+        """As `run_ahead`, for a coroutine: cancelling stops the guest."""
         from ..waiting import in_thread
 
-        return await in_thread(lambda: self.run_ahead(code), lambda: None)
+        waiting = await in_thread(self._take, lambda: None)
+        return await in_thread(lambda: self._run_in(waiting, code), waiting.cancel)
+
+    def _take(self) -> InterpreterSession:
+        """A copy that waits for its snippet, started now if there is none."""
+        with self._lock:
+            waiting = self._ahead.pop() if self._ahead else None
+        taken = self._start() if waiting is None else waiting
+        threading.Thread(target=self._start_next, name="starting ahead", daemon=True).start()
+        return taken
+
+    def _run_in(
+        self, waiting: InterpreterSession, code: str
+    ) -> tuple[Result, Optional[BaseException]]:
+        try:
+            if self._reseed not in ("auto", ""):
+                waiting.eval(self._reseed)
+            return waiting.eval(code, check=True), None
+        except SandboxError as error:
+            return error.result, error.__cause__
+        finally:
+            waiting.close()
 
     def _start(self) -> InterpreterSession:
         return open_session(self._code, self._settings, self._adapter, self._setup, self._functions)
@@ -231,6 +280,22 @@ class Warm:
                 self._ahead.append(made)
         if surplus:
             made.close()
+
+
+_all: weakref.WeakSet[Warm] = weakref.WeakSet()
+#: What a forked child has of its parent's copies: their threads are gone, and nobody may ask them.
+_orphans: list[list[InterpreterSession]] = []
+
+
+def _after_fork() -> None:
+    for warm in list(_all):
+        warm._lock = threading.Lock()
+        _orphans.append(warm._ahead)
+        warm._ahead = []
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _can_suspend(code: Code) -> bool:
