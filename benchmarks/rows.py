@@ -38,6 +38,7 @@ CONCERNS = (
     "threads",
     "gil",
     "sandbox",
+    "snapshots",
     "import_time",
 )
 

@@ -4,7 +4,10 @@ Snapshots of sessions, and interpreters that are set up once.
 
 from __future__ import annotations
 
+import json
 import pickle
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from wasmtime.sandbox import (
     SandboxError,
     Snapshot,
 )
+from wasmtime.sandbox.interpreters import drivers
 
 COUNTER = """
 (module (memory (export "memory") 1 40) (global $n (mut i32) (i32.const 0))
@@ -280,3 +284,20 @@ def test_what_waits_ahead_is_not_the_childs_after_a_fork() -> None:
         assert python.run("print(n)").text.strip() == "1"
         """
     ).check()
+
+
+def test_the_driver_of_python_lets_generators_begin_anew() -> None:
+    driver = drivers.session("python", "@", [], "import random, uuid; random.seed(1); uuid.uuid1()")
+    code = "print(random.random(), uuid._node)"
+
+    def drawn(seed: list[int]) -> bytes:
+        done = subprocess.run(
+            [sys.executable, "-c", driver],
+            input=json.dumps(["code", code, seed]).encode() + b"\n",
+            capture_output=True,
+            check=True,
+        )
+        return next(line for line in done.stdout.splitlines() if not line.startswith(b"@"))
+
+    assert drawn([1, 2, 3, 4]) == drawn([1, 2, 3, 4]) != drawn([5, 6, 7, 8])
+    assert drawn([1, 2, 3, 4]).endswith(b"None")

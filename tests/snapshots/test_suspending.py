@@ -6,12 +6,12 @@ from asyncified import PROGRAM
 
 from wasmtime import Engine, Linker, Module, Store, WasiConfig, wat2wasm
 from wasmtime._snapshots.bake import bake
-from wasmtime._snapshots.capture import capture
 from wasmtime._snapshots.restore import restore
-from wasmtime._snapshots.rewrite import Prepared, prepare
-from wasmtime._snapshots.state import State
+from wasmtime._snapshots.rewrite import prepare
 from wasmtime._wasm.instructions import each_instruction, skip_locals
 from wasmtime._wasm.layout import CODE, read_layout
+
+from .suspended import stopped
 
 
 def _run(module: Module, entry: str, stdin: bytes) -> bytes:
@@ -28,23 +28,6 @@ def _run(module: Module, entry: str, stdin: bytes) -> bytes:
     return output.getvalue()
 
 
-def _stopped() -> tuple[Prepared, Module, Linker, State]:
-    """The program, stopped at its first read."""
-    prepared = prepare(bytes(wat2wasm(PROGRAM)))
-    module = Module(Engine(), prepared.binary)
-    linker = Linker(module.engine)
-    linker.define_wasi()
-    store = Store(module.engine)
-    store.set_wasi(WasiConfig())
-    instance = linker.instantiate(store, module)
-    exports = instance.exports(store)
-    exports[prepared.named("armed")].set_value(store, 1)  # type: ignore[union-attr]
-    exports["_start"](store)  # type: ignore[operator]
-    assert exports["asyncify_get_state"](store) == 1  # type: ignore[operator]
-    exports["asyncify_stop_unwind"](store)  # type: ignore[operator]
-    return prepared, module, linker, capture(prepared, module, store, instance)
-
-
 def test_a_program_that_is_not_asked_runs_as_it_was() -> None:
     prepared = prepare(bytes(wat2wasm(PROGRAM)))
     module = Module(Engine(), prepared.binary)
@@ -53,7 +36,7 @@ def test_a_program_that_is_not_asked_runs_as_it_was() -> None:
 
 
 def test_each_copy_goes_on_with_an_input_of_its_own() -> None:
-    prepared, module, linker, state = _stopped()
+    prepared, module, linker, state = stopped()
     for text in (b"one", b"another", b""):
         store = Store(module.engine)
         wasi = WasiConfig()
@@ -67,7 +50,7 @@ def test_each_copy_goes_on_with_an_input_of_its_own() -> None:
 
 
 def test_a_baked_program_needs_nothing_but_wasi() -> None:
-    prepared, _, _, state = _stopped()
+    prepared, _, _, state = stopped()
     baked = bake(prepared, state)
     assert baked == bake(prepared, state)
     module = Module(Engine(), baked)
@@ -75,7 +58,7 @@ def test_a_baked_program_needs_nothing_but_wasi() -> None:
     assert _run(module, "_start", b"text") == b"Atext"
 
 
-def test_a_program_that_was_not_built_for_it_cannot_be_stopped() -> None:
+def test_a_program_that_was_not_built_for_it_cannot_bestopped() -> None:
     text = PROGRAM.replace('(export "asyncify_stop_rewind")', "")
     assert prepare(bytes(wat2wasm(text))).suspension is None
 
