@@ -14,7 +14,7 @@ from sandbox.test_interpreters import fetch_interpreter
 
 from wasmtime import wat2wasm
 from wasmtime._snapshots.bake import bake
-from wasmtime.sandbox import Argv, Interpreter, Reason
+from wasmtime.sandbox import Argv, Interpreter, Reason, Snapshot
 
 from .guests import EVERYTHING, everything_engine, original
 from .suspended import stopped
@@ -215,3 +215,14 @@ def test_quickjs_that_was_asyncified_is_warm_and_draws_anew(
     assert javascript.run("Math.random()").value != javascript.run("Math.random()").value
     failed = javascript.run("throw new Error('no')")
     assert (failed.reason, failed.exit_code, b"no" in failed.stderr) == (Reason.EXITED, 1, True)
+    with javascript.open() as session:
+        session.eval("keys.k2 = 100")
+        snapshot = session.snapshot()
+        session.eval("keys.k2 = 200")
+        assert session.eval("keys.k2").value == 200
+    snapshot.save(tmp_path / "session")
+    loaded = Snapshot.load(tmp_path / "session", javascript)
+    with snapshot.open() as one, loaded.open() as other:
+        assert one.eval("keys.k2 += 1").value == 101
+        assert other.eval("double(keys.k2)").value == 200
+        assert one.snapshot().open().eval("keys.k2").value == 101

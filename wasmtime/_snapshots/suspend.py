@@ -87,7 +87,6 @@ class Suspension:
         stop = b"".join(
             (
                 b"\x41\0\x24" + armed,
-                get + b"\x41\x10\x74" + put,  # pages to bytes
                 get + get + b"\x41\x08\x6a" + b"\x36\x02\x00",  # where the locals go
                 get + get + b"\x41" + end + b"\x6a" + b"\x36\x02\x04",  # and where that ends
                 get + self._call("start_unwind"),
@@ -96,8 +95,10 @@ class Suspension:
         )
         is_first_read = b"\x20\0\x45\x23" + armed + b"\x71"
         grow = b"\x41" + signed(BUFFER_PAGES) + b"\x40\0" + put
-        has_grown = get + b"\x41\x7f\x47"
-        may_stop = is_first_read + _when(grow + has_grown + _when(stop))
+        has_grown = get + b"\x41\x7f\x46" + _when(b"\x41\0" + put) + get
+        to_bytes = get + b"\x41\x10\x74" + put
+        make_room = get + b"\x45" + _when(grow + has_grown + _when(to_bytes))
+        may_stop = is_first_read + _when(make_room + get + _when(stop))
         is_resumed = self._call("get_state") + b"\x41" + bytes([_REWINDING]) + b"\x46"
         choose = _when(self._call("stop_rewind") + b"\x05" + may_stop)
         read = b"\x20\0\x20\1\x20\2\x20\3\x10" + unsigned(self.read)

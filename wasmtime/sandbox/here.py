@@ -49,15 +49,40 @@ class ThreadGuest(Guest):
         execution, state = self._execution, self._state
         instance = execution.start(state)
         execution.enter()
-        if call is None and state is not None and state.resume_at is not None:
-            return self._added("resume")(execution.store)
         if call is None:
-            store = execution.store
-            return execution.linked.entry(store, instance)(store)
+            return self._run_program(instance)
         if execution.linked.is_reactor and state is None:
             instance.exports(execution.store)["_initialize"](execution.store)
             execution.enter()
         return call_function(execution, instance, call)
+
+    def _run_program(self, instance: Any) -> Any:
+        """Run a program to its end, from where it is, however often it stops at a read."""
+        store, state = self._execution.store, self._state
+        if state is not None and state.resume_at is not None:
+            entry = self._added("resume")
+        else:
+            entry = self._execution.linked.entry(store, instance)
+        value = entry(store)
+        while self._has_stopped(instance):
+            assert self.at_stop is not None
+            self.at_stop()
+            value = self._added("resume")(store)
+        return value
+
+    def _has_stopped(self, instance: Any) -> bool:
+        """Whether a program has left its functions at a read; they can be gone on with then."""
+        prepared, store = self._code.prepared, self._execution.store
+        if prepared is None or prepared.suspension is None:
+            return False
+        exports = instance.exports(store)
+        if exports["asyncify_get_state"](store) == 0:
+            return False
+        exports["asyncify_stop_unwind"](store)
+        return True
+
+    def stop_at_read(self) -> None:
+        self._added("armed").set_value(self._execution.store, 1)
 
     async def run_async(self, call: Optional[Call]) -> Result:
         return await self._in_thread(lambda: self.run(call))
@@ -118,11 +143,9 @@ class ThreadGuest(Guest):
         try:
             instance = execution.start()
             execution.enter()
-            self._added("armed").set_value(execution.store, 1)
+            self.stop_at_read()
             value = execution.linked.entry(execution.store, instance)(execution.store)
-            exports = instance.exports(execution.store)
-            if exports["asyncify_get_state"](execution.store) == 1:
-                exports["asyncify_stop_unwind"](execution.store)
+            self._has_stopped(instance)
         except Exception as error:
             caught = error
         return self._finish(caught, value, True)

@@ -28,6 +28,8 @@ def prepared_code(code: Code) -> Code:
     Raises:
         NotCapturable: There can be none; the message says why.
     """
+    if code.prepared is not None:
+        return code
     why = why_not(code)
     if why is not None:
         raise NotCapturable(why)
@@ -44,6 +46,8 @@ def capturable(code: Code, settings: Settings) -> Code:
 
 def why_not(code: Code) -> Optional[str]:
     """Why there can be no snapshots of some code; None if there can be some."""
+    if code.prepared is not None:
+        return None
     with _lock:
         known = _refused.find(code.sha256)
         if known is not None or _prepared.find(code.sha256) is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union
 
 from .._snapshots.errors import NotCapturable
 from .abi.shapes import CoreABI
@@ -37,22 +38,30 @@ class Origin:
         code: The code.
         settings: What copies may see and use.
         abi: How values pass to a plug-in; None for an interpreter.
-        evaluate: How an interpreter takes code; None for a plug-in.
+        adapter: How an interpreter takes code; None for a plug-in.
+        functions: Functions of the host, for snippets.
+        mark: How a program's driver begins lines for the host; "" for others.
     """
 
     code: Code
     settings: Settings
     abi: Optional[CoreABI]
-    evaluate: Optional[Exports] = None
+    adapter: Any = None
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    mark: str = ""
 
     @property
     def kind(self) -> str:
         """What copies are."""
-        return "plugin" if self.evaluate is None else "interpreter"
+        return "plugin" if self.adapter is None else type(self.adapter).__name__.lower()
 
     def described(self) -> dict[str, Any]:
         """What a file says of this: what copies must have as well."""
-        return {"kind": self.kind, "dirs": sorted(self.settings.dirs)}
+        return {
+            "kind": self.kind,
+            "dirs": sorted(self.settings.dirs),
+            "functions": sorted(self.functions),
+        }
 
 
 class Snapshot(Generic[_S]):
@@ -95,10 +104,13 @@ class Snapshot(Generic[_S]):
         """
         origin = self._origin
         opened: Any
-        if origin.evaluate is not None:
-            from .interpreters.session import open_copy
+        if origin.adapter is not None:
+            from .interpreters.session import Begun, open_copy
 
-            opened = open_copy(origin.code, origin.settings, origin.evaluate, self._state)
+            begun = Begun(self._state, origin.mark)
+            opened = open_copy(
+                origin.code, origin.settings, origin.adapter, origin.functions, begun
+            )
         else:
             from .session import PluginSession
 
@@ -121,7 +133,8 @@ class Snapshot(Generic[_S]):
         """
         from .._snapshots.files import encode
 
-        content = encode(self._prepared, self._state, self._origin.described())
+        about = {**self._origin.described(), "mark": self._origin.mark}
+        content = encode(self._prepared, self._state, about)
         target = Path(path)
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
@@ -155,13 +168,14 @@ class Snapshot(Generic[_S]):
             state, about = decode(Path(path).read_bytes(), code.prepared)
         except NotCapturable as error:
             raise refusal("ValueError", f"{os.fspath(path)}: {error}") from error
+        mark = str(about.pop("mark", ""))
         if about != origin.described():
             raise refusal(
                 "ValueError",
-                f"{os.fspath(path)} was taken of another kind of guest, or with other directories: "
-                f"{about}, not {origin.described()}",
+                f"{os.fspath(path)} was taken of another kind of guest, or with other directories "
+                f"or functions: {about}, not {origin.described()}",
             )
-        return cls(origin, state)
+        return cls(replace(origin, mark=mark), state)
 
     def bake(self) -> bytes:
         """A WebAssembly module that begins with this state, for any engine.
@@ -235,6 +249,6 @@ def _origin_of(target: Union[Plugin, Interpreter]) -> Origin:
     if not isinstance(target, Interpreter):
         raise TypeError(f"target must be a Plugin or an Interpreter, not {type(target).__name__}")
     adapter = target._adapter
-    if not isinstance(adapter, Exports):
-        raise refusal("ValueError", "this interpreter is a program: snapshots are of libraries")
-    return Origin(target._code, target._settings, adapter.abi, adapter)
+    if isinstance(adapter, Exports):
+        return Origin(target._code, target._settings, adapter.abi, adapter)
+    return Origin(target._ready, target._settings, None, adapter, target._functions)

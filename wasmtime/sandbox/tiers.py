@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from .abi.shapes import CoreABI
 from .abi.values import Kind
@@ -49,6 +49,8 @@ class Guest(ABC):
     """
 
     cause: Optional[BaseException] = None
+    #: Called, on the thread of the guest, when a program has stopped after `stop_at_read`.
+    at_stop: Optional[Callable[[], None]] = None
 
     @abstractmethod
     def run(self, call: Optional[Call]) -> Result:
@@ -83,6 +85,18 @@ class Guest(ABC):
 
         Raises:
             NotCapturable: It cannot be told.
+        """
+        from .._snapshots.errors import NotCapturable
+
+        raise NotCapturable("it runs in another process: use isolation='thread'")
+
+    def stop_at_read(self) -> None:
+        """Let a program stop at its next read of its input, for `at_stop`, and go on.
+
+        It is called on the thread of the guest, in a function of the host.
+
+        Raises:
+            NotCapturable: It cannot be stopped there.
         """
         from .._snapshots.errors import NotCapturable
 

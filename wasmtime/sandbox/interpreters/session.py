@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from ..directory import Directories
 from ..errors import SandboxError, raise_unless_ok
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from ..._snapshots.state import State
     from ..snapshot import Snapshot
 
-__all__ = ["InterpreterSession", "open_copy", "open_session"]
+__all__ = ["Begun", "InterpreterSession", "open_copy", "open_session"]
 
 #: Seconds between two requests to a guest to end.
 _PATIENCE = 0.05
+#: Seconds that taking the state of a guest may last, once it has stopped.
+_LONGEST_CAPTURE = 60
 
 
 class InterpreterSession(ABC):
@@ -79,14 +82,14 @@ class InterpreterSession(ABC):
         The session goes on. See `Snapshot` for what it holds and what it cannot.
 
         Raises:
-            SandboxError: The state cannot be told, as that of an interpreter that is a program:
-                it waits in the middle of its functions, whose locals nobody can read. Use
-                `Interpreter(setup=...)` for those. Or the session has ended.
+            SandboxError: The state cannot be told. That of a program can be, if it was built so
+                that it can be stopped where it reads its input; see the documentation. Or the
+                session has ended.
         """
         raise refusal(
             "ValueError",
-            "no snapshot: the interpreter is a program, which waits within its functions; "
-            "give what it is to be warm with to Interpreter(setup=...)",
+            "no snapshot: the interpreter is a program that cannot be stopped within its "
+            "functions: build it with asyncify, and leave warm=True, or use Interpreter(setup=...)",
         )
 
     async def eval_async(self, code: str, *, check: bool = False) -> Result:
@@ -125,13 +128,33 @@ def open_session(
     )
 
 
-def open_copy(code: Code, settings: Settings, adapter: Exports, state: State) -> InterpreterSession:
-    """A session of a library that begins with the state of a snapshot.
+class Begun(NamedTuple):
+    """What a session begins with.
+
+    Attributes:
+        state: The state of a snapshot.
+        mark: How a program's driver begins lines for the host; "" for libraries.
+    """
+
+    state: State
+    mark: str = ""
+
+
+def open_copy(
+    code: Code,
+    settings: Settings,
+    adapter: Any,
+    functions: Mapping[str, Callable[..., Any]],
+    begun: Begun,
+) -> InterpreterSession:
+    """A session that begins with the state of a snapshot.
 
     Raises:
         SandboxError: It cannot be instantiated.
     """
-    return _LibrarySession(code, settings, adapter, "", state)
+    if isinstance(adapter, Exports):
+        return _LibrarySession(code, settings, adapter, "", begun.state)
+    return _DriverSession(code, settings, adapter, "", functions, begun)
 
 
 class _LibrarySession(InterpreterSession):
@@ -181,10 +204,14 @@ class _Talk(Conversation):
         is_closed: Whether the guest finds the end of its input when it next reads.
         end: How the guest ended; None while it lives.
         cause: The cause of an error about that.
+        at_last: Called once, on the guest's thread, when it has read all that there is.
     """
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
-        super().__init__(functions)
+    def __init__(
+        self, functions: Mapping[str, Callable[..., Any]], mark: Optional[str] = None
+    ) -> None:
+        super().__init__(functions, mark)
+        self.at_last: Optional[Callable[[], None]] = None
         self.changed = threading.Condition()
         self.outcome: Optional[tuple[Any, Any]] = None
         self.is_closed = False
@@ -195,6 +222,14 @@ class _Talk(Conversation):
         with self.changed:
             self.outcome = (status, value)
             self.changed.notify_all()
+
+    def read(self, size: int) -> bytes:
+        """As ever; and tell when nothing is left."""
+        data = super().read(size)
+        if self.at_last is not None and not self._answers:
+            told, self.at_last = self.at_last, None
+            told()
+        return data
 
     def wait(self) -> None:
         with self.changed:
@@ -255,10 +290,13 @@ class _DriverSession(InterpreterSession):
         adapter: Argv,
         setup: str,
         functions: Mapping[str, Callable[..., Any]],
+        begun: Optional[Begun] = None,
     ) -> None:
         assert adapter.language is not None
+        self._code, self._adapter, self._settings = code, adapter, settings
+        self._functions = functions
         self._limits = settings.limits
-        self._talk = _Talk(functions)
+        self._talk = _Talk(functions, begun.mark if begun else None)
         self._output = _Output(settings.limits)
         self._turn = threading.Lock()
         self._ended: Optional[Reason] = None
@@ -270,7 +308,8 @@ class _DriverSession(InterpreterSession):
         settings = replace(settings, limits=endless)
         task = task_of(settings, words, self._talk.read, directories, self._output.add)
         try:
-            self._guest: Guest = new_guest(code, settings, replace(task, filter=self._talk.filter))
+            task = replace(task, filter=self._talk.filter)
+            self._guest: Guest = new_guest(code, settings, task, begun.state if begun else None)
         except BaseException:
             directories.close()
             raise
@@ -279,6 +318,8 @@ class _DriverSession(InterpreterSession):
             target=_run, args=(self._guest, directories, self._talk), name=code.name, daemon=True
         )
         self._thread.start()
+        if begun is not None:
+            return  # it waits already
         result = self._wait()
         if not result.ok:
             cause = self._talk.cause
@@ -290,8 +331,7 @@ class _DriverSession(InterpreterSession):
             raise TypeError(f"code must be a str, not {type(code).__name__}")
         with self._turn:
             if self._ended is not None:
-                told = ExceptionInfo("RuntimeError", f"the session has ended: {self._ended}")
-                result = Result(Reason.NOT_STARTED, exception=told)
+                result = self._over()
             else:
                 with self._talk.changed:
                     self._talk.outcome = None
@@ -300,6 +340,47 @@ class _DriverSession(InterpreterSession):
                 result = self._wait()
             cause = self._talk.cause
         return raise_unless_ok(result, cause) if check else result
+
+    def snapshot(self) -> Snapshot[InterpreterSession]:
+        from ..snapshot import Origin, Snapshot
+
+        prepared = self._code.prepared
+        if prepared is None or prepared.suspension is None:
+            return super().snapshot()
+        origin = Origin(
+            self._code, self._settings, None, self._adapter, self._functions, self._talk.mark
+        )
+        return Snapshot(origin, self._state())
+
+    def _state(self) -> State:
+        """The state of the guest, which stops where it reads on, behind a snippet of nothing."""
+        from ..snapshot import take_state
+
+        taken: Future[State] = Future()
+
+        def take() -> None:
+            try:
+                taken.set_result(take_state(self._guest, self._code, self._settings))
+            except SandboxError as error:
+                taken.set_exception(error)
+
+        with self._turn:
+            if self._ended is not None:
+                raise SandboxError(self._over())
+            with self._talk.changed:
+                self._talk.outcome = None
+                self._talk.at_last = self._guest.stop_at_read
+                self._guest.at_stop = take
+                self._talk.answer("code", "")
+                self._talk.changed.notify_all()
+            result = self._wait()
+            if not result.ok:
+                raise SandboxError(result) from self._talk.cause
+            return taken.result(_LONGEST_CAPTURE)
+
+    def _over(self) -> Result:
+        told = ExceptionInfo("RuntimeError", f"the session has ended: {self._ended}")
+        return Result(Reason.NOT_STARTED, exception=told)
 
     def _wait(self) -> Result:
         """Wait until a snippet has ended, and stop it when its time is up."""

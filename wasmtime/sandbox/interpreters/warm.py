@@ -31,7 +31,7 @@ from ..world import Task
 from .adapters import Argv, Exports
 from .conversation import Conversation
 from .drivers import session
-from .session import InterpreterSession, open_copy, open_session
+from .session import Begun, InterpreterSession, open_copy, open_session
 
 __all__ = ["OneSnippet", "Plan", "Warm"]
 
@@ -161,7 +161,8 @@ class Warm:
         Raises:
             SandboxError: The interpreter could not be set up.
         """
-        return open_copy(self._code, self._settings, self._adapter, self._captured())
+        begun = Begun(self._captured())
+        return open_copy(self._code, self._settings, self._adapter, {}, begun)
 
     def plan(self, code: str, settings: Settings, directories: Directories) -> Plan:
         """The run of a snippet in a copy.
@@ -220,7 +221,10 @@ class Warm:
                         result = guest.call(Call(self._adapter.evaluate, setup, self._adapter.abi))
                 if not result.ok or (result.exit_code and not isinstance(self._adapter, Argv)):
                     raise SandboxError(result) from guest.cause
-                return guest.snapshot()
+                state = guest.snapshot()
+                if isinstance(self._adapter, Argv) and state.resume_at is None:
+                    raise NotCapturable("it has ended without reading its input")
+                return state
             except NotCapturable as error:
                 raise refusal("ValueError", f"{self._code.name}: {error}") from error
             finally:
