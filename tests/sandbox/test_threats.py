@@ -362,7 +362,8 @@ def test_no_more_is_compiled_than_a_few_that_nobody_waits_for(
     while compiling._abandoned and time.monotonic() < deadline:
         time.sleep(0.01)
     monkeypatch.undo()
-    assert Plugin("(module (func $one-too-many))", limits=limits).explain()
+    # With the usual time: a busy machine may take longer than a hundredth of a second.
+    assert Plugin("(module (func $one-too-many))").explain()
 
 
 # -- what is shown
