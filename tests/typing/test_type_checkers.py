@@ -56,10 +56,12 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, program in enumerate(programs(path.read_text(encoding="utf-8"))):
             name = f"{path.stem.lower().replace('-', '_')}_{number}"
             (directory / f"{name}.py").write_text(program, encoding="utf-8")
-            for package, component in re.findall(r'generate\("(\w+)", (\w+)\)', program):
+            call = r'generate\("(\w+)", (\w+)(, asynchronous=True)?\)'
+            for package, component, asynchronous in re.findall(call, program):
                 source = re.search(rf'{component} = """(.*?)"""', program, re.DOTALL)
                 assert source is not None
-                for file, contents in generate(package, source[1]).items():
+                made = generate(package, source[1], asynchronous=bool(asynchronous))
+                for file, contents in made.items():
                     generated = directory / package / file
                     generated.parent.mkdir(parents=True, exist_ok=True)
                     generated.write_bytes(contents)
