@@ -59,10 +59,15 @@ async def _trio_turn(trio: Any, event: Any) -> None:
         await event.wait()
 
 
+def _no_loop() -> Any:
+    return None
+
+
 class _Watched(_local):
     """The loop of this thread that looks after its turns, as a weak reference."""
 
-    loop: Callable[[], Any] = staticmethod(lambda: None)
+    def __init__(self) -> None:
+        self.loop: Callable[[], Any] = _no_loop
 
 
 _watched = _Watched()
@@ -76,7 +81,7 @@ def _watch_turns(loop: Any) -> None:
 
 
 def _look_after_turns(loop: Any) -> None:
-    _watched.loop = _Watched.loop
+    _watched.loop = _no_loop
     if core.skip_absent_turn():
         _watch_turns(loop)
 
