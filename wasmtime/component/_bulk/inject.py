@@ -31,6 +31,8 @@ from ..._wasm.grammar import (
     SORT_INSTANCE,
 )
 from ..._wasm.scopes import Scope
+from ..._wasm.writer import name as encoded_name
+from ..._wasm.writer import section, unsigned, vector
 from ..._wat2wasm import wat2wasm
 from .codec import codec_text
 from .link import CODEC_NAME, label
@@ -75,23 +77,23 @@ def _sections(plan: Plan, scope: Scope) -> bytes:
     core_names = ["realloc", "after", "dropped", *(name for name, _, _ in exported)]
     labels = [*(name for name, _, _ in _COMMON), *map(label, plan.functions)]
     codec = core[CORE_INSTANCE_SORT] + 1  # the instance before it is what it imports
-    instance = bytes([SORT_INSTANCE]) + _number(len(scope.instances))
+    instance = bytes([SORT_INSTANCE]) + unsigned(len(scope.instances))
     aliases = [_core_alias(CORE_MEMORY_SORT, codec, "memory")]
     aliases += [_core_alias(CORE_FUNC_SORT, codec, name) for name in core_names]
     sections: list[tuple[int, list[bytes]]] = [
         (
             SECTION_CORE_INSTANCES,
-            [b"\1" + _vector(_imports(plan)), _instantiate(core, codec - 1)],
+            [b"\1" + vector(_imports(plan)), _instantiate(core, codec - 1)],
         ),
         (SECTION_ALIASES, aliases),
         (SECTION_TYPES, _types()),
         (SECTION_CANON, _lifts(exported, core_names, core, len(scope.types))),
-        (SECTION_INSTANCES, [b"\1" + _vector(_exports(labels, len(scope.funcs)))]),
-        (SECTION_EXPORTS, [b"\0" + _name(CODEC_NAME) + instance + b"\0"]),
+        (SECTION_INSTANCES, [b"\1" + vector(_exports(labels, len(scope.funcs)))]),
+        (SECTION_EXPORTS, [b"\0" + encoded_name(CODEC_NAME) + instance + b"\0"]),
     ]
     module = bytes(wat2wasm(codec_text(functions, plan.realloc is not None)))
-    return _section(SECTION_CORE_MODULE, module) + b"".join(
-        _section(code, _vector(items)) for code, items in sections
+    return section(SECTION_CORE_MODULE, module) + b"".join(
+        section(code, vector(items)) for code, items in sections
     )
 
 
@@ -106,29 +108,29 @@ def _lifts(
     lifts = []
     for name, type, after in exported:
         options = [
-            bytes([MEMORY_OPTION]) + _number(core[CORE_MEMORY_SORT]),
-            bytes([REALLOC_OPTION]) + _number(place["realloc"]),
+            bytes([MEMORY_OPTION]) + unsigned(core[CORE_MEMORY_SORT]),
+            bytes([REALLOC_OPTION]) + unsigned(place["realloc"]),
         ]
         if after is not None:
-            options.append(bytes([POST_RETURN_OPTION]) + _number(place[after]))
-        lifts.append(b"\0\0" + _number(place[name]) + _vector(options) + _number(types + type))
+            options.append(bytes([POST_RETURN_OPTION]) + unsigned(place[after]))
+        lifts.append(b"\0\0" + unsigned(place[name]) + vector(options) + unsigned(types + type))
     return lifts
 
 
 def _exports(labels: list[str], funcs: int) -> list[bytes]:
     """Return what the codec's instance exports: the functions from index `funcs` on."""
     return [
-        b"\0" + _name(each) + bytes([SORT_FUNC]) + _number(funcs + n)
+        b"\0" + encoded_name(each) + bytes([SORT_FUNC]) + unsigned(funcs + n)
         for n, each in enumerate(labels)
     ]
 
 
 def _types() -> list[bytes]:
     """Return the types of the codec's functions, in the order of their numbers."""
-    message, end = _name("m") + _STRING, _name("end") + _STRING
+    message, end = encoded_name("m") + _STRING, encoded_name("end") + _STRING
     return [
-        b"\x40" + _vector([message]) + b"\1\0",
-        b"\x40" + _vector([message, end]) + b"\0" + _STRING,
+        b"\x40" + vector([message]) + b"\1\0",
+        b"\x40" + vector([message, end]) + b"\0" + _STRING,
         b"\x40\0\0" + _STRING,
         b"\x40\0\1\0",
     ]
@@ -136,7 +138,7 @@ def _types() -> list[bytes]:
 
 def _imports(plan: Plan) -> list[bytes]:
     """Return what the codec imports, as exports of a core instance."""
-    items = [_name("memory") + _core_sort(CORE_MEMORY_SORT) + _number(plan.memory)]
+    items = [encoded_name("memory") + _core_sort(CORE_MEMORY_SORT) + unsigned(plan.memory)]
     if plan.realloc is not None:
         items.append(_core_func("realloc", plan.realloc))
     for number, func in enumerate(plan.functions.values()):
@@ -153,16 +155,16 @@ def _core_funcs(number: int, func: Func) -> Iterable[bytes]:
 
 
 def _core_func(name: str, index: int) -> bytes:
-    return _name(name) + _core_sort(CORE_FUNC_SORT) + _number(index)
+    return encoded_name(name) + _core_sort(CORE_FUNC_SORT) + unsigned(index)
 
 
 def _instantiate(core: Counter[int], imports: int) -> bytes:
-    argument = _name("") + _core_sort(CORE_INSTANCE_SORT) + _number(imports)
-    return b"\0" + _number(core[CORE_MODULE_SORT]) + _vector([argument])
+    argument = encoded_name("") + _core_sort(CORE_INSTANCE_SORT) + unsigned(imports)
+    return b"\0" + unsigned(core[CORE_MODULE_SORT]) + vector([argument])
 
 
 def _core_alias(sort: int, instance: int, name: str) -> bytes:
-    return b"\0" + _core_sort(sort) + b"\1" + _number(instance) + _name(name)
+    return b"\0" + _core_sort(sort) + b"\1" + unsigned(instance) + encoded_name(name)
 
 
 # --- the binary format ----------------------------------------------------------------------------
@@ -171,26 +173,3 @@ def _core_alias(sort: int, instance: int, name: str) -> bytes:
 def _core_sort(sort: int) -> bytes:
     """Return the code of a core sort where a core sort is expected."""
     return bytes([sort & 0xFF])
-
-
-def _number(value: int) -> bytes:
-    """Return an unsigned LEB128 number."""
-    result = bytearray()
-    while value >= 0x80:
-        result.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*result, value])
-
-
-def _name(text: str) -> bytes:
-    encoded = text.encode()
-    return _number(len(encoded)) + encoded
-
-
-def _vector(items: Iterable[bytes]) -> bytes:
-    items = list(items)
-    return _number(len(items)) + b"".join(items)
-
-
-def _section(code: int, contents: bytes) -> bytes:
-    return bytes([code]) + _number(len(contents)) + contents
