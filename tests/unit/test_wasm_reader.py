@@ -18,6 +18,7 @@ from wasmtime._wasm import decode
 from wasmtime._wasm.component import check_modules, uses_async
 from wasmtime._wasm.module import parameter_names
 from wasmtime._wasm.reader import MalformedBinary, Reader, kind_of
+from wasmtime._wasm.sections import functions_of
 from wasmtime.component import Component
 
 MODULE = b"\0asm\1\0\0\0"
@@ -65,6 +66,23 @@ def nested_components(count: int) -> bytes:
 )
 def test_one_answer_to_what_a_binary_is(binary: bytes, kind: object) -> None:
     assert kind_of(binary) == kind
+
+
+# --- what a module consists of -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        b"\x02" + b"\1m\1a\0\0" + b"\1m\1b\0\0",
+        b"\x01" + b"\1m\0\x7f" + b"\2" + b"\1a\0\0" + b"\1b\0\0",
+        b"\x01" + b"\1m\0\x7e\0\0" + b"\2" + b"\1a" + b"\1b",
+    ],
+    ids=["one by one", "of one module", "of one module and type"],
+)
+def test_functions_are_counted_from_the_imported_ones_on(imports: bytes) -> None:
+    module = MODULE + section(2, imports) + section(10, b"\1" + b"\2\0\x0b")
+    assert [body.position for body in functions_of(module)] == [2]
 
 
 # --- numbers, names, bounds --------------------------------------------------------------------

@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .module import each_export, extern_type, recursive_types, skip_expression
+from .module import (
+    each_export,
+    each_import,
+    extern_type,
+    recursive_types,
+    skip_expression,
+    value_type,
+)
 from .reader import MalformedBinary, Reader, kind_of
 
 __all__ = [
@@ -246,20 +253,7 @@ def _types(layout: Layout, reader: Reader) -> None:
 
 
 def _imports(layout: Layout, reader: Reader) -> None:
-    for _ in range(reader.number()):
-        source, name = reader.name(), reader.name()
-        kind = reader.byte()
-        if name == "" and kind == 0x7F:  # compact imports: several of one module
-            for _ in range(reader.number()):
-                name, kind = reader.name(), reader.byte()
-                layout.imports.append(Import(source, name, kind, _extern_type(reader, kind)))
-        elif name == "" and kind == 0x7E:  # compact imports: several of one module and type
-            kind = reader.byte()
-            item_type = _extern_type(reader, kind)
-            for _ in range(reader.number()):
-                layout.imports.append(Import(source, reader.name(), kind, item_type))
-        else:
-            layout.imports.append(Import(source, name, kind, _extern_type(reader, kind)))
+    layout.imports += [Import(*item) for item in each_import(reader, _extern_type)]
 
 
 def _extern_type(reader: Reader, kind: int) -> bytes:
@@ -366,8 +360,7 @@ _READERS = {
 
 def _value_type(reader: Reader) -> bytes:
     start = reader.at
-    if reader.byte() in (0x63, 0x64):  # (ref null ht), (ref ht)
-        reader.signed()
+    value_type(reader)
     return reader.data[start : reader.at]
 
 

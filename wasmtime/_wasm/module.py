@@ -14,7 +14,7 @@ Everything that is not understood here is left to the library's validation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Optional
+from typing import Callable, Optional, TypeVar
 
 from .._error import WasmtimeError
 from .reader import MalformedBinary, Reader, kind_of
@@ -25,6 +25,7 @@ __all__ = [
     "WIDE",
     "check_tables",
     "each_export",
+    "each_import",
     "extern_type",
     "odd_items",
     "parameter_names",
@@ -34,6 +35,8 @@ __all__ = [
     "value_type",
     "wide_table",
 ]
+
+_T = TypeVar("_T")
 
 _CUSTOM, _IMPORTS, _TABLES, _GLOBALS, _EXPORTS = 0, 2, 4, 6, 7
 _FUNC, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
@@ -132,7 +135,7 @@ def _marked_items(module: Reader, kind: int) -> Iterator[tuple[Optional[int], st
     items: list[int] = []  # the marks of each
     if _IMPORTS in sections:
         for position, (source, name, imported, marks) in enumerate(
-            _each_import(sections[_IMPORTS])
+            each_import(sections[_IMPORTS], extern_type)
         ):
             if imported == kind:
                 items.append(marks)
@@ -162,8 +165,15 @@ def each_export(reader: Reader) -> Iterator[tuple[str, int, int]]:
         yield reader.name(), reader.byte(), reader.number()
 
 
-def _each_import(reader: Reader) -> Iterator[tuple[str, str, int, int]]:
-    """Yield the names of each import, its kind, and its marks."""
+def each_import(
+    reader: Reader, read_type: Callable[[Reader, int], _T]
+) -> Iterator[tuple[str, str, int, _T]]:
+    """Yield the names of each import, its kind, and its type.
+
+    Args:
+        reader: The section.
+        read_type: Reads the type of an item of a kind: `extern_type`, or what passes over as much.
+    """
     for _ in range(reader.number()):
         source, name = reader.name(), reader.name()
         kind = reader.byte()
@@ -171,14 +181,14 @@ def _each_import(reader: Reader) -> Iterator[tuple[str, str, int, int]]:
             for _ in range(reader.number()):
                 name = reader.name()
                 kind = reader.byte()
-                yield source, name, kind, extern_type(reader, kind)
+                yield source, name, kind, read_type(reader, kind)
         elif name == "" and kind == 0x7E:  # compact imports: several of one module and type
             kind = reader.byte()
-            marks = extern_type(reader, kind)
+            item_type = read_type(reader, kind)
             for _ in range(reader.number()):
-                yield source, reader.name(), kind, marks
+                yield source, reader.name(), kind, item_type
         else:
-            yield source, name, kind, extern_type(reader, kind)
+            yield source, name, kind, read_type(reader, kind)
 
 
 def _each_table(reader: Reader) -> Iterator[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
+from .module import each_import, extern_type
 from .reader import MalformedBinary, Reader, kind_of
 
 __all__ = ["Body", "Section", "functions_of", "modules_of", "producers_of", "sections_of"]
@@ -26,7 +27,8 @@ _CUSTOM, _IMPORT, _CODE = 0, 2, 10
 _CORE_MODULE, _COMPONENT = 1, 4
 #: The part of the name section that names functions.
 _FUNCTION_NAMES = 1
-_FUNC, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
+#: The kind of imports that are functions.
+_FUNC = 0
 
 
 class Section(NamedTuple):
@@ -102,7 +104,7 @@ def functions_of(module: bytes) -> list[Body]:
     index, bodies, names = 0, [], {}
     for code, section in Reader(module).sections_of_binary():
         if code == _IMPORT:
-            index = sum(kind == _FUNC for kind in _imported_kinds(section))
+            index = sum(kind == _FUNC for _, _, kind, _ in each_import(section, extern_type))
         elif code == _CODE:
             for number in range(index, index + section.number()):
                 body = section.part(section.number())
@@ -121,49 +123,6 @@ def _function_names(section: Reader) -> dict[int, str]:
     except MalformedBinary:
         pass
     return {}
-
-
-def _imported_kinds(section: Reader) -> Iterator[int]:
-    """Yield of what kind each import is."""
-    for _ in range(section.number()):
-        section.name()
-        section.name()
-        kind = section.byte()
-        yield kind
-        _skip_type(section, kind)
-
-
-def _skip_type(section: Reader, kind: int) -> None:
-    """Pass over the type of an import."""
-    if kind == _FUNC:
-        section.number()
-    elif kind == _TABLE:
-        _skip_value_type(section)
-        _skip_limits(section)
-    elif kind == _MEMORY:
-        _skip_limits(section)
-    elif kind == _GLOBAL:
-        _skip_value_type(section)
-        section.byte()
-    elif kind == _TAG:
-        section.byte()
-        section.number()
-    else:
-        raise MalformedBinary(f"an import of an unknown kind ({kind:#x})")
-
-
-def _skip_value_type(section: Reader) -> None:
-    if section.byte() in (0x63, 0x64):  # a reference to a type that follows
-        section.signed()
-
-
-def _skip_limits(section: Reader) -> None:
-    flags = section.byte()
-    section.number()
-    if flags & 1:
-        section.number()
-    if flags & 8:  # the size of a page
-        section.number()
 
 
 def producers_of(binary: bytes) -> dict[str, list[str]]:
