@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from .._printable import printable
+
 __all__ = ["flame_graph"]
 
 #: Boxes that hold a smaller share than this are left out: they would be narrower than a pixel.
@@ -127,15 +129,10 @@ def _each(root: _Node) -> Iterator[tuple[int, int, _Node]]:
 
 def _box(level: int, start: int, node: _Node, total: int) -> str:
     at, share = start / max(total, 1), node.count / max(total, 1)
-    name = html.escape(_visible(node.name))
+    name = html.escape(printable(node.name, layout=""))
     hue = 20 + sum(map(ord, node.name)) % 40
     return (
         f'<button title="{name}: {node.count} samples, {share:.1%}" data-at="{at:.6f}" '
         f'data-share="{share:.6f}" data-level="{level}" style="left:{at:.4%};width:{share:.4%};'
         f'bottom:{20 * level}px;background:hsl({hue} 85% 70%)">{name}</button>'
     )
-
-
-def _visible(name: str) -> str:
-    """A name without characters that turn the direction of writing, or cannot be seen."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Union
 
 from .._error import WasmtimeError
 from .._module import Module
+from .._printable import printable
 from .._wasm.reader import MalformedBinary, kind_of
 from .._wasm.sections import functions_of, modules_of, producers_of, sections_of
 from .programs import binary_of, make_engine
 from .status import Failure
-from .terminal import printable, show
+from .terminal import show
 from .watch import Watch
 
 if TYPE_CHECKING:

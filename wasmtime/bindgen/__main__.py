@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from .._cli.terminal import printable
 from .._error import WasmtimeError
+from .._printable import printable
 from . import generate
 
 

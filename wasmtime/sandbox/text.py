@@ -10,27 +10,14 @@ from collections.abc import Iterable
 from html import escape
 from typing import Union
 
+from .._printable import printable
+
 __all__ = ["clip", "html_table", "one_line", "printable"]
-
-#: Characters that `printable` leaves as they are, though Python calls them not printable.
-_KEPT = "\n\t"
-
-
-def printable(text: str) -> str:
-    r"""Text in which everything but printable characters, line ends and tabs is escaped.
-
-    >>> from wasmtime.sandbox.text import printable
-    >>> printable("a\x1b[31mb")
-    'a\\x1b[31mb'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in _KEPT else repr(c)[1:-1] for c in text)
 
 
 def one_line(text: str, length: int = 200) -> str:
     """Text for the line of a message: escaped, line ends too, and cut off where it is long."""
-    return clip(printable(text).replace("\n", "\\n").replace("\t", "\\t"), length)
+    return clip(printable(text, layout=""), length)
 
 
 def clip(text: str, length: int) -> str:
