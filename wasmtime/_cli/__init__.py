@@ -36,18 +36,10 @@ class _Command(NamedTuple):
     Attributes:
         summary: What it does.
         module: The module here that has it, with `EXAMPLES`, `add_arguments` and `run`.
-        names: Other names of those three.
     """
 
     summary: str
     module: str
-    names: tuple[str, str, str] = ("EXAMPLES", "add_arguments", "run")
-
-    def load(self) -> tuple[str, Callable[[argparse.ArgumentParser], None], Any]:
-        """Its examples, what declares its arguments, and what runs it."""
-        module = importlib.import_module(f".{self.module}", __name__)
-        examples, add_arguments, run = (getattr(module, name) for name in self.names)
-        return examples, add_arguments, run
 
 
 _RUN = "run"
@@ -56,16 +48,8 @@ _COMMANDS = {
     _RUN: _Command("run a program or call an exported function (the default)", "run"),
     "compile": _Command("compile into a file that loads in a moment", "compile"),
     "inspect": _Command("tell imports, exports, sections, and the largest functions", "inspect"),
-    "validate": _Command(
-        "tell whether files are valid",
-        "translate",
-        ("VALIDATE_EXAMPLES", "add_validate_arguments", "validate"),
-    ),
-    "wat2wasm": _Command(
-        "translate text into binary",
-        "translate",
-        ("TRANSLATE_EXAMPLES", "add_translate_arguments", "translate"),
-    ),
+    "validate": _Command("tell whether files are valid", "validate"),
+    "wat2wasm": _Command("translate text into binary", "wat2wasm"),
     "bindgen": _Command("write a typed Python package for a file", "generate"),
     "snapshot": _Command("set a module up, and write it as it is then", "snapshot"),
     "profile": _Command("run a program and draw a flame graph", "profile"),
@@ -125,11 +109,11 @@ _SHAPE: dict[str, Any] = {
 def _declare(name: str, parser: argparse.ArgumentParser) -> Any:
     """Give a parser the arguments of a command; returns what runs it."""
     command = _COMMANDS[name]
-    examples, add_arguments, run = command.load()
+    module: Any = importlib.import_module(f".{command.module}", __name__)
     parser.description = f"{command.summary[0].upper()}{command.summary[1:]}."
-    parser.epilog = f"examples (after '{_PROGRAM}'):\n{examples}"
-    add_arguments(parser)
-    return run
+    parser.epilog = f"examples (after '{_PROGRAM}'):\n{module.EXAMPLES}"
+    module.add_arguments(parser)
+    return module.run
 
 
 def whole_parser() -> argparse.ArgumentParser:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-from typing import Optional
 
 from .groups import add_group_options
-from .output import output_option, refuse_terminal, write_output
-from .programs import STANDARD, add_cache_option, load, make_engine
-from .status import STATUS_USAGE, Failure
+from .output import output_of, output_option, refuse_terminal, write_output
+from .programs import add_cache_option, load, make_engine
 from .watch import Watch
 
 __all__ = ["add_arguments", "run"]
@@ -51,7 +48,9 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
     Raises:
         Failure: The program cannot be loaded, or the file cannot be written.
     """
-    output = _output_of(options)
+    what = "compiled module"
+    output = output_of(options.output, options.module, ".cwasm", what)
+    refuse_terminal(output, what)
     settings = dict(options.settings)
     if options.target is not None:
         settings["target"] = options.target
@@ -59,15 +58,3 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
     watch.engine = engine
     write_output(output, bytes(load(engine, options.module, allow_precompiled=False).serialize()))
     return 0
-
-
-def _output_of(options: argparse.Namespace) -> str:
-    """Where to put the compiled module."""
-    module: str = options.module
-    output: Optional[str] = options.output
-    if output is None:
-        if module == STANDARD:
-            raise Failure("-o must name the compiled module of standard input", STATUS_USAGE)
-        return os.path.splitext(os.path.basename(module))[0] + ".cwasm"
-    refuse_terminal(output, "compiled module")
-    return output

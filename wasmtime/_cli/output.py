@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Optional
 
 from .programs import STANDARD
 from .status import STATUS_USAGE, Failure
 
-__all__ = ["output_option", "refuse_terminal", "write_output"]
+__all__ = ["output_of", "output_option", "refuse_terminal", "write_output"]
 
 
 def output_option(parser: argparse.ArgumentParser, text: str) -> None:
@@ -20,6 +21,25 @@ def output_option(parser: argparse.ArgumentParser, text: str) -> None:
         text: What its help says.
     """
     parser.add_argument("-o", "--output", metavar="FILE", help=text)
+
+
+def output_of(output: Optional[str], program: str, suffix: str, what: str) -> str:
+    """Where to write: what ``-o`` says, or a file in the current directory.
+
+    Args:
+        output: What ``-o`` says, if it is given.
+        program: The program's file.
+        suffix: What takes the place of its suffix.
+        what: What is written, for the error.
+
+    Raises:
+        Failure: The program comes from standard input, which has no name.
+    """
+    if output is not None:
+        return output
+    if program == STANDARD:
+        raise Failure(f"-o must name the {what} of standard input", STATUS_USAGE)
+    return os.path.splitext(os.path.basename(program))[0] + suffix
 
 
 def refuse_terminal(output: str, what: str) -> None:

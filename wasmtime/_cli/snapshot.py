@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, Optional
+from typing import Any
 
 from .._linker import Linker
 from .._module import Module
@@ -16,8 +16,8 @@ from .._snapshots.rewrite import Prepared, prepare
 from .._store import Store
 from .._wasi import WasiConfig
 from .options import seconds
-from .output import output_option, refuse_terminal, write_output
-from .programs import STANDARD, add_cache_option, binary_of, make_engine
+from .output import output_of, output_option, refuse_terminal, write_output
+from .programs import add_cache_option, binary_of, make_engine
 from .status import STATUS_USAGE, Failure
 from .watch import Watch
 
@@ -66,7 +66,8 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
     Raises:
         Failure: It cannot be loaded, set up or captured, or the file cannot be written.
     """
-    output = _output_of(options)
+    output = output_of(options.output, options.program, ".snapshot.wasm", "snapshot")
+    refuse_terminal(output, "module")
     try:
         prepared = prepare(bytes(binary_of(options.program)))
         content = _set_up(prepared, options, watch)
@@ -74,17 +75,6 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
         raise Failure(f"no snapshot of {options.program}: {error}") from None
     write_output(output, content)
     return 0
-
-
-def _output_of(options: argparse.Namespace) -> str:
-    program: str = options.program
-    output: Optional[str] = options.output
-    if output is None:
-        if program == STANDARD:
-            raise Failure("-o must name the snapshot of standard input", STATUS_USAGE)
-        return os.path.splitext(os.path.basename(program))[0] + ".snapshot.wasm"
-    refuse_terminal(output, "module")
-    return output
 
 
 def _set_up(prepared: Prepared, options: argparse.Namespace, watch: Watch) -> bytes:
