@@ -16,13 +16,7 @@ core_note_run(AsyncCall *call)
     if (host_pass(self, &frame, call->host.note.core.caller, &values)) {
         result = host_frame_call(&frame, self->callable);
     }
-    call->host.caller = frame.caller; /* it lasts until the host call ends */
-    frame.caller = NULL;
-    if (!host_frame_close(&frame, result != NULL)) {
-        Py_CLEAR(result);
-    }
-    Py_DECREF(frame.function);
-    return result;
+    return async_host_leave(call, &frame, result);
 }
 
 static bool

@@ -520,3 +520,18 @@ async_step_end(AsyncCall *call)
         Py_DECREF(call);
     }
 }
+
+/* Close the frame of a host function that has run in an asynchronous call: but its Caller, which
+ * lasts until the host call ends. Takes what the function returned, and returns it, or NULL with an
+ * exception. */
+static PyObject *
+async_host_leave(AsyncCall *call, HostFrame *frame, PyObject *result)
+{
+    call->host.caller = frame->caller;
+    frame->caller = NULL;
+    if (!host_frame_close(frame, result != NULL)) {
+        Py_CLEAR(result);
+    }
+    Py_DECREF(frame->function);
+    return result;
+}

@@ -117,13 +117,7 @@ component_note_run(AsyncCall *call)
         result = host_frame_call(&frame, note->function->callable);
     }
     note->borrows = lifting.borrows;
-    call->host.caller = frame.caller; /* it lasts until the host call ends */
-    frame.caller = NULL;
-    if (!host_frame_close(&frame, result != NULL)) {
-        Py_CLEAR(result);
-    }
-    Py_DECREF(frame.function);
-    return result;
+    return async_host_leave(call, &frame, result);
 }
 
 static bool

@@ -108,22 +108,9 @@ fd_read_attempt(WasiCall *call)
     if (UNLIKELY(which == OWN_NONE)) {
         return WASI_FORWARD;
     }
-    if (!call->resolved) {
-        WasiStep found = wasi_find_buffer(call, call->arguments[1], call->arguments[2]);
-        if (found != WASI_RETRY) {
-            return found;
-        }
-        if (which != OWN_STDIN) {
-            return wasi_error(call, WASI_BADF);
-        }
-        if (!guest_check(call, call->buffer, call->length, 1)) {
-            return WASI_FAILED;
-        }
-        call->resolved = true;
+    WasiStep found = wasi_resolve_buffer(call, which == OWN_STDIN);
+    if (found != WASI_RETRY) {
+        return found;
     }
-    WasiStep step = input_read(call, wasi_stream_of(call, which));
-    if (step != WASI_DONE || call->error != WASI_SUCCESS) {
-        return step;
-    }
-    return wasi_result(call, call->arguments[3], call->done, 4);
+    return wasi_transferred(call, input_read(call, wasi_stream_of(call, which)));
 }

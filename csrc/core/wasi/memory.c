@@ -147,3 +147,35 @@ wasi_find_buffer(WasiCall *call, uint32_t list, uint32_t count)
                ? wasi_error(call, WASI_NOMEM)
                : WASI_RETRY;
 }
+
+/* The same, checked, and once for each call. A read of what is only written, or the other way round,
+ * is refused in between: `serves` says whether the stream does what is asked. */
+static WasiStep
+wasi_resolve_buffer(WasiCall *call, bool serves)
+{
+    if (call->resolved) {
+        return WASI_RETRY;
+    }
+    WasiStep found = wasi_find_buffer(call, call->arguments[1], call->arguments[2]);
+    if (found != WASI_RETRY) {
+        return found;
+    }
+    if (!serves) {
+        return wasi_error(call, WASI_BADF);
+    }
+    if (!guest_check(call, call->buffer, call->length, 1)) {
+        return WASI_FAILED;
+    }
+    call->resolved = true;
+    return WASI_RETRY;
+}
+
+/* What a read or write has come to: once it is done, the guest is told how many bytes it was. */
+static WasiStep
+wasi_transferred(WasiCall *call, WasiStep step)
+{
+    if (step != WASI_DONE || call->error != WASI_SUCCESS) {
+        return step;
+    }
+    return wasi_result(call, call->arguments[3], call->done, 4);
+}
