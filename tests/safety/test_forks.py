@@ -278,14 +278,8 @@ assert in_child(child) == 0
     ).check()
 
 
-@pytest.mark.slow
-def test_children_that_are_forked_while_guests_run_end_soon() -> None:
-    """
-    Each of them works, or says that it cannot: at such a moment the library may hold a lock.
-    """
-    run_in_subprocess(
-        GUEST
-        + """
+#: A thread that runs guests with files until it is told to stop.
+BUSY = """
 stop = []
 def work():
     while not stop:
@@ -294,6 +288,18 @@ def work():
         output = wasi.capture_stdout()
         run = guest(wasi)
         run("file"), run("write", 1)
+"""
+
+
+@pytest.mark.slow
+def test_children_that_are_forked_while_guests_run_end_soon() -> None:
+    """
+    Each of them works, or says that it cannot: at such a moment the library may hold a lock.
+    """
+    run_in_subprocess(
+        GUEST
+        + BUSY
+        + """
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads: thread.start()
 def child():
@@ -338,15 +344,8 @@ def test_many_children_of_a_busy_parent_end_within_two_seconds() -> None:
     """
     run_in_subprocess(
         GUEST
+        + BUSY
         + """
-stop = []
-def work():
-    while not stop:
-        wasi = WasiConfig()
-        wasi.preopen_dir(os.getcwd(), "/")
-        output = wasi.capture_stdout()
-        run = guest(wasi)
-        run("file"), run("write", 1)
 thread = threading.Thread(target=work)
 thread.start()
 def child():
