@@ -227,7 +227,8 @@ def test_cancelling_ends_the_host_function_and_the_guest(asking: Asking) -> None
 
         guest = await asking.guest(ask=ask)
         task = asyncio.create_task(guest.call("ask", 1))
-        await asyncio.sleep(0.01)
+        while not events:
+            await asyncio.sleep(0)
         with pytest.raises(WasmtimeError, match="in use"):
             guest.store.close()
         task.cancel()

@@ -507,6 +507,9 @@ def test_a_file_prepared_under_the_name_of_a_profiler_is_refused(
         from wasmtime import Config, Engine, Module, WasmtimeError
         victim, path = "victim", {path!r}.format(os.getpid())
         victim = os.path.join(os.path.dirname(path), f"wasmtime-victim-{{os.getpid()}}")
+        for left in path, victim, victim + "2":  # by a process that had this number once
+            if os.path.lexists(left):
+                os.unlink(left)
         with open(victim, "w") as file:
             file.write("precious")
         {prepare}

@@ -4,6 +4,7 @@ A guest of a core module, whose host functions the tests give.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Callable, Optional
 
 from wasmtime import Engine, FuncType, Linker, Module, Store, ValType
@@ -24,6 +25,12 @@ TEXT = """
   (func (export "spin") (loop (br 0)))
   (func (export "trap") unreachable))
 """
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until something holds; a guest may give way to it before it asks."""
+    while not condition():
+        await asyncio.sleep(0)
 
 
 class Guests:

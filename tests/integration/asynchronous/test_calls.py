@@ -17,7 +17,7 @@ import pytest
 
 from wasmtime import Caller, Func, FuncType, Store, Trap, TrapCode, WasmtimeError
 
-from .guests import I32, REF, Guests
+from .guests import I32, REF, Guests, until
 
 
 class Failure(Exception):
@@ -219,14 +219,16 @@ def test_a_caller_lasts_until_its_host_function_ends(guests: Guests) -> None:
 def test_other_tasks_are_refused_while_a_call_waits(guests: Guests) -> None:
     async def main() -> None:
         waiting = asyncio.Event()
+        asked = []
 
         async def ask(n: int) -> int:
+            asked.append(n)
             await waiting.wait()
             return n
 
         guest = await guests.make(ask)
         task = asyncio.create_task(guest.start("run", 1))
-        await asyncio.sleep(0)
+        await until(lambda: asked)
         for use in (
             lambda: guest.now("add", 1, 1),
             guest.store.gc,

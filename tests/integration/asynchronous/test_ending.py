@@ -16,7 +16,7 @@ from support import run_in_subprocess
 
 from wasmtime import Config, Engine, InterruptTrap, TimeoutTrap, Trap
 
-from .guests import Guests
+from .guests import Guests, until
 
 
 def test_the_host_function_gets_the_cancellation_and_may_await(guests: Guests) -> None:
@@ -24,6 +24,7 @@ def test_the_host_function_gets_the_cancellation_and_may_await(guests: Guests) -
 
     async def ask(n: int) -> int:
         try:
+            events.append("waits")
             await asyncio.sleep(10)
         except asyncio.CancelledError:
             events.append("cancelled")
@@ -36,11 +37,11 @@ def test_the_host_function_gets_the_cancellation_and_may_await(guests: Guests) -
     async def main() -> None:
         guest = await guests.make(ask)
         task = asyncio.create_task(guest.start("run", 1))
-        await asyncio.sleep(0)
+        await until(lambda: events)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert events == ["cancelled", "cleaned up"]
+        assert events == ["waits", "cancelled", "cleaned up"]
         assert guest.now("add", 1, 1) == 2
         assert await guest.start("add", 1, 1) == 2
 
@@ -48,8 +49,11 @@ def test_the_host_function_gets_the_cancellation_and_may_await(guests: Guests) -
 
 
 def test_a_host_function_may_go_on_after_a_cancellation(guests: Guests) -> None:
+    waiting = []
+
     async def ask(n: int) -> int:
         try:
+            waiting.append(n)
             await asyncio.sleep(10)
         except asyncio.CancelledError:
             return 7
@@ -58,7 +62,7 @@ def test_a_host_function_may_go_on_after_a_cancellation(guests: Guests) -> None:
     async def main() -> None:
         guest = await guests.make(ask)
         task = asyncio.create_task(guest.start("run", 1))
-        await asyncio.sleep(0)
+        await until(lambda: waiting)
         task.cancel()
         assert await task == 7
 
@@ -77,12 +81,14 @@ def test_a_timeout_ends_a_tight_loop(guests: Guests) -> None:
 
 def test_a_nested_call_is_cancelled_from_the_inside(guests: Guests) -> None:
     ended = []
+    waiting = []
 
     async def main() -> None:
         async def ask(n: int) -> int:
             try:
                 if n:
                     return await guest.start("run", n - 1)  # type: ignore[no-any-return]
+                waiting.append(n)
                 await asyncio.sleep(10)
             finally:
                 ended.append(n)
@@ -90,7 +96,7 @@ def test_a_nested_call_is_cancelled_from_the_inside(guests: Guests) -> None:
 
         guest = await guests.make(ask)
         task = asyncio.create_task(guest.start("run", 3))
-        await asyncio.sleep(0)
+        await until(lambda: waiting)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
