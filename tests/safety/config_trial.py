@@ -30,6 +30,9 @@ WASM = (
     " (i32.add (local.get 0) (i32.const 1))))"
 )
 
+#: What the profiler "perfmap" writes.
+PERF_MAP = f"/tmp/perf-{os.getpid()}.map"
+
 
 def configure(trial: dict[str, Any]) -> Config:
     config = Config()
@@ -78,6 +81,8 @@ def main() -> None:
         os.chdir(sys.argv[1])
     for line in sys.stdin:
         print(json.dumps(attempt(json.loads(line))), flush=True)
+    if os.path.lexists(PERF_MAP):
+        os.unlink(PERF_MAP)
 
 
 if __name__ == "__main__":

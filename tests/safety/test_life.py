@@ -5,7 +5,7 @@ Life and death: closing inside of callbacks, collection in any order, the end of
 from __future__ import annotations
 
 import pytest
-from support import run_in_subprocess
+from support import HELPERS, run_in_subprocess
 
 WORLD = """
 engine = Engine()
@@ -157,6 +157,57 @@ for _ in range(50):
 t = threading.Thread(target=gc.collect)
 t.start(); t.join()
 """
+    ).check()
+
+
+def test_a_collection_that_changes_the_list_that_is_passed() -> None:
+    """
+    Before 3.12, any allocation may collect garbage, and a collection runs other code.
+    """
+    run_in_subprocess(
+        """
+    from component.echo import echo_through_host
+    from wasmtime import component as wc
+
+    numbers = []
+    def collected(phase, info):
+        while changing and numbers: numbers.pop()
+    changing = False
+    gc.callbacks.append(collected)
+
+    def changed_in(function):
+        global changing
+        numbers[:] = [list(range(1, 1 + count))[i] for i in range(count)]
+        changing = True
+        gc.set_threshold(1)
+        try: return function()
+        except (WasmtimeError, TypeError, IndexError) as error: return error
+        finally:
+            gc.set_threshold(0)
+            changing = False
+
+    engine = Engine()
+    store = Store(engine)
+    linker = wc.Linker(engine)
+    component = echo_through_host(engine, "(list u32)")
+    linker.define_imports(component, {"x": lambda value: value})
+    x = linker.instantiate(store, component).exports(store).x
+    i32 = ValType.i32()
+    pair = Func(store, FuncType([], [i32] * 2), lambda: numbers)
+    module = Module(engine, '(module (import "" "f" (func)) (import "" "g" (func)))')
+    f = Func(store, FuncType([], []), lambda: None)
+    for count in range(1, 30):
+        given = changed_in(lambda: x(store, numbers))
+        assert given in ([], list(range(1, 1 + count))), given
+        count = 2
+        given = changed_in(lambda: pair(store))
+        assert isinstance(given, WasmtimeError) or given == [1, 2], given
+        def link():
+            numbers[:] = [f, f]
+            return Instance(store, module, numbers)
+        assert isinstance(changed_in(link), (WasmtimeError, Instance))
+    """,
+        env=HELPERS,
     ).check()
 
 

@@ -259,6 +259,31 @@ type_free(PyObject *self)
     Py_DECREF(type);
 }
 
+/* The items of a sequence or iterable as a tuple, which nobody can change. Before 3.12, asking for the
+ * tuple may collect garbage, which runs other code, and CPython then copies as many items as the
+ * list had before: its items are taken once the tuple is there. */
+static inline PyObject *
+tuple_of(PyObject *items)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    while (PyList_CheckExact(items)) {
+        Py_ssize_t size = PyList_GET_SIZE(items);
+        PyObject *tuple = PyTuple_New(size);
+        if (tuple == NULL) {
+            return NULL;
+        }
+        if (PyList_GET_SIZE(items) == size) {
+            for (Py_ssize_t i = 0; i < size; i++) {
+                PyTuple_SET_ITEM(tuple, i, Py_NewRef(PyList_GET_ITEM(items, i)));
+            }
+            return tuple;
+        }
+        Py_DECREF(tuple);
+    }
+#endif
+    return PySequence_Tuple(items);
+}
+
 /* The object in a locked field of `owner`, or NULL: a new reference. */
 static inline PyObject *
 locked_get(void *owner, PyObject **field)

@@ -238,7 +238,7 @@ component_items(PyObject *value, const char *wanted, const ComponentPath *path)
         refuse_component_type(path, wanted, value);
         return NULL;
     }
-    return PySequence_Tuple(value);
+    return tuple_of(value);
 }
 
 /* No memory of a component takes more than 4 GiB: told before the guest is called. */

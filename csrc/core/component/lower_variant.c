@@ -78,7 +78,7 @@ lower_flags(Lowering *self, const ComponentNode *node, PyObject *value,
     if (!PyAnySet_Check(value) && !PyList_Check(value) && !PyTuple_Check(value)) {
         return refuse_component_type(path, "set of str", value);
     }
-    PyObject *items = PySequence_Tuple(value);
+    PyObject *items = tuple_of(value);
     if (items == NULL) {
         return false;
     }

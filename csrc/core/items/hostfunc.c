@@ -77,7 +77,7 @@ host_write_results(HostFuncObject *self, StoreObject *store, HostValues *values,
         return refuse_results(size, signature->results);
     }
     /* A tuple: what is one already needs no copy, and converting an item cannot change it. */
-    PyObject *items = PySequence_Tuple(result);
+    PyObject *items = tuple_of(result);
     if (items == NULL) {
         return false;
     }

@@ -137,7 +137,7 @@ instance_init_native(InstanceObject *self, PyObject *args)
         return NULL;
     }
     bool fine = false;
-    PyObject *items = PySequence_Tuple(imports);
+    PyObject *items = tuple_of(imports);
     if (items != NULL && check_engine(store, module, "module")) {
         LoweredImports lowered;
         fine =
