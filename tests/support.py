@@ -14,6 +14,8 @@ import sys
 import tempfile
 import textwrap
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -213,6 +215,26 @@ def run_in_subprocess(
     if done.returncode < 0:
         return Ended(None, signal.Signals(-done.returncode).name, done.stdout, done.stderr)
     return Ended(done.returncode, None, done.stdout, done.stderr)
+
+
+@contextmanager
+def interrupting(store: wasmtime.Store, seconds: float = 0.02) -> Iterator[None]:
+    """
+    Interrupt a store from another thread again and again: one that runs nothing yet hears nothing.
+    """
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not over.wait(seconds):
+            store.interrupt()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def objects_left_by(work: Callable[[], None], store: wasmtime.Store) -> int:

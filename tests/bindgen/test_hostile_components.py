@@ -129,6 +129,7 @@ texts = st.one_of(
 @example("\\")
 @example(" 0\t0")
 @example('"')
+@pytest.mark.slow
 def test_documentation_stays_documentation(text: str) -> None:
     files = sources(generate("x", documented(text)))
     said = clean(text)
@@ -536,6 +537,7 @@ LARGE = "too large for bindings: its interfaces and types come to more than 100,
         "names of names",
     ],
 )
+@pytest.mark.slow
 def test_what_is_too_deep_or_too_large_is_refused_with_the_reason(
     source: bytes, reason: str, tmp_path: Path
 ) -> None:

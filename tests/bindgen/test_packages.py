@@ -59,6 +59,7 @@ def test_interfaces_with_the_same_short_name_all_get_longer_ones() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WORLDS))
+@pytest.mark.slow
 def test_files_are_valid_and_always_the_same(name: str) -> None:
     files = generate(name, WORLDS[name])
     assert list(files) == sorted(files)

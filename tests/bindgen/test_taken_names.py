@@ -133,6 +133,7 @@ SUFFIXES = pytest.mark.parametrize(
 
 
 @SUFFIXES
+@pytest.mark.slow
 def test_a_name_that_is_used_breaks_no_package(load: Any, types: str, functions: str) -> None:
     for word in words(USED.split()):
         name = f"used_{word.replace('-', '_')}{functions[1:]}"

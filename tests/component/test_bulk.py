@@ -75,6 +75,7 @@ def compare_worlds(seeds: range) -> int:
     return served
 
 
+@pytest.mark.slow
 def test_random_values_of_random_types_pass_both_ways_alike() -> None:
     assert compare_worlds(range(60)) > 25
 

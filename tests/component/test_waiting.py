@@ -85,6 +85,7 @@ def run(code: str) -> None:
 @pytest.mark.parametrize(
     "settings", [{}, {"max_wasm_stack": MIB, "async_stack_size": MIB + (256 << 10)}], ids=str
 )
+@pytest.mark.slow
 def test_recursion_in_a_host_function_is_that_of_any_function(
     settings: dict[str, int], recursion: str
 ) -> None:

@@ -107,6 +107,7 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
+@pytest.mark.slow
 def test_example(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "utf8", str(EXAMPLES / name)],
@@ -133,6 +134,7 @@ def plugin_host(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("plugin_host")
 
 
+@pytest.mark.slow
 def test_plugins_that_never_end_take_no_time_from_those_that_do(plugin_host: Any) -> None:
     """
     A timer for each call ended the calls of all other threads, too.

@@ -122,6 +122,7 @@ def post(client: Any, name: str, text: str) -> tuple[int, str]:
     return answer.status_code, answer.text.strip()
 
 
+@pytest.mark.slow
 def test_each_guest_fails_alone(client: Any) -> None:
     assert post(client, "greeter", "Ada") == (200, "Countess of Lovelace")
     assert post(client, "greeter", "Bob") == (200, "nobody")
@@ -145,6 +146,7 @@ def test_what_is_no_guest_is_not_installed(client: Any) -> None:
         assert said in answer.text
 
 
+@pytest.mark.slow
 def test_many_requests_at_once(server: str, client: Any) -> None:
     """
     Those that wait and those that spin: everybody gets the answer that is its own.

@@ -101,6 +101,7 @@ def test_each_pair_of_switches_with_another_compiler(common: Trial, tmp_path: Pa
     assert len(outcomes["engine"]) > 2000
 
 
+@pytest.mark.slow
 def test_what_is_refused_really_kills(tmp_path: Path) -> None:
     # The rules are no stricter than the library, but for those that the next test names.
     trials: list[Trial] = [

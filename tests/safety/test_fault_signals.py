@@ -57,6 +57,7 @@ def meddling(way: str) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.slow
 def test_traps_stay_traps(way: str, moment: str) -> None:
     program = MOMENTS[moment] or "meddle(); from wasmtime import *;" + TRAPS
     run_in_subprocess(

@@ -72,6 +72,7 @@ USES = {
 
 
 @pytest.mark.parametrize("kind", INITIALISERS)
+@pytest.mark.slow
 def test_one_of_many_initialises(kind: str) -> None:
     """
     An object becomes what one thread makes of it, and the others are told so.

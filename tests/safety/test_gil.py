@@ -108,6 +108,7 @@ assert ticks.count > 3, ticks.count
 
 
 @pytest.mark.parametrize("host", ["type(None)", "guest_of_its_own", "large.sort"])
+@pytest.mark.slow
 def test_other_threads_run_while_a_guest_calls_host_functions_of_c(host: str) -> None:
     """
     Nor is there Python code in these.
@@ -258,6 +259,7 @@ assert ticks.count > 5, ticks.count
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of POSIX")
 @pytest.mark.parametrize("thread", [False, True])
+@pytest.mark.slow
 def test_a_fork_in_a_host_function(thread: bool) -> None:
     """
     The call goes on in the child, where the other threads are new.

@@ -498,6 +498,7 @@ LOOPS = {
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.slow
 def test_loops_keep_memory_flat(name: str) -> None:
     import textwrap
 

@@ -361,6 +361,7 @@ sys.slow = Slow()
 
 @pytest.mark.parametrize("code", AT_EXIT.values(), ids=AT_EXIT)
 @pytest.mark.parametrize("end", ["", SLOW_END], ids=["", "slowly"])
+@pytest.mark.slow
 def test_the_end_of_the_interpreter(code: str, end: str) -> None:
     import textwrap
 

@@ -146,6 +146,7 @@ def run(kind, count, seed):
     ("kind", "count"), [("binary", 20_000), ("text", 10_000), ("artifact", 8_000)]
 )
 @pytest.mark.timeout(3600)
+@pytest.mark.slow
 def test_mutants(kind: str, count: int) -> None:
     count = MUTANTS or count
     seed = int.from_bytes(os.urandom(4), "big") if MUTANTS else 1

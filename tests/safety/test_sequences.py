@@ -172,6 +172,7 @@ programs = st.lists(st.lists(steps, min_size=1, max_size=60), min_size=1, max_si
     suppress_health_check=list(HealthCheck),
 )
 @given(programs)
+@pytest.mark.slow
 def test_no_sequence_of_statements_kills_the_process(found: list[list[tuple[int, ...]]]) -> None:
     run_in_subprocess(DRIVER + f"\nrun(json.loads({json.dumps(found)!r}))\n", timeout=90).check()
 

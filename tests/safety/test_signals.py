@@ -151,6 +151,7 @@ assert e["m"].read(store, 0, 1) == b"x"
         "one(store); time.sleep(0.1); one(store)",
     ],
 )
+@pytest.mark.slow
 def test_a_handler_may_call_the_store_that_is_running(work: str) -> None:
     """
     The deadline that let the handler run is not one for what the handler calls.
@@ -389,6 +390,7 @@ def test_a_real_fault_without_faulthandler_ends_the_process() -> None:
 @pytest.mark.parametrize(
     "options", [("-X", "dev"), ("-W", "error"), ("-bb",), ("-O",), ("-E", "-s")]
 )
+@pytest.mark.slow
 def test_modes_of_the_interpreter(options: tuple[str, ...]) -> None:
     ended = run_in_subprocess(
         SPIN

@@ -182,6 +182,7 @@ BOMBS: dict[str, tuple[str, Reason]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.slow
 def test_every_bomb_ends_for_the_right_reason(name: str, neighbour: Neighbour) -> None:
     text, reason = BOMBS[name]
     limits = LIMITS if reason is Reason.TIMEOUT else LIMITS.replace(timeout=5)

@@ -58,6 +58,7 @@ def _seen(guest: Guest) -> list[Any]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=_steps, after=_steps)
+@pytest.mark.slow
 def test_copies_and_baked_modules_behave_as_the_original(
     made: Any, before: list[Any], after: list[Any]
 ) -> None:

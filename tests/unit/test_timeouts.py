@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
+from support import interrupting
 
 from wasmtime import (
     Config,
@@ -59,13 +60,6 @@ def sleeper(store: Store, seconds: float = LONG) -> Func:
     A function that sleeps as native code of the package does on behalf of a guest.
     """
     return Func(store, FuncType([], []), lambda: store._sleep(seconds))
-
-
-def later(action: Callable[[], object], seconds: float = SHORT) -> threading.Timer:
-    timer = threading.Timer(seconds, action)
-    timer.daemon = True
-    timer.start()
-    return timer
 
 
 # --- the timeout of a store ----------------------------------------------------------------------
@@ -313,13 +307,13 @@ def test_an_interrupt_ends_what_runs(
             func(store)
         caught.append(outcome.value)
 
-    later(store.interrupt)
-    if on_main_thread:
-        run()
-    else:
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join()
+    with interrupting(store):
+        if on_main_thread:
+            run()
+        else:
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
     assert caught[0].trap_code is TrapCode.INTERRUPT
     assert not isinstance(caught[0], TimeoutError)
 
@@ -530,8 +524,10 @@ def test_components_end(store: Store, make: Callable[[Store], Callable[[], objec
     assert timeout.value.trap_code is TrapCode.INTERRUPT
     store = Store(store.engine)
     run = make(store)
-    later(store.interrupt)
-    with pytest.raises(ComponentInterruptTrap, match=r"Store\.interrupt") as interrupt:
+    with (
+        interrupting(store),
+        pytest.raises(ComponentInterruptTrap, match=r"Store\.interrupt") as interrupt,
+    ):
         run()
     for error in (timeout.value, interrupt.value):
         other = pickle.loads(pickle.dumps(error))

@@ -8,11 +8,10 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 import time
 
 import pytest
-from support import run_in_subprocess
+from support import interrupting, run_in_subprocess
 
 from wasmtime import Config, Engine, InterruptTrap, TimeoutTrap, Trap
 
@@ -119,8 +118,7 @@ def test_an_interrupt_from_another_thread_ends_a_host_function_that_waits(guests
 
     async def main() -> None:
         guest = await guests.make(ask)
-        threading.Timer(0.02, guest.store.interrupt).start()
-        with pytest.raises(InterruptTrap):
+        with interrupting(guest.store), pytest.raises(InterruptTrap):
             await guest.start("run", 1)
         assert events == ["cancelled"]
         assert await guest.start("add", 1, 1) == 2

@@ -76,6 +76,7 @@ class TestArguments:
         ],
         ids=["deep", "out of range", "of another type", "no JSON", "too few"],
     )
+    @pytest.mark.slow
     def test_arguments_of_a_component_are_told_apart(
         self, run: Run, module: Any, arguments: Any, words: bytes
     ) -> None:
@@ -90,6 +91,7 @@ class TestArguments:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(data=st.data())
+    @pytest.mark.slow
     def test_any_argument_is_a_result_or_an_error(
         self, tmp_path: Path, capfd: Any, data: st.DataObject
     ) -> None:

@@ -103,6 +103,7 @@ class TestStreams:
             assert b"Exception" not in done.stderr
 
     @pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- <&- 2>&-"])
+    @pytest.mark.slow
     def test_closed_ones_are_not_replaced_by_files_of_ours(self, module: Any, closed: str) -> None:
         """
         Were one of our own sockets behind its streams, the guest would wait for ever when it reads,

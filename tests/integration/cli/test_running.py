@@ -60,6 +60,7 @@ class TestTop:
             ["compile", "-o"],
         ],
     )
+    @pytest.mark.slow
     def test_wrong_usage_is_status_2(self, run: Run, arguments: list[str]) -> None:
         done = run(*arguments)
         assert done.returncode == 2
@@ -124,6 +125,7 @@ class TestRun:
             (".", 0, 0),
         ],
     )
+    @pytest.mark.slow
     def test_directories_are_open_as_the_option_says(
         self, run: Run, module: Any, tmp_path: Path, option: str, read: int, write: int
     ) -> None:
@@ -229,6 +231,7 @@ class TestInvoke:
             (["null"], b"<null externref>\n"),
         ],
     )
+    @pytest.mark.slow
     def test_results_are_printed_one_a_line(
         self, run: Run, module: Any, arguments: list[str], output: bytes
     ) -> None:
@@ -254,6 +257,7 @@ class TestInvoke:
             (["takes-ref", "x"], 2, b"externref"),
         ],
     )
+    @pytest.mark.slow
     def test_wrong_names_and_arguments_are_told(
         self, run: Run, module: Any, arguments: list[str], status: int, words: bytes
     ) -> None:
@@ -290,6 +294,7 @@ class TestLimits:
             assert b"was stopped after 0.3 seconds" in process.stderr.read()
             assert process.wait(30) == TRAPPED
 
+    @pytest.mark.slow
     def test_timeout_while_it_is_compiled(self, run: Run, module: Any) -> None:
         text = "(component $c0 (core module $m) (core instance (instantiate $m)))"
         for level in range(1, 40):

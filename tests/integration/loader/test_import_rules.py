@@ -157,6 +157,7 @@ def __getattr__(name):
         "\u202ehelper",
     ],
 )
+@pytest.mark.slow
 def test_paths_are_no_names_of_modules(run: Run, source: str) -> None:
     output = run(
         """

@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 import wasi_calls as calls
-from support import HELPERS, posix, run_in_subprocess
+from support import HELPERS, interrupting, posix, run_in_subprocess
 from wasi_calls import Guest
 
 from wasmtime import (
@@ -116,11 +116,8 @@ class TestWaiting:
 
     def test_an_interrupt_ends_it(self, wait: Any) -> None:
         store, waits = wait
-        timer = threading.Timer(0.05, store.interrupt)
-        timer.start()
-        with pytest.raises(InterruptTrap):
+        with interrupting(store), pytest.raises(InterruptTrap):
             waits()
-        timer.join()
 
     def test_an_epoch_deadline_ends_it(self, engine: Engine, wait: Any) -> None:
         store, waits = wait
