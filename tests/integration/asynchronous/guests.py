@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-from wasmtime import Engine, FuncType, Linker, Module, Store, ValType
+from wasmtime import Engine, Func, FuncType, Linker, Module, Store, ValType
 from wasmtime._instance import InstanceExports
 
 I32 = ValType.I32
@@ -63,11 +63,15 @@ class Guest:
     def __init__(self, store: Store, exports: InstanceExports) -> None:
         self.store = store
         self.exports = exports
+        # Looked up now, with their types: in a store in use nothing is.
+        self.functions = {name: item for name, item in exports.items() if isinstance(item, Func)}
+        for function in self.functions.values():
+            function.param_arity()
 
     def start(self, name: str, *params: Any) -> Any:
         """An asynchronous call."""
-        return self.exports.get_func(name).call_async(self.store, *params)
+        return self.functions[name].call_async(self.store, *params)
 
     def now(self, name: str, *params: Any) -> Any:
         """A synchronous call."""
-        return self.exports.get_func(name)(self.store, *params)
+        return self.functions[name](self.store, *params)
