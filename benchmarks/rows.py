@@ -32,6 +32,7 @@ CONCERNS = (
     "instantiation",
     "wasi",
     "timeouts",
+    "asynchronous",
     "artifacts",
     "component",
     "bulk",
