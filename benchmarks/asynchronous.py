@@ -1,24 +1,35 @@
 """Asynchronous calls, beside what the event loop itself costs.
 
-Each figure has a twin without a guest: the same coroutine, or the same timers.
+Each figure has a twin without a guest: the same coroutine, or the same timers. Each measurement runs
+in a loop of asyncio's of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any, Callable
 
-from .rows import Loop, row
+from .rows import Loop, instantiate, row
 
-#: So many guests wait at once.
-MANY = 1_000
+#: So many guests wait for a timer at once.
+MANY = 10_000
+
+#: So many guests compute at once, and so often the timer beside them goes off.
+SPINNERS, BEATS = 1_000, 100
+
+#: So many guests are looked at for the memory of one.
+MEASURED = 10_000
+
+ADD = '(func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))'
 
 CALLER = """
 (import "host" "ask" (func $ask (param i32) (result i32)))
 (memory 1)
-(func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
 (func (export "ask") (param i32) (loop
   (drop (call $ask (i32.const 1)))
   (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
@@ -67,7 +78,7 @@ async def after_a_turn(n: int) -> int:
 )
 def add() -> Loop:
     async def main(count: int) -> float:
-        store, exports = await guest(at_once)
+        store, exports = instantiate(ADD)
         f = exports["add"]
         f.param_arity()
         started = time.perf_counter()
@@ -78,10 +89,10 @@ def add() -> Loop:
     return run(main)
 
 
-@row("asynchronous.add_now", "`f(store, 5, 3)` in the same store", ours_only=True)
+@row("asynchronous.add_now", "`f(store, 5, 3)` in a store without Python functions", ours_only=True)
 def add_now() -> Loop:
     async def main(count: int) -> float:
-        store, exports = await guest(at_once)
+        store, exports = instantiate(ADD)
         f = exports["add"]
         started = time.perf_counter()
         for _ in range(count):
@@ -130,13 +141,8 @@ def loop_alone() -> Loop:
     return run(main)
 
 
-@row(
-    "asynchronous.timers",
-    f"one of {MANY:,} guests, each made and waiting for a timer of 10 ms",
-    ours_only=True,
-    note="a pool of instances",
-)
-def timers() -> Loop:
+def pooled(count: int, ask: Any) -> tuple[Any, Any]:
+    """An engine that has room for so many guests, and the guest, ready to be instantiated."""
     from wasmtime import (
         Config,
         Engine,
@@ -144,7 +150,6 @@ def timers() -> Loop:
         Linker,
         Module,
         PoolingAllocationConfig,
-        Store,
         ValType,
     )
 
@@ -152,20 +157,44 @@ def timers() -> Loop:
     config.memory_reservation = 65536
     config.memory_guard_size = 0
     config.allocation_strategy = PoolingAllocationConfig(
-        total_stacks=MANY,
-        total_core_instances=MANY,
-        total_memories=MANY,
+        total_stacks=count,
+        total_core_instances=count,
+        total_memories=count,
         max_memory_size=65536,
     )
     engine = Engine(config)
     linker = Linker(engine)
+    linker.define_func("host", "ask", FuncType([ValType.I32], [ValType.I32]), ask)
+    return engine, linker.instantiate_pre(Module(engine, CALLER))
+
+
+@row("asynchronous.timers_alone", f"{MANY:,} timers of 10 ms, without guests", ours_only=True)
+def timers_alone() -> Loop:
+    async def main(count: int) -> float:
+        started = time.perf_counter()
+        for _ in range(count):
+            await asyncio.gather(*(asyncio.sleep(0.01) for _ in range(MANY)))
+        return time.perf_counter() - started
+
+    return run(main)
+
+
+@row(
+    "asynchronous.timers",
+    f"{MANY:,} guests, each made and waiting for a timer of 10 ms",
+    ours_only=True,
+    baseline="asynchronous.timers_alone",
+    limit=4,
+    note="a pool of instances",
+)
+def timers() -> Loop:
+    from wasmtime import Store
 
     async def wait(n: int) -> int:
         await asyncio.sleep(0.01)
         return n
 
-    linker.define_func("host", "ask", FuncType([ValType.I32], [ValType.I32]), wait)
-    pre = linker.instantiate_pre(Module(engine, CALLER))
+    engine, pre = pooled(MANY, wait)
 
     async def one() -> None:
         with Store(engine) as store:
@@ -176,46 +205,73 @@ def timers() -> Loop:
         started = time.perf_counter()
         for _ in range(count):
             await asyncio.gather(*(one() for _ in range(MANY)))
-        return (time.perf_counter() - started) / MANY
+        return time.perf_counter() - started
 
     return run(main)
 
 
-@row("asynchronous.timers_alone", "one of so many timers, without guests", ours_only=True)
-def timers_alone() -> Loop:
-    async def main(count: int) -> float:
-        started = time.perf_counter()
-        for _ in range(count):
-            await asyncio.gather(*(asyncio.sleep(0.01) for _ in range(MANY)))
-        return (time.perf_counter() - started) / MANY
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    return run(main)
+
+@row(
+    "asynchronous.memory",
+    "memory of a guest that waits, with its store",
+    unit="B",
+    ours_only=True,
+    note="no page of its own memory is touched",
+)
+def memory() -> Loop:
+    from wasmtime import Store
+
+    async def wait(n: int) -> int:
+        await asyncio.sleep(60)
+        return n
+
+    async def main() -> float:
+        engine, pre = pooled(MEASURED, wait)
+        before, calls = resident(), []
+        for _ in range(MEASURED):
+            store = Store(engine)
+            instance = await pre.instantiate_async(store)
+            calls.append(instance.exports(store)["ask"].call_async(store, 1))
+            calls[-1].send(None)
+        used = resident() - before
+        for call in calls:
+            call.close()
+        return used / MEASURED
+
+    used = asyncio.run(main())  # once: what is freed is not given back to the system
+    return lambda count: used * count
 
 
 @row(
     "asynchronous.heartbeat",
-    "how late a timer of 10 ms is beside 1,000 guests that compute",
+    f"how late a timer of 10 ms is beside {SPINNERS:,} guests that compute",
     ours_only=True,
+    note="99 % of the time at most",
 )
 def heartbeat() -> Loop:
     async def main(count: int) -> float:
         from wasmtime import Engine
 
         engine = Engine()
-        guests = [await guest(at_once, engine) for _ in range(1_000)]
+        guests = [await guest(at_once, engine) for _ in range(SPINNERS)]
         tasks = [
             asyncio.create_task(exports["spin"].call_async(store)) for store, exports in guests
         ]
         await asyncio.sleep(0.05)
-        late = 0.0
-        for _ in range(count):
+        late = []
+        for _ in range(BEATS):
             started = time.perf_counter()
             await asyncio.sleep(0.01)
-            late += time.perf_counter() - started - 0.01
+            late.append(time.perf_counter() - started - 0.01)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        return late
+        return sorted(late)[BEATS * 99 // 100 - 1] * count
 
     return run(main)
 
@@ -234,3 +290,27 @@ def timeout() -> Loop:
         return late
 
     return run(main)
+
+
+@row("asynchronous.sigint", "Ctrl-C ends `asyncio.run()` with a guest in a loop", ours_only=True)
+def sigint() -> Loop:
+    async def spin(sent: list[float]) -> None:
+        store, exports = await guest(at_once)
+        threading.Timer(0.02, interrupt, [sent]).start()
+        await exports["spin"].call_async(store)
+
+    def interrupt(sent: list[float]) -> None:
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def loop(count: int) -> float:
+        late = 0.0
+        for _ in range(count):
+            sent: list[float] = []
+            try:
+                asyncio.run(spin(sent))
+            except KeyboardInterrupt:
+                late += time.perf_counter() - sent[0]
+        return late
+
+    return loop

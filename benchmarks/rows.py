@@ -89,7 +89,7 @@ class Row:
         make: Prepares the work, in the environment that is measured; a loop of its own where one
             over a statement does not do.
         target: The ratio published / ours to reach; None if there is none.
-        unit: ``s``, or ``ratio``, of which more is better.
+        unit: ``s``, ``B`` for bytes, or ``ratio``, of which more is better.
         ours_only: The published package has nothing to compare with.
         baseline: Key of another row of ours, whose figure this row's is divided by.
         limit: The greatest quotient by `baseline`, or the least ratio, that is asked for.

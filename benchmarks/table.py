@@ -22,6 +22,9 @@ HEADLINES = (
     "component.bytes_64k",
 )
 
+#: What the rows that others are divided by are called beside a quotient.
+BASELINES = {"calls.builtin": "the C builtin", "asynchronous.timers_alone": "the timers alone"}
+
 BEGIN = "<!-- benchmarks: begin -->"
 END = "<!-- benchmarks: end -->"
 
@@ -47,7 +50,7 @@ class Results:
         if row.key not in suite.get_benchmark_names():
             return None
         values = suite.get_benchmark(row.key).get_values()
-        return float(min(values) if row.unit == "s" else max(values))
+        return float(max(values) if row.unit == "ratio" else min(values))
 
     def ratio(self, row: Row) -> Optional[float]:
         """How many times ours is faster; None where there is nothing to compare."""
@@ -86,6 +89,8 @@ def human(value: Optional[float], unit: str) -> str:
     """A figure with three digits and a unit that suits it."""
     if value is None:
         return "–"
+    if unit == "B":
+        return f"{value / 1024:.1f} KiB"
     if unit != "s":
         return f"{value:.2f}"
     scales = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
@@ -102,7 +107,7 @@ def gained(results: Results, row: Row) -> str:
     """The last cell of a row."""
     quotient, ratio = results.quotient(row), results.ratio(row)
     if quotient is not None:
-        return f"{quotient:.2f} × the C builtin"
+        return f"{quotient:.2f} × {BASELINES.get(str(row.baseline), f'`{row.baseline}`')}"
     if ratio is None:
         return ""
     return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.1f} ×" if ratio >= 2 else f"{ratio:.2f} ×"
