@@ -1,7 +1,7 @@
 """Asynchronous calls, beside what the event loop itself costs.
 
-Each figure has a twin without a guest: the same coroutine, or the same timers. Each measurement runs
-in a loop of asyncio's of its own.
+Each figure has a twin without a guest: the same coroutine, or the same timers. Each measurement
+runs in a loop of asyncio's of its own.
 """
 
 from __future__ import annotations
