@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import sys
 from _thread import _local, allocate_lock, start_new_thread
-from asyncio import _get_running_loop
+from asyncio import CancelledError, _get_running_loop
 from collections.abc import Awaitable
+from types import coroutine
 from typing import Any, Callable, Optional
 from weakref import ref
 
 from ._native import core
 
-__all__ = ["in_thread", "stop_waiting", "turn", "wait", "wake"]
+__all__ = ["end_later", "in_scope", "in_thread", "tell_soon", "turn", "wait", "wake"]
 
 
 def _trio() -> Any:
@@ -155,30 +156,111 @@ async def _trio_wait(trio: Any, function: Callable[[], None]) -> None:
     await done.wait()
 
 
-def stop_waiting(awaited: Any, seconds: float) -> None:
-    """Cancel what a host function waits for, unless it is over by then.
+@coroutine
+def _resumed(iterator: Any) -> Any:
+    return (yield from iterator)
+
+
+class _Scope:
+    """What a host function awaits under trio, in a cancel scope of its own.
+
+    The core cancels it as it cancels a future of asyncio's.
+    """
+
+    def __init__(self, trio: Any, iterator: Any, seconds: float) -> None:
+        self._scope = trio.CancelScope()
+        if seconds >= 0:
+            self._scope.deadline = trio.current_time() + seconds + _ROUNDING
+        self._token = trio.lowlevel.current_trio_token()
+        self._iterator = iterator
+
+    async def run(self) -> Any:
+        """Await it."""
+        with self._scope:
+            return await _resumed(self._iterator)
+        raise CancelledError
+
+    def cancel(self) -> None:
+        """End the wait."""
+        self._scope.cancel()
+
+    def get_loop(self) -> _Scope:
+        return self
+
+    def call_soon_threadsafe(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call something on the thread of trio's loop."""
+        self._token.run_sync_soon(function, *args)
+
+
+def in_scope(iterator: Any, seconds: float) -> Optional[tuple[_Scope, Any]]:
+    """Await something so that the core can end that.
 
     Args:
-        awaited: What the event loop got to wait for. A future of asyncio's can be cancelled; under
-            other frameworks the host function hears nothing until its wait is over.
-        seconds: When; less than 0 for at once, from any thread.
+        iterator: What the awaitable gave.
+        seconds: How long it may take; less than 0 for any time.
+
+    Returns:
+        What the core can cancel, and the iterator to be driven; None where trio does not run.
+    """
+    trio = _trio() if _get_running_loop() is None else None
+    if trio is None:
+        return None
+    scope = _Scope(trio, iterator, seconds)
+    return scope, scope.run().__await__()
+
+
+def tell_soon(store: Any, awaited: Any) -> None:
+    """Have the loop cancel what a host function waits for; from any thread.
+
+    Args:
+        store: The store whose guest is to end.
+        awaited: A future of asyncio's, or what `in_scope` gave; nothing else can be cancelled.
     """
     get_loop = getattr(awaited, "get_loop", None)
-    if get_loop is None:
-        return
+    if get_loop is not None:
+        try:
+            get_loop().call_soon_threadsafe(core.end_wait, store)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
 
-    def stop() -> None:
-        if not awaited.done():
-            awaited.cancel()
 
-    loop = get_loop()
-    try:
-        if seconds < 0:
-            loop.call_soon_threadsafe(stop)
-        else:
-            loop.call_later(seconds, stop)
-    except RuntimeError:  # the loop is closed: nobody waits any more
-        pass
+class _Timer:
+    """A timer that only its own loop cancels: nothing else may touch a loop of another thread."""
+
+    def __init__(self, loop: Any, seconds: float, store: Any) -> None:
+        self._loop = loop
+        self._handle = loop.call_later(seconds + _ROUNDING, _end_wait, ref(store))
+
+    def cancel(self) -> None:
+        if _get_running_loop() is self._loop:
+            self._handle.cancel()
+
+
+def _end_wait(reference: Callable[[], Any]) -> None:
+    store = reference()
+    if store is not None:
+        core.end_wait(store)
+
+
+def end_later(store: Any, awaited: Any, seconds: float) -> Optional[_Timer]:
+    """Cancel what host functions wait for when the time of their store is up.
+
+    Args:
+        store: The store.
+        awaited: What the event loop got to wait for; see `tell_soon`.
+        seconds: The time that is left.
+
+    Returns:
+        The timer; None where there is none, or trio's scope looks after it.
+    """
+    get_loop = getattr(awaited, "get_loop", None)
+    if get_loop is None or isinstance(awaited, _Scope):
+        return None
+    return _Timer(get_loop(), seconds, store)
+
+
+#: Seconds that the timers of some loops may be early.
+_ROUNDING = 0.001
 
 
 def wait(seconds: float, descriptors: list[tuple[int, bool]]) -> Any:

@@ -56,11 +56,25 @@ def _in_thread(function: Callable[[], None]) -> Any:
     return in_thread(function)
 
 
-def _stop_waiting(awaited: Any, seconds: float) -> None:
-    """Called where what a host function awaits is to be cancelled, now or later."""
-    from ._event_loops import stop_waiting
+def _in_scope(iterator: Any, seconds: float) -> Any:
+    """Called where a host function is awaited in a program that has imported trio."""
+    from ._event_loops import in_scope
 
-    stop_waiting(awaited, seconds)
+    return in_scope(iterator, seconds)
+
+
+def _tell_soon(store: Store, awaited: Any) -> None:
+    """Called where what a host function awaits is to be cancelled."""
+    from ._event_loops import tell_soon
+
+    tell_soon(store, awaited)
+
+
+def _end_later(store: Store, awaited: Any, seconds: float) -> Any:
+    """Called where that is to happen when the store's time is up."""
+    from ._event_loops import end_later
+
+    return end_later(store, awaited, seconds)
 
 
 def _wait(seconds: float, descriptors: list[tuple[int, bool]]) -> Any:
@@ -105,7 +119,9 @@ core.setup(
     turn=_turn,
     wake=_wake,
     in_thread=_in_thread,
-    stop_waiting=_stop_waiting,
+    in_scope=_in_scope,
+    tell_soon=_tell_soon,
+    end_later=_end_later,
     wait=_wait,
 )
 

@@ -196,6 +196,9 @@ static PyMethodDef core_functions[] = {
      "skip_absent_turn($module, /)\n--\n\n"
      "Do not wait for a guest of this thread whose turn it is and that does not come; whether any "
      "queues."},
+    {FUNCTION(end_wait, METH_O),
+     "end_wait($module, store, /)\n--\n\n"
+     "Cancel what the store's host function waits for, if its guest is to end."},
     {FUNCTION(links_asynchronously, METH_O),
      "links_asynchronously($module, store, /)\n--\n\n"
      "Whether what is linked into the store has to be linked for asynchronous calls."},

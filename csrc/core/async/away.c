@@ -9,6 +9,7 @@
  * it is given a method of the call, which it keeps alive. */
 
 static void async_drop(AsyncCall *call);
+static void async_forget_timer(AsyncCall *call);
 
 /* Begin a poll on another thread: what waits for it. NULL with an exception. */
 static PyObject *
@@ -20,6 +21,14 @@ away_begin(AsyncCall *call)
     Py_XDECREF(poll);
     call->away = waits != NULL;
     return waits;
+}
+
+/* Nobody waits for the poll any more. */
+static void
+async_abandon(AsyncCall *call)
+{
+    async_forget_timer(call); /* which the other thread must not touch */
+    call->abandoned = true;
 }
 
 /* _poll(): on the other thread. */

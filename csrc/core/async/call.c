@@ -203,7 +203,7 @@ async_close(AsyncCall *call)
     bool fine = inner == NULL || closed != NULL;
     Py_XDECREF(closed);
     if (call->away) {
-        call->abandoned = true;
+        async_abandon(call);
     }
     else if (call->state != ASYNC_DONE) {
         async_drop(call);
@@ -270,7 +270,8 @@ async_call_traverse(AsyncCall *self, visitproc visit, void *arg)
     Py_VISIT(self->store);
     Py_VISIT(self->object);
     Py_VISIT(self->inner);
-    Py_VISIT(self->awaited);
+    Py_VISIT(self->timer);
+    Py_VISIT(self->host.scope);
     Py_VISIT(self->waiter);
     Py_VISIT(self->parent);
     Py_VISIT(self->host.caller);
@@ -331,7 +332,7 @@ async_call_dealloc(AsyncCall *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     Py_CLEAR(self->inner);
-    Py_CLEAR(self->awaited);
+    Py_CLEAR(self->timer);
     Py_CLEAR(self->waiter);
     Py_CLEAR(self->parent);
     Py_CLEAR(self->store);

@@ -128,6 +128,7 @@ async_end(AsyncCall *call)
     }
     Py_CLEAR(call->pending.raised);
     Py_CLEAR(call->pending.thrown);
+    async_forget_timer(call);
     call->kind->drop(call);
     call->cells = NULL;
     call->state = ASYNC_DONE;
@@ -145,6 +146,8 @@ async_end_host(AsyncCall *call)
         AsyncHost host = call->host;
         call->host.kind = NULL;
         call->host.caller = NULL;
+        call->host.scope = NULL;
+        Py_CLEAR(host.scope);
         host.kind->end(call, &host);
     }
 }
@@ -284,6 +287,7 @@ static StepEnd
 async_serve(AsyncCall *call)
 {
     PyObject *function = Py_NewRef(call->host.function);
+    call->store->told = false;
     async_serve_begin(call);
     PyObject *result = call->host.kind->run(call);
     call->serving = false;
@@ -292,9 +296,9 @@ async_serve(AsyncCall *call)
         PyObject *iterator = async_iterator(result);
         if (iterator != NULL || PyErr_Occurred()) {
             Py_DECREF(result);
-            call->inner = iterator;
+            call->inner = iterator != NULL ? async_in_scope(call, iterator) : NULL;
             call->state = ASYNC_HOST;
-            return iterator != NULL ? STEP_ON : async_answer(call, NULL);
+            return call->inner != NULL ? STEP_ON : async_answer(call, NULL);
         }
     }
     return async_answer(call, result);
@@ -430,7 +434,7 @@ async_inner_over(AsyncCall *call, PyObject *result, PyObject **out)
         return async_answer(call, result);
     }
     if (result == NULL && call->away) { /* the poll is not over: its thread drops the call */
-        call->abandoned = true;
+        async_abandon(call);
         return STEP_OVER;
     }
     if (result == NULL) {
@@ -500,7 +504,7 @@ async_step_begin(AsyncCall *call)
             return async_refuse("a call that a host function began is awaited by it alone");
         }
     }
-    async_wait_end(call);
+    async_wait_end(call->store);
     call->stepping = true;
     if (!call->dying) {
         Py_INCREF(call);

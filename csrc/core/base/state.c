@@ -70,7 +70,9 @@ static struct {
     PyObject *turn;
     PyObject *wake;
     PyObject *in_thread;
-    PyObject *stop_waiting;
+    PyObject *in_scope;
+    PyObject *tell_soon;
+    PyObject *end_later;
     PyObject *wait;
 
     PyObject *signal;    /* _signal.signal */
@@ -83,6 +85,7 @@ static struct {
     PyObject *str_kind;
     PyObject *str_val;
     PyObject *str_store;
+    PyObject *str_trio;
     PyObject *str_wasm_backtrace;
     PyObject *str_add_note;
     PyObject *str_exnref;
@@ -167,7 +170,9 @@ static const NamedSlot state_classes[] = {
     {"turn", &state.turn},
     {"wake", &state.wake},
     {"in_thread", &state.in_thread},
-    {"stop_waiting", &state.stop_waiting},
+    {"in_scope", &state.in_scope},
+    {"tell_soon", &state.tell_soon},
+    {"end_later", &state.end_later},
     {"wait", &state.wait},
     {NULL, NULL},
 };
@@ -196,6 +201,7 @@ static const NamedSlot interned_names[] = {
     {"_kind", &state.str_kind},
     {"_val", &state.str_val},
     {"store", &state.str_store},
+    {"trio", &state.str_trio},
     {"wasm_backtrace", &state.str_wasm_backtrace},
     {"add_note", &state.str_add_note},
     {"_exnref", &state.str_exnref},

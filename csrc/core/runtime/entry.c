@@ -111,21 +111,29 @@ store_seize(StoreObject *self)
     return store_claim(self) && self->depth == 0;
 }
 
+/* Another is inside now; an interrupt that comes meanwhile is not lost. */
+static inline void
+store_hand_over(StoreObject *self, uintptr_t next)
+{
+    uintptr_t thread = atomic_load(&self->thread);
+    while (!atomic_exchange_if(&self->thread, thread, next | (thread & STORE_INTERRUPTED))) {
+        thread = atomic_load(&self->thread);
+    }
+}
+
 /* The asynchronous call in it waits: this thread, which has entered once, is inside no more. */
 static void
 store_hold(StoreObject *self)
 {
     self->depth--;
-    bool interrupted = (atomic_load(&self->thread) & STORE_INTERRUPTED) != 0;
-    publish(self->thread, STORE_HELD | (interrupted ? STORE_INTERRUPTED : 0));
+    store_hand_over(self, STORE_HELD);
 }
 
 /* The call goes on, on this thread. */
 static void
 store_resume(StoreObject *self)
 {
-    bool interrupted = (atomic_load(&self->thread) & STORE_INTERRUPTED) != 0;
-    publish(self->thread, thread_id() | (interrupted ? STORE_INTERRUPTED : 0));
+    store_hand_over(self, thread_id());
     self->depth++;
 }
 

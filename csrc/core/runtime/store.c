@@ -251,6 +251,7 @@ store_traverse(StoreObject *self, visitproc visit, void *arg)
     Py_VISIT(self->sinks);
     Py_VISIT(self->wasi);
     Py_VISIT(self->data);
+    Py_VISIT(self->awaited);
     Py_VISIT(self->deadline_callback);
     Py_VISIT(self->pending.raised);
     Py_VISIT(self->pending.thrown);

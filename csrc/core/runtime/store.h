@@ -104,7 +104,9 @@ struct StoreObject {
     PyObject *data;                  /* locked */
     PyObject *context_cdata;         /* locked */
     /* Asynchronous calls (async/async.h). */
-    AsyncCall *call; /* the innermost one in progress, which holds this store; or NULL */
+    AsyncCall *call;   /* the innermost one in progress, which holds this store; or NULL */
+    PyObject *awaited; /* locked: what its innermost host function waits for, or NULL: waits.c */
+    bool told;         /* the same function: it was cancelled, since the guest is to end */
     struct Destruction *destructions; /* resources that the guest dropped: destruction.c */
     Moment poll_begun;                /* the guest gives way some time after it */
     bool asynchronous;                /* for good: what is linked here is linked asynchronously */

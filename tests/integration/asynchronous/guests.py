@@ -21,6 +21,12 @@ TEXT = """
   (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
   (func (export "both") (param i32) (result i32 i32) (local.get 0) (local.get 0))
   (func $run (export "run") (param i32) (result i32) (call $ask (local.get 0)))
+  (func (export "many") (param i32) (result i32) (local $left i32)
+    (local.set $left (local.get 0))
+    (loop
+      (drop (call $ask (local.get 0)))
+      (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (local.get 0))
   (func (export "swap") (param externref) (result externref) (call $swap (local.get 0)))
   (func (export "spin") (loop (br 0)))
   (func (export "trap") unreachable))

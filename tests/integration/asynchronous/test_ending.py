@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import time
+from typing import Any
+from unittest import mock
 
 import pytest
 from support import interrupting, run_in_subprocess
@@ -122,6 +124,103 @@ def test_an_interrupt_from_another_thread_ends_a_host_function_that_waits(guests
             await guest.start("run", 1)
         assert events == ["cancelled"]
         assert await guest.start("add", 1, 1) == 2
+
+    asyncio.run(main())
+
+
+def test_an_interrupt_that_comes_before_the_host_function_waits(guests: Guests) -> None:
+    async def ask(n: int) -> int:
+        guest.store.interrupt()
+        await asyncio.sleep(60)
+        return n
+
+    async def main() -> None:
+        nonlocal guest
+        guest = await guests.make(ask)
+        with pytest.raises(InterruptTrap):
+            await guest.start("run", 1)
+        assert await guest.start("add", 1, 1) == 2
+
+    guest: Any = None
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", ["timeout", "interrupt"])
+def test_a_host_function_is_told_once_and_may_wait_while_it_cleans_up(
+    guests: Guests, end: str
+) -> None:
+    events = []
+
+    async def ask(n: int) -> int:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            events.append("told")
+            await asyncio.sleep(0.05)
+            events.append("cleaned up")
+        return n
+
+    async def main() -> None:
+        guest = await guests.make(ask)
+        if end == "timeout":
+            guest.store.set_timeout(0.02)
+        else:
+            asyncio.get_running_loop().call_later(0.02, guest.store.interrupt)
+        with pytest.raises(Trap, match=end) as caught:
+            await guest.start("run", 1)
+        assert isinstance(caught.value, TimeoutTrap if end == "timeout" else InterruptTrap)
+        assert events == ["told", "cleaned up"]
+
+    asyncio.run(main())
+
+
+def test_a_host_function_within_a_nested_call_is_told(guests: Guests) -> None:
+    """
+    The innermost hears of it first; those around it may clean up, too.
+    """
+    events = []
+
+    async def ask(n: int) -> int:
+        try:
+            if n:
+                return await guest.start("run", n - 1)  # type: ignore[no-any-return]
+            asyncio.get_running_loop().call_soon(guest.store.interrupt)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.001)
+            events.append(n)
+        return n
+
+    async def main() -> None:
+        nonlocal guest
+        guest = await guests.make(ask)
+        with pytest.raises(InterruptTrap):
+            await guest.start("run", 2)
+        assert events == [0, 1, 2]
+
+    guest: Any = None
+    asyncio.run(main())
+
+
+def test_many_waits_of_a_call_share_a_timer(guests: Guests) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        timers = []
+
+        async def ask(n: int) -> int:
+            future = loop.create_future()
+            loop.call_soon(future.set_result, n)
+            timers.append(call.call_count)
+            return await future  # type: ignore[no-any-return]
+
+        guest = await guests.make(ask)
+        guest.store.set_timeout(60)
+        with mock.patch.object(loop, "call_later", wraps=loop.call_later) as call:
+            pending = guest.start("many", 50)
+            assert await pending == 50
+        assert len(timers) == 50
+        assert timers[-1] - timers[1] <= 10  # a slow machine's turns make some of their own
+        assert timers[-1] >= 1
 
     asyncio.run(main())
 

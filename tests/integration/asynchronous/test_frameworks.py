@@ -5,9 +5,12 @@ One object runs under every event loop.
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
+
+from wasmtime import InterruptTrap, Store, TimeoutTrap
 
 from .guests import Guests
 
@@ -39,6 +42,66 @@ def test_trio(guests: Guests) -> None:
 
     trio.run(main)
     assert values == [1, 2]
+
+
+@pytest.mark.parametrize("end", ["timeout", "interrupt", "thread"])
+def test_the_end_of_a_guest_reaches_its_host_function_under_trio(guests: Guests, end: str) -> None:
+    trio = pytest.importorskip("trio")
+    events = []
+
+    async def ask(n: int) -> int:
+        try:
+            await trio.sleep(60)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.01)
+            events.append("cleaned up")
+        return n
+
+    async def main() -> None:
+        guest = await guests.make(ask)
+        if end == "timeout":
+            guest.store.set_timeout(0.02)
+        async with trio.open_nursery() as nursery:
+            if end == "interrupt":
+                nursery.start_soon(interrupt, guest.store)
+            elif end == "thread":
+                threading.Timer(0.02, guest.store.interrupt).start()
+            with pytest.raises(TimeoutTrap if end == "timeout" else InterruptTrap):
+                await guest.start("run", 1)
+        assert events == ["cleaned up"]
+        guest.store.set_timeout(None)
+        assert await guest.start("add", 1, 1) == 2
+
+    async def interrupt(store: Store) -> None:
+        await trio.sleep(0.02)
+        store.interrupt()
+
+    trio.run(main)
+
+
+def test_calls_in_calls_under_trio(guests: Guests) -> None:
+    """
+    Cancel scopes end in the order in which they began.
+    """
+    trio = pytest.importorskip("trio")
+
+    async def main() -> None:
+        async def ask(n: int) -> int:
+            with trio.move_on_after(0.01 if n == 3 else 60) as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(trio.sleep, 0)
+                if n:
+                    return 1 + await guest.start("run", n - 1)  # type: ignore[no-any-return]
+                await trio.sleep(60)
+            assert scope.cancelled_caught
+            return 100
+
+        guest = await guests.make(ask)
+        assert await guest.start("run", 5) == 102
+        assert await guest.start("add", 1, 1) == 2
+
+    trio.run(main)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
