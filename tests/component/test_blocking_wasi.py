@@ -7,12 +7,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from support import needs
 
-from wasmtime import Config, Engine, Store, WasiConfig, WasmtimeError
+from wasmtime import Config, Engine, Store, WasiConfig, WasmtimeError, _event_loops
 from wasmtime.component import Component, Linker
 
 #: `sleep` sleeps for so many nanoseconds, then asks the host; `spin` never ends.
@@ -120,6 +120,28 @@ def test_a_cancelled_sleep_leaves_a_store_that_refuses(component: Component) -> 
             break
         else:
             pytest.fail("the guest never woke up")
+
+    asyncio.run(main())
+
+
+def test_the_other_thread_may_begin_at_once(
+    component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    And wait for its turn before the one that started it has gone on.
+    """
+
+    def run(work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(_event_loops._workers, "run", run)
+
+    async def main() -> None:
+        store, exports = await sleeper(component)
+        await asyncio.wait_for(exports.sleep.call_async(store, MILLISECOND), 60)
+        store.close()
 
     asyncio.run(main())
 

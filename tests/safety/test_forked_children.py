@@ -72,7 +72,7 @@ except KeyboardInterrupt: pass
 def child():
     sent = interrupt_after(0.1)
     try: spin()
-    except KeyboardInterrupt: assert time.monotonic() - sent[0] < 0.3
+    except KeyboardInterrupt: assert time.monotonic() - sent[0] < 5
     else: raise AssertionError
 for _ in range(3): assert in_child(child) == 0
 """

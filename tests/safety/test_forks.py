@@ -355,7 +355,7 @@ try:
     for _ in range(60):
         started = time.monotonic()
         assert in_child(child) == 0
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
 finally:
     stop.append(True)
 thread.join()

@@ -16,10 +16,15 @@ static PyObject *
 away_begin(AsyncCall *call)
 {
     PyObject *poll = PyObject_GetAttrString((PyObject *)call, "_poll");
-    PyObject *waits =
-        poll == NULL ? NULL : PyObject_CallFunctionObjArgs(state.in_thread, poll, NULL);
-    Py_XDECREF(poll);
-    call->away = waits != NULL;
+    if (poll == NULL) {
+        return NULL;
+    }
+    call->away = true; /* the thread may run before this one goes on */
+    PyObject *waits = PyObject_CallFunctionObjArgs(state.in_thread, poll, NULL);
+    Py_DECREF(poll);
+    if (waits == NULL) {
+        call->away = false;
+    }
     return waits;
 }
 
