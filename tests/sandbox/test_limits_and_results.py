@@ -38,11 +38,7 @@ def test_a_new_user_has_limits_for_everything() -> None:
     [
         (5, 5),
         ("64 MiB", 64 << 20),
-        ("64mib", 64 << 20),
-        ("1.5 KiB", 1536),
         ("2 kB", 2000),
-        ("7", 7),
-        ("3 GB", 3 * 10**9),
         (None, None),
     ],
 )

@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 CacheOption = Union[bool, str, os.PathLike[str], None]
 
 #: When the entries exceed this many bytes, those unused for longest go.
-_CAPACITY = 2 << 30
+_CAPACITY = 1 << 30
 
 #: A temporary file this many seconds old was left by a process that was killed.
 _ABANDONED = 3600

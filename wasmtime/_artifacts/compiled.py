@@ -204,7 +204,7 @@ class Compiled(Managed):
                 to this user alone, below ones in which others cannot exchange it. Where True
                 finds no such place, there is a RuntimeWarning, and no cache. Entries depend on
                 the contents of the file and on the engine's configuration; damaged ones are
-                compiled again, old ones removed beyond 2 GiB. False or None keeps nothing.
+                compiled again, old ones removed beyond 1 GiB. False or None keeps nothing.
 
         Raises:
             OSError: The file cannot be read, or the cache directory that was named not be made.

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from .._sizes import read_size
 from .._wasi import DirPerms
 from .programs import add_cache_option
 
@@ -66,15 +67,14 @@ def natural(bits: int) -> Callable[[str], int]:
     return read
 
 
-_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
-
-
 def size(text: str) -> int:
-    """A number of bytes, or one with a unit: ``64MiB``, ``64M`` and ``64 mb`` are the same."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?", text.lower())
-    number = round(float(match.group(1)) * 2.0 ** _UNITS[match.group(2)]) if match else -1
-    if not 0 <= number < 1 << 63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 65536, 64KiB or 1.5GiB")
+    """A number of bytes, or one with a unit, such as ``64MiB``; ``64MB`` is 64 * 10**6."""
+    try:
+        number = read_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if number >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than there can be")
     return number
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Optional, Union
+
+from .._sizes import read_size
 
 __all__ = ["OnOutputLimit", "ResourceLimits", "Size", "parse_size"]
 
@@ -14,17 +15,6 @@ Size = Union[int, str, None]
 #: What happens to a stream that has reached its limit.
 OnOutputLimit = Literal["truncate", "stop"]
 
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", re.ASCII)
-_UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "kib": 1 << 10,
-    "mib": 1 << 20,
-    "gib": 1 << 30,
-}
 _MOST = 2**63 - 1
 
 
@@ -33,8 +23,7 @@ def parse_size(name: str, value: object) -> Optional[int]:
 
     Args:
         name: What it is, for the error.
-        value: An int, text of a number and a unit (``B``, ``kB``, ``MB``, ``GB``, ``KiB``, ``MiB``,
-            ``GiB``), or None.
+        value: An int; text such as ``"64 MiB"``, where MiB is 2**20 and MB is 10**6; or None.
 
     Returns:
         The number; None for no limit.
@@ -46,11 +35,10 @@ def parse_size(name: str, value: object) -> Optional[int]:
     if value is None:
         return None
     if isinstance(value, str):
-        found = _SIZE.fullmatch(value)
-        unit = _UNITS.get(found[2].lower()) if found else None
-        if found is None or unit is None:
-            raise ValueError(f'{name} must be like 65536 or "64 MiB", not {value!r}')
-        number = int(float(found[1]) * unit) if "." in found[1] else int(found[1]) * unit
+        try:
+            number = read_size(value)
+        except ValueError:
+            raise ValueError(f'{name} must be like 65536 or "64 MiB", not {value!r}') from None
         return _in_range(name, number)
     return parse_count(name, value)
 
@@ -113,7 +101,8 @@ class ResourceLimits:
         file_size: Bytes of each file that the guest writes to, exactly; in the process tier alone.
         open_files: Files that are open at a time; in the process tier alone.
 
-    Where bytes are meant, text such as ``"64 MiB"`` is taken too; attributes are ints.
+    Where bytes are meant, text such as ``"64 MiB"`` (2**20 bytes each) or ``"64 MB"`` (10**6) is
+    taken too; attributes are ints.
 
     Raises:
         TypeError: A value is of a wrong type.
