@@ -67,8 +67,16 @@ def test_the_loop_goes_on_while_a_guest_spins(isolation: Any) -> None:
     assert beats >= 3
 
 
-@pytest.mark.parametrize("text", [guests.SPIN, guests.SLEEP], ids=["spinning", "sleeping"])
-@pytest.mark.parametrize("isolation", guests.BOTH_TIERS)
+@pytest.mark.parametrize(
+    ("text", "isolation"),
+    [
+        (guests.SPIN, "thread"),
+        (guests.SLEEP, "thread"),
+        (guests.SPIN, "process"),
+        pytest.param(guests.SLEEP, "process", marks=pytest.mark.slow),
+    ],
+    ids=["spinning", "sleeping", "spinning in a worker", "sleeping in a worker"],
+)
 def test_cancelling_stops_the_guest(isolation: Any, text: str) -> None:
     program = Program(text, isolation=isolation, limits=ResourceLimits(timeout=60))
 

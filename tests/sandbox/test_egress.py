@@ -46,7 +46,7 @@ def server() -> Iterator[str]:
     A server on the loopback address: its host and port.
     """
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever)
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,))
     thread.start()
     yield f"127.0.0.1:{made.server_port}"
     made.shutdown()

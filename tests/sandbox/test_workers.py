@@ -17,7 +17,7 @@ import wasi_programs
 from support import posix, run_in_subprocess
 
 from wasmtime.sandbox import Plugin, Program, Reason, ResourceLimits, SandboxError
-from wasmtime.sandbox.worker import pool, process
+from wasmtime.sandbox.worker import guest, pool, process
 
 from . import guests
 
@@ -30,6 +30,14 @@ def _no_workers_left() -> Any:
     pool.close_all()
     yield
     pool.close_all()
+
+
+@pytest.fixture
+def _little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let a worker that is to be killed be killed soon.
+    """
+    monkeypatch.setattr(guest, "_GRACE", 0.05)
 
 
 def waiting_pids() -> list[int]:
@@ -47,16 +55,12 @@ def test_a_worker_is_used_again() -> None:
     assert waiting_pids() == [pid]
 
 
-def test_a_worker_serves_one_code_alone() -> None:
-    Program(guests.QUIET, isolation="process").run()
-    Program(guests.HELLO, isolation="process").run()
-    assert len(set(waiting_pids())) == 2
-
-
-def test_workers_that_wait_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_MOST_IDLE", 1)
+def test_a_worker_serves_one_code_alone_and_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in (guests.QUIET, guests.HELLO):
-        Program(text, isolation="process")
+        Program(text, isolation="process").run()
+    assert len(set(waiting_pids())) == 2
+    monkeypatch.setattr(pool, "_MOST_IDLE", 1)
+    Program(guests.HELLO, isolation="process")
     assert len(waiting_pids()) == 1
     assert sum(worker.is_alive for worker in process._workers) == 1
 
@@ -101,6 +105,7 @@ def test_a_worker_that_is_killed_is_lost_and_replaced() -> None:
 
 
 @posix
+@pytest.mark.usefixtures("_little_grace")
 def test_a_worker_that_hears_nothing_is_killed_at_the_deadline() -> None:
     program = Program(guests.SPIN, isolation="process", limits=ResourceLimits(timeout=0.2))
     (pid,) = waiting_pids()
@@ -118,9 +123,9 @@ def test_workers_die_with_their_parent() -> None:
         """
         program = Program('(module (func (export "_start") (loop (br 0))))', isolation="process",
                           limits=ResourceLimits(timeout=None))
-        from wasmtime.sandbox.worker import pool, process
+        from wasmtime.sandbox.worker import process
         running = program.start()
-        import time; time.sleep(0.2)
+        import time; time.sleep(0.1)
         print(*[worker._process.pid for worker in process._workers], flush=True)
         os.kill(os.getpid(), 9)
         """,
@@ -272,6 +277,7 @@ def test_a_worker_that_lies_is_lost(lie: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @posix
+@pytest.mark.usefixtures("_little_grace")
 @pytest.mark.parametrize(
     ("silence", "reason"),
     [
@@ -296,6 +302,7 @@ def test_a_worker_that_says_nothing_is_killed(
 
 
 @posix
+@pytest.mark.usefixtures("_little_grace")
 def test_a_worker_that_reads_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     told = LIAR.rpartition("receive()\nRESULT")[0] + "time.sleep(60)\n"
     monkeypatch.setattr(process, "_PROGRAM", textwrap.dedent(told))
