@@ -33,7 +33,7 @@ def test_units_mean_the_same_everywhere(text: str, number: int) -> None:
     assert ResourceLimits(memory=text).memory == size(text) == number
 
 
-OTHER = ["", "MiB", "1 iB", "-1", "1 MiBs", "1e3", ".5k", "nan", "1 2", "\N{ARABIC-INDIC DIGIT THREE}"]
+OTHER = ["", "MiB", "1 iB", "-1", "1 MiBs", "1e3", ".5k", "nan", "1 2", "\u0663"]
 
 
 @pytest.mark.parametrize("text", OTHER)
