@@ -355,7 +355,8 @@ def sanitizers(session: nox.Session) -> None:
     skipped += [f"unit/test_{name}.py" for name in ("config", "types")]
     # Freed memory is kept for a while, to be watched.
     skipped += ["safety/test_config_combinations.py", "safety/test_leaks.py"]
-    marks = "not network and not slow" if fast else "not network"
+    # A worker process has an environment of its own, without the library of the sanitizers.
+    marks = "not network and not workers" + (" and not slow" if fast else "")
     options = ["-o", "timeout=300", "-m", marks]
     # greenlet copies stacks as they lie, with what AddressSanitizer has put between variables.
     options += ["-k", "not greenlet"]

@@ -163,6 +163,7 @@ def test_environment_variables_are_not_taken_along() -> None:
             session.snapshot()
 
 
+@pytest.mark.workers
 def test_what_has_no_snapshots_says_why() -> None:
     with Plugin('(module (memory (export "memory") 1))', isolation="process").open() as session:
         with pytest.raises(SandboxError, match="another process"):

@@ -194,6 +194,7 @@ def test_every_bomb_ends_for_the_right_reason(name: str, neighbour: Neighbour) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.workers
 def test_every_bomb_ends_in_a_worker(name: str, neighbour: Neighbour) -> None:
     text, reason = BOMBS[name]
     # Time enough for what must trap: workers of other tests are started meanwhile.
@@ -326,6 +327,7 @@ def _slow_to_compile() -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.workers
 def test_the_caller_of_a_slow_compilation_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = ResourceLimits(compile_timeout=0.05)
     text = _slow_to_compile()
@@ -493,6 +495,7 @@ def test_a_disk_is_not_filled_beyond_the_quota() -> None:
 
 
 @posix
+@pytest.mark.workers
 def test_a_file_is_bounded_exactly_in_a_worker() -> None:
     limits = ResourceLimits(timeout=5, file_size="64 KiB")
     dirs = {"/": Directory.temporary(collect=["*"])}
@@ -517,6 +520,7 @@ OPEN_MANY = wasi_programs.program(
 
 
 @posix
+@pytest.mark.workers
 def test_descriptors_are_bounded_in_a_worker(tmp_path: Path) -> None:
     limits = ResourceLimits(open_files=50)
     result = Program(OPEN_MANY, limits=limits, dirs={"/": tmp_path}, isolation="process").run()

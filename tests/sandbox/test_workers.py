@@ -21,6 +21,8 @@ from wasmtime.sandbox.worker import guest, pool, process
 
 from . import guests
 
+pytestmark = pytest.mark.workers
+
 PREAMBLE = "from wasmtime.sandbox import *\nimport os, sys\n"
 TRIVIAL = '(module (func (export "_start")))'
 
