@@ -206,8 +206,20 @@ def site(session: nox.Session) -> None:
     install(session, "docs")
     out = ROOT / "docs" / "_build"
     shutil.rmtree(out, ignore_errors=True)
+    sphinx(session, "html", out)
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Ask the network whether what the documents link to is still there."""
+    install(session, "docs")
+    sphinx(session, "linkcheck", temporary(session, "links"))
+
+
+def sphinx(session: nox.Session, builder: str, out: Path) -> None:
+    """Build the documents, from a directory in which the installed package is found."""
     with session.chdir(temporary(session, "empty")):
-        options = ["--quiet", "--fail-on-warning", "--keep-going", "--builder", "html"]
+        options = ["--quiet", "--fail-on-warning", "--keep-going", "--builder", builder]
         session.run("python", "-m", "sphinx", *options, str(ROOT / "docs"), str(out))
 
 

@@ -55,3 +55,8 @@ if tags.has("online"):  # type: ignore[name-defined] # noqa: F821
 html_theme = "furo"
 html_title = f"wasmtime for Python {release}"
 html_show_sphinx = False
+
+# --- links to elsewhere, which nox -s links follows ----------------------------------------------
+
+linkcheck_timeout = 20
+linkcheck_anchors = False

@@ -13,16 +13,28 @@ from support import CHECKOUT
 
 from benchmarks import plot, rows, table
 
-DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
+
+
+def _anchors(page: Path) -> set[str]:
+    """
+    The names of a page's headings in links.
+    """
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    place = page.parent / path if path else page
+    return place.exists() and (not anchor or anchor in _anchors(place))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
-    missing = [
-        target for target in targets if "://" not in target and not (path.parent / target).exists()
-    ]
-    assert missing == []
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)", text) if "://" not in target]
+    assert [target for target in targets if not _leads_somewhere(path, target)] == []
 
 
 def _newest_results() -> table.Results:

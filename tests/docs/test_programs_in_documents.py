@@ -25,13 +25,20 @@ from unittest import SkipTest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
-page = Path({page!r})
-sybil = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], path=str(page.parent))
-for example in sybil.parse(page).examples():
-    try:
-        example.evaluate()
-    except SkipTest:
-        pass
+
+def run(page):
+    sybil = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], path=str(page.parent))
+    document = sybil.parse(page)
+    document.namespace["__name__"] = "__main__"
+    for example in document.examples():
+        try:
+            example.evaluate()
+        except SkipTest:
+            pass
+
+
+if __name__ == "__main__":  # processes that a program starts import this again
+    run(Path({page!r}))
 """
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]

@@ -41,9 +41,10 @@ def run(*command: object, cwd: Path) -> None:
 
 def programs(text: str) -> list[str]:
     """
-    The Python programs of a document.
+    The Python programs of a document: its blocks, or all of them together if it says so.
     """
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return ["\n".join(blocks)] if "<!-- blocks: one program -->" in text else blocks
 
 
 @pytest.fixture(scope="module")
