@@ -159,6 +159,7 @@ class Store(Owner):
     _context_cdata: Optional[_CData]
     _asynchronous: bool
     _blocks: bool
+    _roams: bool
     _links_python: bool
     _has_wasi: bool
     @property

@@ -11,6 +11,7 @@ import os
 import sys
 from _thread import _local, allocate_lock, start_new_thread
 from asyncio import CancelledError, _get_running_loop
+from collections import deque
 from collections.abc import Awaitable
 from types import coroutine
 from typing import Any, Callable, Optional
@@ -107,23 +108,25 @@ def wake(waiter: Any) -> None:
             pass
 
 
-def in_thread(function: Callable[[], None]) -> Any:
-    """Call a function on a thread of its own, and wait until it has returned.
+def in_thread(function: Callable[[], None], may_block: bool) -> Any:
+    """Call a function on another thread, and wait until it has returned.
 
     Args:
         function: The function. Where the wait is cancelled, it goes on, and nobody hears of its
             end.
+        may_block: Whether it needs a thread of its own. One that computes shares as many as there
+            are processors.
 
     Returns:
         An iterator that waits.
     """
     loop = _get_running_loop()
     if loop is not None:
-        return _asyncio_wait(loop, function).__await__()
-    return _trio_wait(_trio(), function).__await__()
+        return _asyncio_wait(loop, function, may_block).__await__()
+    return _trio_wait(_trio(), function, may_block).__await__()
 
 
-def _asyncio_wait(loop: Any, function: Callable[[], None]) -> Awaitable[None]:
+def _asyncio_wait(loop: Any, function: Callable[[], None], may_block: bool) -> Awaitable[None]:
     done = loop.create_future()
 
     def finish() -> None:
@@ -137,12 +140,12 @@ def _asyncio_wait(loop: Any, function: Callable[[], None]) -> Awaitable[None]:
         except RuntimeError:  # the loop is closed: nobody waits any more
             pass
 
-    _workers.run(run)
+    (_blocking if may_block else _computing).run(run)
     waits: Awaitable[None] = done
     return waits
 
 
-async def _trio_wait(trio: Any, function: Callable[[], None]) -> None:
+async def _trio_wait(trio: Any, function: Callable[[], None], may_block: bool) -> None:
     done, token = trio.Event(), trio.lowlevel.current_trio_token()
 
     def run() -> None:
@@ -152,7 +155,7 @@ async def _trio_wait(trio: Any, function: Callable[[], None]) -> None:
         except trio.RunFinishedError:
             pass
 
-    _workers.run(run)
+    (_blocking if may_block else _computing).run(run)
     await done.wait()
 
 
@@ -338,16 +341,32 @@ _LOOK_AGAIN = 0.01
 
 
 class _Workers:
-    """Threads that wait for work for a while, and that do not keep the process from ending."""
+    """Threads that wait for work for a while, and that do not keep the process from ending.
 
-    def __init__(self) -> None:
+    Args:
+        most: How many there may be; work queues where more would be needed. None for any number.
+    """
+
+    def __init__(self, most: Optional[int] = None) -> None:
+        self._most = most
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, in a forked child: the threads are the parent's."""
         self._lock = allocate_lock()
         self._idle: list[list[Any]] = []
+        self._queue: deque[Callable[[], None]] = deque()
+        self._count = 0
 
     def run(self, work: Callable[[], None]) -> None:
-        """Do something on a thread that is idle, or on a new one."""
+        """Do something on a thread that is idle, or on a new one, or on the next one that is."""
         with self._lock:
             worker = self._idle.pop() if self._idle else None
+            if worker is None:
+                if self._count == self._most:
+                    self._queue.append(work)
+                    return
+                self._count += 1
         if worker is None:
             start_new_thread(self._serve, (work,))
         else:
@@ -360,19 +379,43 @@ class _Workers:
         worker: list[Any] = [wake, None]
         while work is not None:
             work()
-            work = worker[1] = None
+            work = self._next(worker)
+
+    def _next(self, worker: list[Any]) -> Optional[Callable[[], None]]:
+        """Wait for more work; None where none comes."""
+        with self._lock:
+            if self._queue:
+                return self._queue.popleft()
+            worker[1] = None
+            self._idle.append(worker)
+        if not worker[0].acquire(timeout=_PATIENCE):
             with self._lock:
-                self._idle.append(worker)
-            if not wake.acquire(timeout=_PATIENCE):
-                with self._lock:
-                    given_up = worker in self._idle
-                    if given_up:
-                        self._idle.remove(worker)
-                if not given_up:
-                    wake.acquire()
-            work = worker[1]
+                if worker in self._idle:
+                    self._idle.remove(worker)
+                    self._count -= 1
+                    return None
+            worker[0].acquire()
+        work: Callable[[], None] = worker[1]
+        return work
+
+
+def _processors() -> int:
+    """How many threads can compute at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 #: Seconds until a thread that has nothing to do ends.
 _PATIENCE = 5.0
-_workers = _Workers()
+#: Of polls that may block, and of guests that compute.
+_blocking, _computing = _Workers(), _Workers(_processors())
+
+
+def _after_fork() -> None:
+    _blocking.forget()
+    _computing.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

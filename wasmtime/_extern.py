@@ -49,11 +49,11 @@ def _wake(waiter: Any) -> None:
     wake(waiter)
 
 
-def _in_thread(function: Callable[[], None]) -> Any:
-    """Called where an asynchronous call lets a guest run that may block."""
+def _in_thread(function: Callable[[], None], may_block: bool) -> Any:
+    """Called where an asynchronous call lets a guest run that may block, or that computes."""
     from ._event_loops import in_thread
 
-    return in_thread(function)
+    return in_thread(function, may_block)
 
 
 def _in_scope(iterator: Any, seconds: float) -> Any:

@@ -136,7 +136,7 @@ def test_the_other_thread_may_begin_at_once(
         thread.start()
         thread.join()
 
-    monkeypatch.setattr(_event_loops._workers, "run", run)
+    monkeypatch.setattr(_event_loops._blocking, "run", run)
 
     async def main() -> None:
         store, exports = await sleeper(component)

@@ -6,7 +6,10 @@
  * A guest that computes notices within a moment, one that sleeps when it wakes up.
  *
  * Which thread that is, and how an event loop waits for it, is Python's affair (state.in_thread):
- * it is given a method of the call, which it keeps alive. */
+ * it is given a method of the call, which it keeps alive, and told whether the poll may block.
+ *
+ * A store may also roam: then a guest that computes goes on elsewhere when its first slice is over,
+ * beside the loop and beside others, until it calls the host. */
 
 static void async_drop(AsyncCall *call);
 static void async_forget_timer(AsyncCall *call);
@@ -20,7 +23,7 @@ away_begin(AsyncCall *call)
         return NULL;
     }
     call->away = true; /* the thread may run before this one goes on */
-    PyObject *waits = PyObject_CallFunctionObjArgs(state.in_thread, poll, NULL);
+    PyObject *waits = PyObject_CallFunction(state.in_thread, "Oi", poll, call->store->blocks);
     Py_DECREF(poll);
     if (waits == NULL) {
         call->away = false;
@@ -45,7 +48,7 @@ async_call_poll(AsyncCall *call, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS;
-    future_poll(call, moment_now());
+    future_poll(call, moment_now() + POLL_SLICE_AWAY);
     Py_END_ALLOW_THREADS;
     call->away = false;
     if (call->abandoned) {

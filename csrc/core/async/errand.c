@@ -41,5 +41,5 @@ errand_run(StoreObject *store, Errand run, void *argument)
     }
     call->errand = run;
     call->errand_argument = argument;
-    future_poll(async_root(call), store->poll_begun);
+    future_poll(async_root(call), store->poll_ends);
 }

@@ -67,14 +67,20 @@ async_root(AsyncCall *call)
     return call;
 }
 
-/* Let the guests run until they wait or are done. It is `now`; without the GIL. */
+/* A guest that an event loop polls runs for so long before it gives way, at least; and one that is
+ * polled on another thread, which costs the loop nothing but the way there and back. */
+#define POLL_SLICE MILLISECOND
+#define POLL_SLICE_AWAY (5 * MILLISECOND)
+
+/* Let the guests run until they wait, are done, or give way at the first tick after `ends`; without
+ * the GIL. */
 static void
-future_poll(AsyncCall *root, Moment now)
+future_poll(AsyncCall *root, Moment ends)
 {
     StoreObject *store = root->store;
     TickedEngine *engine = ((EngineObject *)store->owner.engine)->ticked;
     store->yielded = false;
-    store->poll_begun = now;
+    store->poll_ends = ends;
     store->polling = true;
     if (store->epochs) {
         ticker_poll_begin(engine);

@@ -349,12 +349,21 @@ async_poll_away(AsyncCall *call)
     return STEP_ON;
 }
 
+static inline bool
+async_polls_away(const AsyncCall *call)
+{
+    const StoreObject *store = call->store;
+    return UNLIKELY(store->blocks || (store->roams && call->computes)) && !call->blocking
+           && call->parent == NULL;
+}
+
 static StepEnd
 async_poll(AsyncCall *call, PyObject **out)
 {
     StoreObject *store = call->store;
     Moment begun = moment_now();
-    if (!call->blocking && turn_is_over(begun)) {
+    bool away = async_polls_away(call);
+    if (!away && !call->blocking && turn_is_over(begun)) {
         turn_join(call, begun);
         call->state = ASYNC_YIELD;
         return STEP_ON;
@@ -363,11 +372,11 @@ async_poll(AsyncCall *call, PyObject **out)
         async_drop(call);
         return STEP_OVER;
     }
-    if (store->blocks && !call->blocking && call->parent == NULL) {
+    if (away) {
         return async_poll_away(call);
     }
     Py_BEGIN_ALLOW_THREADS;
-    future_poll(async_root(call), begun);
+    future_poll(async_root(call), begun + POLL_SLICE);
     Py_END_ALLOW_THREADS;
     Moment now = moment_now();
     turn_used(now - begun, now);

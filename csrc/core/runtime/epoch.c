@@ -146,9 +146,6 @@ store_let_others_run(StoreObject *self)
     return nothing != NULL;
 }
 
-/* A guest that an event loop polls runs for so long before it gives way, at least. */
-#define POLL_SLICE MILLISECOND
-
 /* Runs on the thread that called, in the middle of WebAssembly. */
 static wasmtime_error_t *
 store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *delta,
@@ -167,7 +164,7 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
             return stop_error(self);
         }
         /* The ticks that came while it waited are no reason. */
-        if (moment_now() - self->poll_begun >= POLL_SLICE) {
+        if (moment_now() >= self->poll_ends) {
             self->yielded = true;
             *kind = WASMTIME_UPDATE_DEADLINE_YIELD;
         }

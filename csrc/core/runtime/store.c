@@ -519,6 +519,7 @@ static PyMemberDef store_members[] = {
     {"_links_python", T_BOOL, offsetof(StoreObject, links_python), 0, NULL},
     {"_asynchronous", T_BOOL, offsetof(StoreObject, asynchronous), READONLY, NULL},
     {"_blocks", T_BOOL, offsetof(StoreObject, blocks), 0, NULL},
+    {"_roams", T_BOOL, offsetof(StoreObject, roams), 0, NULL},
     {"_has_wasi", T_BOOL, offsetof(StoreObject, has_wasi), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };

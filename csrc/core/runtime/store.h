@@ -108,10 +108,11 @@ struct StoreObject {
     PyObject *awaited; /* locked: what its innermost host function waits for, or NULL: waits.c */
     bool told;         /* the same function: it was cancelled, since the guest is to end */
     struct Destruction *destructions; /* resources that the guest dropped: destruction.c */
-    Moment poll_begun;                /* the guest gives way some time after it */
+    Moment poll_ends;                 /* the guest gives way then */
     bool asynchronous;                /* for good: what is linked here is linked asynchronously */
     bool links_python; /* Python functions were linked synchronously: no call may be asynchronous */
     bool blocks;       /* what is linked here may block: WASI of components */
+    bool roams;        /* a guest that computes for long is polled on other threads */
     bool polling;      /* the guest runs on a fiber: no Python code until the poll returns */
     bool yielded;      /* the epoch callback ended the poll */
     bool has_stack;    /* of the library's, for asynchronous calls: stacks.c */
