@@ -269,7 +269,7 @@ core = Extension(
 )
 
 setup(
-    version=VERSION,
+    version=fetch.read_lock().distribution,
     cffi_modules=[] if ONLY == "core" else ["csrc/ffi_build.py:make_ffi"],
     ext_modules=[] if ONLY == "ffi" else [core],
     cmdclass={"bdist_wheel": bdist_wheel, "build": build, "build_ext": build_ext},

@@ -42,7 +42,7 @@ BUILD_PATH = re.compile(
 #: What a wheel may hold; that no file of the package is missing, check-wheel-contents tells.
 ALLOWED = (
     r"wasmtime/([\w-]+/)*\w+\.pyi?|wasmtime/py\.typed|wasmtime/_(core|ffi)\.[\w-]*\.?(so|pyd)"
-    r"|wasmtime-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|top_level\.txt|entry_points\.txt"
+    r"|wasmtime-[\d.]+\+capi\.dist-info/(METADATA|WHEEL|RECORD|top_level\.txt|entry_points\.txt"
     r"|sboms/[\w.-]+|licenses/(vendor/)?LICENSE)"
 )
 VERSIONS = ("cp39", "cp310", "cp311", "cp312", "cp313", "cp314", "cp315")
@@ -65,7 +65,7 @@ PLATFORMS = {
 def expected() -> set[str]:
     """Return the names of all wheels of a release."""
     return {
-        f"wasmtime-{fetch.read_lock().version}-{tag}-{platform}.whl"
+        f"wasmtime-{fetch.read_lock().distribution}-{tag}-{platform}.whl"
         for platform, (_, tags) in PLATFORMS.items()
         for tag in tags
     }
@@ -101,7 +101,7 @@ def _files(names: Sequence[str], platform: str, locked: fetch.Locked) -> Iterato
     for name in names:
         if name != library and not re.fullmatch(rf"{ALLOWED}|{grafted}|.*/", name):
             yield f"{name} does not belong in it"
-    licences = f"wasmtime-{fetch.read_lock().version}.dist-info/licenses"
+    licences = f"wasmtime-{fetch.read_lock().distribution}.dist-info/licenses"
     for name in (library, f"{licences}/LICENSE", f"{licences}/vendor/LICENSE"):
         if name not in names:
             yield f"{name} is missing"

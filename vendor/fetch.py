@@ -82,6 +82,15 @@ class Lock(NamedTuple):
     version: str
     platforms: Mapping[str, Locked]
 
+    @property
+    def distribution(self) -> str:
+        """Version of the distribution that is built here.
+
+        Its local label tells it from the published package, and pip takes neither for an older
+        one of the other while their versions agree.
+        """
+        return f"{self.version}+capi"
+
 
 def read_lock(path: Path = LOCK_FILE) -> Lock:
     """Read the lock file.

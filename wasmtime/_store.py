@@ -86,7 +86,7 @@ class Store(core.Store, Managed):
         """
         fuel = unsigned("fuel", fuel)
         with door(self) as context:
-            check(lib.wasmtime_context_set_fuel(context, fuel))
+            check_fuel(lib.wasmtime_context_set_fuel(context, fuel))
 
     def get_fuel(self) -> int:
         """How much fuel is left.
@@ -97,7 +97,7 @@ class Store(core.Store, Managed):
         """
         fuel = ffi.new("uint64_t *")
         with door(self) as context:
-            check(lib.wasmtime_context_get_fuel(context, fuel))
+            check_fuel(lib.wasmtime_context_get_fuel(context, fuel))
         return int(fuel[0])
 
     def add_fuel(self, fuel: int) -> None:
@@ -404,6 +404,16 @@ class Store(core.Store, Managed):
 #: at most.
 _TABLES_OF_TOTAL = 16
 _TABLE_ELEMENT_SIZE = 16
+
+
+def check_fuel(pointer: Any) -> None:
+    """Raise what a function about fuel answered: the engine counts none."""
+    try:
+        check(pointer)
+    except WasmtimeError as error:
+        raise WasmtimeError(
+            f"{error.message}: set Config.consume_fuel before the engine is made"
+        ) from None
 
 
 class BorrowedStore(core.Caller):

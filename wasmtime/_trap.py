@@ -40,7 +40,14 @@ class Frame:
         func_offset: Offset of the instruction in the function's body, in bytes.
     """
 
-    __slots__ = ("func_index", "func_name", "func_offset", "module_name", "module_offset")
+    # What help() tells of each.
+    __slots__ = {
+        "func_index": "Index of the function in its module.",
+        "func_name": "The function's name, from the module's name section, or None.",
+        "func_offset": "Offset of the instruction in the function's body, in bytes.",
+        "module_name": "The module's name, from its name section, or None.",
+        "module_offset": "Offset of the instruction in the module's binary, in bytes.",
+    }
 
     func_index: int
     func_name: Optional[str]

@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Union
 
 from ._error import WasmtimeError
-from ._native import core, encode_name
+from ._native import StrPath, core, encode_name
+from ._printable import printable
 
-__all__ = ["Source", "source_bytes", "to_wasm", "wat2wasm"]
+__all__ = ["Source", "source_bytes", "telling_file", "to_wasm", "wat2wasm"]
 
 #: What a module or component can be given as: text, or the bytes of text or of a binary.
 Source = Union[str, bytes, bytearray, memoryview]
 
+#: What the library's parser calls a text.
+_NAMELESS = "--> <anon>:"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -83,6 +87,22 @@ def source_bytes(source: Source) -> bytes:
     """
     data = _read("wasm", source)
     return _translate(data) if isinstance(source, str) and data.startswith(b"\0") else data
+
+
+@contextmanager
+def telling_file(path: StrPath) -> Iterator[None]:
+    """Let errors that show a place in a text name the file that the text is from.
+
+    Args:
+        path: The file.
+    """
+    try:
+        yield
+    except WasmtimeError as error:
+        if _NAMELESS not in error.message:
+            raise
+        name = printable(os.fsdecode(path), layout="")
+        raise WasmtimeError(error.message.replace(_NAMELESS, f"--> {name}:", 1)) from None
 
 
 def _read(what: str, source: object) -> bytes:

@@ -19,6 +19,17 @@ from wasmtime.bindgen import generate
 from .files import write_package
 
 
+@pytest.fixture(autouse=True, scope="session")
+def compiled_code_is_kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """
+    Let the packages keep their compiled code in a directory of the tests.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+            patch.setenv(variable, str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def generated_packages_go(tmp_path: Path) -> Iterator[None]:
     """

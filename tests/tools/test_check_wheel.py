@@ -18,7 +18,7 @@ pytest.importorskip("lief", reason="lief reads the binaries")
 
 from ci import check_wheel
 
-VERSION = fetch.read_lock().version
+VERSION = fetch.read_lock().distribution
 INFO = f"wasmtime-{VERSION}.dist-info"
 Members = dict[str, bytes]
 Spoilt = Callable[..., list[str]]

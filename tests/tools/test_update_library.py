@@ -95,4 +95,10 @@ def test_a_wheel_must_hold_one_library(tmp_path: Path, members: list[str]) -> No
 
 def test_every_part_of_the_package_is_of_the_locked_version() -> None:
     versions = {wasmtime.__version__, _native.VERSION, _native.core.__version__}
-    assert versions == {fetch.read_lock().version} == {metadata.version("wasmtime")}
+    assert versions == {fetch.read_lock().version}
+
+
+def test_the_distribution_is_told_from_the_published_package() -> None:
+    version = metadata.version("wasmtime")
+    assert version == fetch.read_lock().distribution
+    assert version == f"{wasmtime.__version__}+capi"

@@ -12,7 +12,7 @@ from .._engine import Engine, engine_handle
 from .._error import WasmtimeError
 from .._managed import Managed
 from .._native import StrPath, check, core, decode_path, encode_path, ffi, take_bytes
-from .._wat2wasm import Source, source_bytes, to_wasm
+from .._wat2wasm import Source, source_bytes, telling_file, to_wasm
 
 if TYPE_CHECKING:
     from .cache import CacheOption
@@ -214,9 +214,10 @@ class Compiled(Managed):
         engine_handle(engine)
         with open(path, "rb") as file:
             contents = file.read()
-        if cache is False:  # a subclass need not have the parameter
-            return cls(engine, contents)
-        return cls(engine, contents, cache=cache)
+        with telling_file(path):
+            if cache is False:  # a subclass need not have the parameter
+                return cls(engine, contents)
+            return cls(engine, contents, cache=cache)
 
     def serialize(self) -> bytearray:
         """Return the compiled code as bytes, for `deserialize`.

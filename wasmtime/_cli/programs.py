@@ -12,7 +12,7 @@ from .._engine import Engine
 from .._error import WasmtimeError
 from .._module import Module
 from .._wasm.reader import kind_of
-from .._wat2wasm import to_wasm
+from .._wat2wasm import telling_file, to_wasm
 from .status import STATUS_USAGE, Failure
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Co
     try:
         if compiled:
             return _deserialize(engine, data)
-        binary = to_wasm(data)
+        with telling_file(path):
+            binary = to_wasm(data)
         if kind_of(binary) != "component":
             return Module(engine, binary)
         # Imported where it is needed: programs that are core modules start sooner without.
@@ -126,7 +127,8 @@ def binary_of(path: str) -> bytes:
         Failure: It cannot be read, or is no well-formed text.
     """
     try:
-        return to_wasm(read(path))
+        with telling_file(path):
+            return to_wasm(read(path))
     except WasmtimeError as error:
         raise Failure(f"{path}: {error}") from None
 

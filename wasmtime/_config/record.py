@@ -25,6 +25,7 @@ from typing import (
 
 from .._error import WasmtimeError
 from .._native import check, check_unsigned, ffi, lib
+from .._suggestions import unknown_setting
 
 __all__ = ["Record", "Setting", "choice", "size", "switch", "try_on_scratch"]
 
@@ -127,8 +128,16 @@ class Record:
     def _update(self, settings: Mapping[str, object]) -> None:
         for name, value in settings.items():
             if name not in self._settings:
-                raise TypeError(f"{type(self).__name__} has no setting {name!r}")
+                raise TypeError(unknown_setting(type(self), name))
             setattr(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            super().__setattr__(name, value)
+        except AttributeError:
+            if hasattr(type(self), name):  # it can be read alone
+                raise
+            raise AttributeError(unknown_setting(type(self), name)) from None
 
     def _open(self) -> dict[str, Any]:
         """Returns the values that were set; a record that can be closed checks first."""

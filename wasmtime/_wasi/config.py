@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from .._native import StrPath, lib
+from .._suggestions import unknown_setting
 from .arguments import ArgvSetting, EnvSetting, process_arguments, process_environment
 from .input import CustomInput
 from .limits import OnLimit
@@ -89,6 +90,12 @@ class WasiConfig:
         self._network = False
         self._name_lookup: Optional[bool] = None
         self._http = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # A class of the program's own may have what it likes.
+        if type(self) is WasiConfig and not name.startswith("_") and not hasattr(WasiConfig, name):
+            raise AttributeError(unknown_setting(WasiConfig, name))
+        super().__setattr__(name, value)
 
     # -- arguments and environment
 

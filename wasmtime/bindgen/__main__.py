@@ -9,6 +9,7 @@ from typing import Optional
 
 from .._error import WasmtimeError
 from .._printable import printable
+from .._wat2wasm import telling_file
 from . import generate
 
 
@@ -55,7 +56,8 @@ def write_package(options: argparse.Namespace, command: str) -> int:
     source = Path(options.filename)
     try:
         name = options.name or source.stem
-        files = generate(name, source.read_bytes(), asynchronous=options.asynchronous)
+        with telling_file(source):
+            files = generate(name, source.read_bytes(), asynchronous=options.asynchronous)
         for file, contents in files.items():
             target = Path(options.out_dir, file)
             target.parent.mkdir(parents=True, exist_ok=True)

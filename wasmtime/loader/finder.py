@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from .._error import WasmtimeError
 from .._wasm.reader import kind_of
-from .._wat2wasm import to_wasm
+from .._wat2wasm import telling_file, to_wasm
 from .component_packages import PackageFinder, component_of, component_spec
 from .core_modules import CoreModuleLoader
 
@@ -130,7 +130,8 @@ def _spec(fullname: str, origin: str, contents: bytes) -> ModuleSpec:
         ImportError: The contents are not WebAssembly, or bindings cannot express it.
     """
     try:
-        binary = to_wasm(contents)
+        with telling_file(origin):
+            binary = to_wasm(contents)
         if kind_of(binary) == "component":
             return component_spec(fullname, origin, binary)
     except (WasmtimeError, ValueError) as error:

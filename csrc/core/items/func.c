@@ -486,9 +486,9 @@ static PyMethodDef func_methods[] = {
      "call($self, /, store, *params)\n--\n\nThe same as calling the function itself."},
     {"call_async", FAST(func_call_async), func_call_async_doc},
     {"_bind_async", (PyCFunction)func_bind_async, METH_O,
-     "_bind_async($self, store, /)\n--\n\nSee wasmtime.Func.bind_async."},
+     "_bind_async($self, store, /)\n--\n\nWhat wasmtime.Func.bind_async does."},
     {"_bind", (PyCFunction)(void (*)(void))func_bind, METH_VARARGS | METH_KEYWORDS,
-     "_bind($self, /, store, release_gil=None)\n--\n\nSee wasmtime.Func.bind."},
+     "_bind($self, /, store, release_gil=None)\n--\n\nWhat wasmtime.Func.bind does."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef func_getset[] = {

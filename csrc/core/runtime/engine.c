@@ -68,9 +68,26 @@ engine_adopt(EngineObject *self, PyObject *args)
     return vacant ? Py_NewRef(Py_None) : owner_refuse_second(&self->owner);
 }
 
+static const char engine_increment_epoch_doc[] = PyDoc_STR(
+    "increment_epoch($self, /)\n"
+    "--\n\n"
+    "Go on to the next epoch of the engine.\n\n"
+    "The deadline that `Store.set_epoch_deadline` gave a store comes that much nearer: guests of every\n"
+    "store of this engine that have reached theirs end with a trap, or call what\n"
+    "`Store.set_epoch_deadline_callback` gave. From any thread. `Store.set_timeout` needs no epochs.\n\n"
+    "Raises:\n"
+    "    ValueError: The engine is closed.\n\n"
+    "Example:\n"
+    "    >>> from wasmtime import Config, Engine, Store\n"
+    "    >>> engine = Engine(Config(epoch_interruption=True))\n"
+    "    >>> store = Store(engine)\n"
+    "    >>> store.set_epoch_deadline(2)\n"
+    "    >>> engine.increment_epoch()  # one more, and its guests end\n\n"
+    "C API: ``wasmtime_engine_increment_epoch``.");
+
 static PyMethodDef engine_methods[] = {
     {"increment_epoch", (PyCFunction)engine_increment_epoch, METH_NOARGS,
-     "increment_epoch($self, /)\n--\n\nSee wasmtime.Engine."},
+     engine_increment_epoch_doc},
     {"_own_configured", (PyCFunction)engine_adopt, METH_VARARGS,
      "_own_configured($self, handle, epochs, epochs_explicit, wasm_stack, "
      "memory_may_move, memory_reservation, shared_memory, memory_owned, /)\n--\n\n"

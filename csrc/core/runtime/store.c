@@ -452,9 +452,38 @@ store_mark_inherited(StoreObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+static const char store_close_doc[] = PyDoc_STR(
+    "close($self, /)\n"
+    "--\n\n"
+    "End the store, and free at once what belongs to it.\n\n"
+    "That is every instance, memory and object in it; using them raises ValueError from then on.\n"
+    "Closing twice does nothing. A store that is not closed is freed when nothing refers to it any\n"
+    "more. It is a context manager too, which closes it.\n\n"
+    "Raises:\n"
+    "    WasmtimeError: A call into the store is in progress, here, in another thread or suspended.\n\n"
+    "Example:\n"
+    "    >>> from wasmtime import Store\n"
+    "    >>> store = Store()\n"
+    "    >>> store.close()\n\n"
+    "C API: ``wasmtime_store_delete``.");
+
+static const char store_data_doc[] =
+    PyDoc_STR("data($self, /)\n"
+              "--\n\n"
+              "The object that the store was made with: ``Store(engine, data)``.\n\n"
+              "Host functions reach it too, as `Caller.data`.\n\n"
+              "Returns:\n"
+              "    The object, None if there was none.\n\n"
+              "Raises:\n"
+              "    ValueError: The store is closed.\n\n"
+              "Example:\n"
+              "    >>> from wasmtime import Engine, Store\n"
+              "    >>> Store(Engine(), {\"user\": 7}).data()\n"
+              "    {'user': 7}");
+
 static PyMethodDef store_methods[] = {
-    {"close", (PyCFunction)store_close, METH_NOARGS, "close($self, /)\n--\n\nSee wasmtime.Store."},
-    {"data", (PyCFunction)store_get_data, METH_NOARGS, "data($self, /)\n--\n\nSee wasmtime.Store."},
+    {"close", (PyCFunction)store_close, METH_NOARGS, store_close_doc},
+    {"data", (PyCFunction)store_get_data, METH_NOARGS, store_data_doc},
     {"_set_epoch_deadline", (PyCFunction)store_set_deadline, METH_O,
      "_set_epoch_deadline($self, ticks, /)\n--\n\nDeadline in the engine's user epochs."},
     {"_set_epoch_callback", (PyCFunction)store_set_deadline_callback, METH_O,
@@ -466,7 +495,7 @@ static PyMethodDef store_methods[] = {
     {"_sleep", (PyCFunction)store_sleep, METH_O,
      "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
     {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,
-     "interrupt($self, /)\n--\n\nSee wasmtime.Store."},
+     "interrupt($self, /)\n--\n\nWhat wasmtime.Store.interrupt does."},
     {"_set_limits", (PyCFunction)store_set_limits, METH_VARARGS,
      "_set_limits($self, memory_size, table_elements, instances, tables, memories, /)\n--\n\n"
      "Bound what can be in the store; -1 is no bound."},
@@ -475,7 +504,7 @@ static PyMethodDef store_methods[] = {
     {"_resume_limits", (PyCFunction)store_resume_limits, METH_VARARGS,
      "_resume_limits($self, instances, memories, /)\n--\n\nIt has made so many."},
     {"_collect", (PyCFunction)store_collect, METH_NOARGS,
-     "_collect($self, /)\n--\n\nSee wasmtime.Store.gc."},
+     "_collect($self, /)\n--\n\nWhat wasmtime.Store.gc does."},
     {"_keep", (PyCFunction)store_py_keep, METH_O,
      "_keep($self, object, /)\n--\n\nKeep `object` for as long as the native store lives."},
     {"_mark_inherited", (PyCFunction)store_mark_inherited, METH_NOARGS,

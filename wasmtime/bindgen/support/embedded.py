@@ -87,7 +87,7 @@ class EmbeddedComponent(_Embedded[Component]):
     file: str
     imports: Sequence[Interface] = ()
     exports: Mapping[str, Mapping[str, Signature]] = field(default_factory=dict)
-    cache: CacheOption = False
+    cache: CacheOption = True
 
     def __post_init__(self) -> None:
         """Begin without compiled code, and without types of resources."""
@@ -207,7 +207,7 @@ class EmbeddedModule(_Embedded[Module]):
     package: Optional[str]
     file: str
     imports: Mapping[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
-    cache: CacheOption = False
+    cache: CacheOption = True
 
     def instantiate(self, store: Store, imports: Any) -> Mapping[str, Any]:
         """Instantiate the module.
