@@ -21,8 +21,6 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
-# What lies beside docs/ is shown where the repository is.
-suppress_warnings = ["myst.xref_missing"]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -44,7 +42,7 @@ napoleon_custom_sections = [
     (f"Raises when {when}", "raises") for when in ("called", "applied", "entered")
 ]
 # Short names, such as `type`, are attributes of several classes: these stay plain text.
-suppress_warnings += ["ref.python"]
+suppress_warnings = ["ref.python"]
 # Links into Python's documents need a network: sphinx-build -t online.
 if tags.has("online"):  # type: ignore[name-defined] # noqa: F821
     extensions.append("sphinx.ext.intersphinx")
@@ -54,7 +52,10 @@ if tags.has("online"):  # type: ignore[name-defined] # noqa: F821
 
 html_theme = "furo"
 html_title = f"wasmtime for Python {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 
 # --- links to elsewhere, which nox -s links follows ----------------------------------------------
 
