@@ -460,8 +460,6 @@ class OutputSink:
 @final
 class AsyncCall(Coroutine[Any, Any, _R_co]):
     @property
-    def cr_await(self) -> Optional[object]: ...
-    @property
     def cr_running(self) -> bool: ...
     __name__: str
     __qualname__: str

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import pytest
 
-from wasmtime import Linker, Store, WasmtimeError
+from wasmtime import Func, FuncType, Linker, Store, WasmtimeError
 from wasmtime.bindgen import generate
 from wasmtime.bindgen.__main__ import main as bindgen
 
@@ -137,6 +137,30 @@ def test_resources_of_the_component(package: Package) -> None:
         with pytest.raises(WasmtimeError, match="dropped"):
             await more.drop(store)
         assert await total.value(store) == 9
+
+    asyncio.run(main())
+
+
+def test_resources_stay_in_a_store_where_functions_of_the_host_are_awaited(
+    package: Package,
+) -> None:
+    """
+    The library cannot run their destructors there; the end of a block is no error for that.
+    """
+    root = package("counting_there", WORLDS["counter"], asynchronous=True)
+
+    async def answer() -> None: ...
+
+    async def main() -> None:
+        store = Store()
+        Func(store, FuncType([], []), answer)
+        it = (await root.Root(store)).counters()
+        async with it.Counter(store, 5) as counter:
+            assert await counter.value(store) == 5
+        assert await it.dropped(store) == 0
+        with pytest.raises(WasmtimeError, match="cannot be dropped in a store with asynchronous"):
+            await counter.drop(store)
+        store.close()
 
     asyncio.run(main())
 

@@ -352,6 +352,12 @@ async_call_name(AsyncCall *self, void *Py_UNUSED(closure))
     return PyUnicode_FromString(self->kind->name);
 }
 
+static PyObject *
+async_call_repr(AsyncCall *self)
+{
+    return PyUnicode_FromFormat("<coroutine object %s at %p>", self->kind->name, self);
+}
+
 static PyMethodDef async_call_methods[] = {
     {"send", (PyCFunction)async_call_send, METH_O,
      "send($self, value, /)\n--\n\nGo on, with what the event loop has to say."},
@@ -374,7 +380,6 @@ static PyGetSetDef async_call_getset[] = {
 static PyMemberDef async_call_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(AsyncCall, weakrefs), READONLY, NULL},
     {"cr_running", T_BOOL, offsetof(AsyncCall, stepping), READONLY, NULL},
-    {"cr_await", T_OBJECT, offsetof(AsyncCall, inner), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot async_call_slots[] = {
@@ -383,6 +388,7 @@ static PyType_Slot async_call_slots[] = {
     {Py_tp_finalize, async_call_finalize},
     {Py_tp_traverse, async_call_traverse},
     {Py_tp_clear, async_call_clear},
+    {Py_tp_repr, async_call_repr},
     {Py_tp_iter, async_call_self},
     {Py_tp_iternext, async_call_next},
     {Py_am_await, async_call_self},

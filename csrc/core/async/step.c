@@ -227,24 +227,75 @@ async_keep_exception(AsyncCall *call)
     store->pending = outer;
 }
 
-/* --- host functions ----------------------------------------------------------------------------- */
+/* --- awaitables --------------------------------------------------------------------------------- */
+
+/* In the flags of the code of a generator that types.coroutine() has marked. */
+#define ITERABLE_COROUTINE 0x100
+
+/* Whether a generator can be awaited. */
+static NOINLINE bool
+generator_is_awaitable(PyObject *generator)
+{
+    PyObject *code = PyObject_GetAttrString(generator, "gi_code");
+    PyObject *flags = code != NULL ? PyObject_GetAttrString(code, "co_flags") : NULL;
+    bool marked = flags != NULL && (PyLong_AsLong(flags) & ITERABLE_COROUTINE) != 0;
+    Py_XDECREF(flags);
+    Py_XDECREF(code);
+    PyErr_Clear();
+    return marked;
+}
+
+static inline unaryfunc
+awaitable_slot(PyObject *object)
+{
+#ifdef Py_LIMITED_API
+    return (unaryfunc)PyType_GetSlot(Py_TYPE(object), Py_am_await);
+#else
+    PyAsyncMethods *methods = Py_TYPE(object)->tp_as_async;
+    return methods != NULL ? methods->am_await : NULL;
+#endif
+}
 
 /* What to drive for the result of a host function, if it is awaitable; NULL, perhaps with an
  * exception. */
 static PyObject *
 async_iterator(PyObject *result)
 {
-    if ((PyObject *)Py_TYPE(result) == state.coroutine) {
+    PyObject *type = (PyObject *)Py_TYPE(result);
+    if (type == state.coroutine || (type == state.generator && generator_is_awaitable(result))) {
         return Py_NewRef(result);
     }
-#ifdef Py_LIMITED_API
-    unaryfunc await = (unaryfunc)PyType_GetSlot(Py_TYPE(result), Py_am_await);
-#else
-    PyAsyncMethods *methods = Py_TYPE(result)->tp_as_async;
-    unaryfunc await = methods != NULL ? methods->am_await : NULL;
-#endif
+    unaryfunc await = awaitable_slot(result);
     return await != NULL ? await(result) : NULL;
 }
+
+/* What a function returned that was linked for synchronous calls cannot be lowered: if it is
+ * awaitable, say what to do instead. An exception is set. */
+static NOINLINE void
+async_explain_awaitable(PyObject *result)
+{
+    PyObject *refused = PyErr_GetRaisedException();
+    bool marked = (PyObject *)Py_TYPE(result) == state.generator && generator_is_awaitable(result);
+    if (awaitable_slot(result) == NULL && !marked) {
+        PyErr_SetRaisedException(refused);
+        return;
+    }
+    if (PyObject_HasAttrString(result, "close")) { /* a coroutine, which would warn otherwise */
+        PyObject *closed = PyObject_CallMethod(result, "close", NULL);
+        Py_XDECREF(closed);
+        PyErr_Clear();
+    }
+    PyErr_Format(
+        state.WasmtimeError,
+        "the function returned an awaitable (%.200s), and it was linked for synchronous "
+        "calls: instantiate with instantiate_async(), and call the guest with call_async()",
+        type_name(result));
+    PyObject *better = PyErr_GetRaisedException();
+    PyException_SetCause(better, refused);
+    PyErr_SetRaisedException(better);
+}
+
+/* --- host functions ----------------------------------------------------------------------------- */
 
 static StepEnd async_serve(AsyncCall *call);
 

@@ -77,6 +77,7 @@ static struct {
 
     PyObject *signal;    /* _signal.signal */
     PyObject *coroutine; /* types.CoroutineType */
+    PyObject *generator; /* types.GeneratorType */
 
     /* Interned names. */
     PyObject *str_handle;
@@ -227,8 +228,9 @@ state_begin(void)
     Py_XDECREF(module);
     module = PyImport_ImportModule("types");
     state.coroutine = module != NULL ? PyObject_GetAttrString(module, "CoroutineType") : NULL;
+    state.generator = module != NULL ? PyObject_GetAttrString(module, "GeneratorType") : NULL;
     Py_XDECREF(module);
-    if (state.signal == NULL || state.coroutine == NULL) {
+    if (state.signal == NULL || state.coroutine == NULL || state.generator == NULL) {
         return false;
     }
     for (const NamedSlot *entry = interned_names; entry->name != NULL; entry++) {

@@ -119,8 +119,14 @@ host_run(HostFuncObject *self, HostFrame *frame, wasmtime_caller_t *caller, Host
         return false;
     }
     PyObject *result = host_frame_call(frame, self->callable);
-    bool fine = result != NULL && host_write_results(self, frame->store, values, result);
-    Py_XDECREF(result);
+    if (UNLIKELY(result == NULL)) {
+        return false;
+    }
+    bool fine = host_write_results(self, frame->store, values, result);
+    if (UNLIKELY(!fine)) {
+        async_explain_awaitable(result);
+    }
+    Py_DECREF(result);
     return fine;
 }
 

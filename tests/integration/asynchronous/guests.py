@@ -39,6 +39,12 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0)
 
 
+def until_waits(call: Any, condition: Callable[[], object]) -> None:
+    """Step a call by hand until something holds: its guest may give way before it asks."""
+    while not condition():
+        call.send(None)
+
+
 class Guests:
     """Guests of one engine."""
 

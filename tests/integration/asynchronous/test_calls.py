@@ -9,6 +9,7 @@ import contextvars
 import functools
 import gc
 import inspect
+import types
 import warnings
 from collections.abc import Coroutine
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from wasmtime import Caller, Func, FuncType, Store, Trap, TrapCode, WasmtimeError
 
-from .guests import I32, REF, Guests, until
+from .guests import I32, REF, Guests, until, until_waits
 
 
 class Failure(Exception):
@@ -47,6 +48,7 @@ def test_a_call_is_a_coroutine(guests: Guests) -> None:
         assert asyncio.iscoroutine(call)
         assert inspect.isawaitable(call)
         assert call.__name__ == "Func.call_async"
+        assert repr(call).startswith("<coroutine object Func.call_async at ")
         assert await asyncio.create_task(call) == 2
         with pytest.raises(RuntimeError, match="already awaited"):
             await call
@@ -62,10 +64,17 @@ class Answers:
         return await later(n)
 
 
+@types.coroutine
+def marked(n: int) -> Any:
+    yield
+    return n + 1
+
+
 @pytest.mark.parametrize(
     "ask",
     [
         later,
+        marked,
         lambda n: later(n),
         functools.partial(later),
         Answers(),
@@ -73,7 +82,7 @@ class Answers:
         lambda n: asyncio.ensure_future(later(n)),
         lambda n: n + 1,
     ],
-    ids=["def", "lambda", "partial", "call", "method", "future", "plain"],
+    ids=["def", "marked", "lambda", "partial", "call", "method", "future", "plain"],
 )
 def test_whatever_awaitable_a_function_returns_is_awaited(guests: Guests, ask: Any) -> None:
     async def main() -> None:
@@ -176,6 +185,32 @@ def test_context_variables_flow_into_host_functions(guests: Guests) -> None:
     asyncio.run(main())
 
 
+def test_a_generator_is_no_coroutine(guests: Guests) -> None:
+    async def main() -> None:
+        guest = await guests.make(lambda n: (number for number in [n]))
+        with pytest.raises(TypeError, match="don't know how to convert <generator"):
+            await guest.start("run", 1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ask", [lambda n: later(n), lambda n: marked(n)], ids=["def", "marked"])
+def test_an_awaitable_in_a_synchronous_call_is_explained(guests: Guests, ask: Any) -> None:
+    """
+    Nobody could know that this function returns one when it was linked; it is closed, and does not
+    warn.
+    """
+    store = Store(guests.engine)
+    exports = guests.linker(ask).instantiate(store, guests.module).exports(store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(WasmtimeError, match=r"instantiate_async.*call_async") as caught:
+            exports.get_func("run")(store, 1)
+        gc.collect()
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert exports.get_func("add")(store, 1, 1) == 2
+
+
 # --- calls in calls -----------------------------------------------------------------------------
 
 
@@ -263,13 +298,15 @@ def test_a_task_of_a_host_function_is_another_task(guests: Guests) -> None:
 
 def test_a_call_that_its_host_function_left_behind_is_dropped(guests: Guests) -> None:
     async def main() -> None:
-        left = []
+        left: list[Any] = []
+        asked: list[int] = []
 
         async def ask(n: int) -> int:
             if n == 0:
+                asked.append(n)
                 await asyncio.sleep(10)
             inner = guest.start("run", 0)
-            inner.send(None)
+            until_waits(inner, lambda: asked)
             left.append(inner)
             return n
 
@@ -340,10 +377,12 @@ def test_a_call_that_is_never_awaited_warns(guests: Guests) -> None:
 
 
 def test_a_call_that_is_collected_is_closed(guests: Guests) -> None:
+    asked = []
     ended = []
 
     async def ask(n: int) -> int:
         try:
+            asked.append(n)
             await asyncio.sleep(10)
         finally:
             ended.append(n)
@@ -352,7 +391,7 @@ def test_a_call_that_is_collected_is_closed(guests: Guests) -> None:
     async def main() -> None:
         guest = await guests.make(ask)
         call = guest.start("run", 3)
-        call.send(None)
+        until_waits(call, lambda: asked)
         cycle = [call]
         cycle.append(cycle)  # type: ignore[arg-type]
         del call, cycle

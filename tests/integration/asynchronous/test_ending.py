@@ -247,6 +247,7 @@ def test_the_time_of_a_store_runs_in_asynchronous_calls(guests: Guests, name: st
         guest.store.set_timeout(0.02)
         with pytest.raises(TimeoutTrap):
             await guest.start(name, *([1] if name == "run" else []))
+        guest.store.set_timeout(None)
         assert await guest.start("add", 1, 1) == 2
 
     asyncio.run(main())

@@ -12,7 +12,7 @@ import pytest
 
 from wasmtime import InterruptTrap, Store, TimeoutTrap
 
-from .guests import Guests
+from .guests import Guests, until_waits
 
 
 def test_trio(guests: Guests) -> None:
@@ -163,14 +163,17 @@ def test_one_loop_in_each_thread(guests: Guests) -> None:
 
 
 def test_another_loop_cannot_step_a_call_that_waits(guests: Guests) -> None:
+    asked = []
+
     async def ask(n: int) -> int:
+        asked.append(n)
         await asyncio.sleep(10)
         return n
 
     async def begin() -> Any:
         guest = await guests.make(ask)
         call = guest.start("run", 1)
-        call.send(None)
+        until_waits(call, lambda: asked)
         return guest, call
 
     guest, call = asyncio.run(begin())

@@ -8,6 +8,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar, Union
 
 from ..._error import WasmtimeError
 from ..._func import Func
+from ..._native import core
 from .instance import REFUSALS, BoundInstance, give_back, lowered
 from .resources import Handle
 from .shapes import Convert, same
@@ -125,6 +126,9 @@ class AsyncResource(Handle):
         counter = await Counter(store, 5)
         async with Counter(store, 5) as counter:
             ...
+
+    Where the component calls functions of the host, the library can run no destructors: such a
+    resource stays until its store is closed, also at the end of the block.
     """
 
     __module__ = "wasmtime.bindgen.support"  # its public name
@@ -159,7 +163,8 @@ class AsyncResource(Handle):
             caller: The store that it lives in.
 
         Raises:
-            WasmtimeError: It was dropped or given away before.
+            WasmtimeError: It was dropped or given away before; or the component calls functions of
+                the host, and the library cannot drop it before its store is closed.
         """
         self._drop(caller)
 
@@ -168,6 +173,6 @@ class AsyncResource(Handle):
         return await self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Drop the resource, unless this object has lost it before."""
-        if self._handle is not None:
+        """Drop the resource, unless this object has lost it before, or its store keeps it."""
+        if self._handle is not None and not core.links_asynchronously(self._bound.store):
             await AsyncResource.drop(self, self._bound.store)
