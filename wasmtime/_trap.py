@@ -31,13 +31,6 @@ class Frame:
     """One WebAssembly frame of a backtrace.
 
     It never changes, compares by value and can be pickled.
-
-    Attributes:
-        func_index: Index of the function in its module.
-        func_name: Its name, from the module's name section, or None.
-        module_name: The module's name, from its name section, or None.
-        module_offset: Offset of the instruction in the module's binary, in bytes.
-        func_offset: Offset of the instruction in the function's body, in bytes.
     """
 
     # What help() tells of each.
