@@ -19,10 +19,20 @@ from weakref import ref
 
 from ._native import core
 
-__all__ = ["end_later", "in_scope", "in_thread", "tell_soon", "turn", "wait", "wake"]
+__all__ = [
+    "end_later",
+    "in_scope",
+    "in_thread",
+    "resumed",
+    "running_trio",
+    "tell_soon",
+    "turn",
+    "wait",
+    "wake",
+]
 
 
-def _trio() -> Any:
+def running_trio() -> Any:
     """The module trio, if it runs on this thread."""
     trio = sys.modules.get("trio")
     try:
@@ -42,7 +52,7 @@ def turn(awake: bool) -> tuple[int, Optional[Any], Optional[Any]]:
         to `wake`, or None.
     """
     loop = _get_running_loop()
-    trio = None if loop is not None else _trio()
+    trio = None if loop is not None else running_trio()
     if trio is None:
         if awake or loop is None:
             return id(loop), None, None
@@ -123,7 +133,7 @@ def in_thread(function: Callable[[], None], may_block: bool) -> Any:
     loop = _get_running_loop()
     if loop is not None:
         return _asyncio_wait(loop, function, may_block).__await__()
-    return _trio_wait(_trio(), function, may_block).__await__()
+    return _trio_wait(running_trio(), function, may_block).__await__()
 
 
 def _asyncio_wait(loop: Any, function: Callable[[], None], may_block: bool) -> Awaitable[None]:
@@ -160,7 +170,8 @@ async def _trio_wait(trio: Any, function: Callable[[], None], may_block: bool) -
 
 
 @coroutine
-def _resumed(iterator: Any) -> Any:
+def resumed(iterator: Any) -> Any:
+    """Await what an iterator waits for."""
     return (yield from iterator)
 
 
@@ -180,7 +191,7 @@ class _Scope:
     async def run(self) -> Any:
         """Await it."""
         with self._scope:
-            return await _resumed(self._iterator)
+            return await resumed(self._iterator)
         raise CancelledError
 
     def cancel(self) -> None:
@@ -205,7 +216,7 @@ def in_scope(iterator: Any, seconds: float) -> Optional[tuple[_Scope, Any]]:
     Returns:
         What the core can cancel, and the iterator to be driven; None where trio does not run.
     """
-    trio = _trio() if _get_running_loop() is None else None
+    trio = running_trio() if _get_running_loop() is None else None
     if trio is None:
         return None
     scope = _Scope(trio, iterator, seconds)
@@ -279,7 +290,7 @@ def wait(seconds: float, descriptors: list[tuple[int, bool]]) -> Any:
     loop = _get_running_loop()
     if loop is not None:
         return _asyncio_descriptors(loop, seconds, descriptors)
-    return _trio_descriptors(_trio(), seconds, descriptors)
+    return _trio_descriptors(running_trio(), seconds, descriptors)
 
 
 async def _asyncio_descriptors(

@@ -24,8 +24,9 @@ from .. import (
 )
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
+from .steps import Steps, take
 from .text import clip
-from .waiting import AsyncInput, LoopWaiter
+from .waiting import AsyncInput, LoopWaiter, until
 from .world import Streams, Task, make_wasi
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Execution:
         linked: The code.
         store: The store, until this is closed.
         instance: The instance, once it is there.
-        waiter: Waits for what the event loop does.
+        waiter: Waits for what the event loop does, where a thread of its own runs the guest.
+        is_awaited: Whether the event loop runs the guest itself: host functions are awaited then.
         host_error: What a function of the host raised last.
         cause: What a `SandboxError` about the end has as its cause: the exception that ended the
             guest, unless that is a trap or an exit, which the result has all of.
@@ -77,6 +79,7 @@ class Execution:
         self.cause: Optional[BaseException] = None
         self.linked = linked
         self.waiter = LoopWaiter()
+        self.is_awaited = False
         self._stopped: Optional[Reason] = None
         self.instance: Any = None
         self._streams: Optional[Streams] = None
@@ -92,6 +95,7 @@ class Execution:
         task, store = self._task, self.store
         limits = task.limits
         self._set_limits()
+        store._roams = self.is_awaited
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
         if isinstance(task.stdin, AsyncInput):
@@ -145,6 +149,10 @@ class Execution:
         self.host_error = self.cause = None
 
     def start(self, state: Optional[State] = None) -> Any:
+        """Instantiate the code: see `starting`."""
+        return take(self.starting(state))
+
+    def starting(self, state: Optional[State] = None) -> Steps[Any]:
         """Instantiate the code.
 
         Args:
@@ -156,7 +164,7 @@ class Execution:
         self._state = state
         for last in self._attempts():
             try:
-                self.instance = self.linked.instantiate(self.store, self._state)
+                self.instance = yield from self.linked.instantiating(self.store, self._state)
                 break
             except WasmtimeError as error:
                 self._refused(error, last)
@@ -290,6 +298,21 @@ class Execution:
         if not failed or limit is None or memory_size is None:
             return False
         return memory_size > limit - PAGE
+
+    async def cancelled(self) -> None:
+        """The coroutine that awaits the guest was cancelled: stop it, and wait for that.
+
+        Where it computes, another thread polls it, until it hears of it.
+        """
+        self.stop(Reason.CANCELLED)
+        await until(self._is_closed)
+
+    def _is_closed(self) -> bool:
+        try:
+            self.close()
+        except WasmtimeError:  # in use
+            return False
+        return True
 
     def close(self) -> None:
         """Give up the store and everything in it."""

@@ -65,6 +65,10 @@ class HostFunctions(Mapping[str, Any]):
                 raise TypeError(f"the function {name!r} must be callable, not {value!r}")
         return found
 
+    def are_awaited(self) -> bool:
+        """Whether all of them are ``async def``: none can block an event loop."""
+        return all(is_async(function) for function in self.flat().values())
+
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a function has to be awaited."""
@@ -86,7 +90,9 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(run: Any, *args: Any) -> Any:
         try:
             returned = function(*args)
-            return run.wait_for(returned) if waits else returned
+            if not waits:
+                return returned
+            return _awaited(run, returned) if run.is_awaited else run.wait_for(returned)
         except GuestExit:
             raise
         except Exception as error:
@@ -94,6 +100,19 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return call
+
+
+async def _awaited(run: Any, awaitable: Any) -> Any:
+    """What an awaitable of the host gives, in the event loop that runs the guest itself."""
+    from .. import GuestExit
+
+    try:
+        return await awaitable
+    except GuestExit:
+        raise
+    except Exception as error:
+        run.host_error = error
+        raise
 
 
 def define_core(linker: Linker, module: Module, functions: HostFunctions) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .abi.calls import call_function
+from .abi.calls import calling_function
 from .execution import Execution
 from .linking import Linked, link
 from .quota import watching
@@ -14,8 +13,8 @@ from .reasons import Reason
 from .result import Result
 from .settings import Settings
 from .source import Code, refusal
+from .steps import Steps, calling, take, take_async
 from .tiers import Call, Guest
-from .waiting import in_thread
 from .world import Task
 
 if TYPE_CHECKING:
@@ -34,40 +33,76 @@ class ThreadGuest(Guest):
         where = (code, settings.limits, settings.functions, settings.cache)
         linked = link(*where)
         self._execution = Execution(linked, code.name, task, lambda: link(*where, pooled=False))
-        self._preopens = task.preopens
+        self._task, self._functions, self._preopens = task, settings.functions, task.preopens
 
     def run(self, call: Optional[Call]) -> Result:
         value, caught = None, None
         with watching(self._execution, self._preopens):
             try:
-                value = self._enter(call)
+                value = take(self._running(call))
             except Exception as error:
                 caught = error
         return self._finish(caught, value, call is None)
 
-    def _enter(self, call: Optional[Call]) -> Any:
+    async def run_async(self, call: Optional[Call]) -> Result:
+        if not self._can_be_awaited():
+            return await self._in_thread(lambda: self.run(call))
+        execution = self._execution
+        execution.is_awaited = True
+        value, caught = None, None
+        with watching(execution, self._preopens):
+            try:
+                value = await take_async(self._running(call))
+            except Exception as error:
+                caught = error
+            except BaseException:
+                await execution.cancelled()
+                raise
+        return self._finish(caught, value, call is None)
+
+    def _can_be_awaited(self) -> bool:
+        """Whether nothing of the run can block the event loop: it needs no thread then.
+
+        Functions of the host that are no ``async def`` might, and so might input and output that
+        Python reads and takes; components wait for WASI in ways that no event loop hears of.
+        """
+        task, execution = self._task, self._execution
+        return (
+            self._code.kind == "module"
+            and execution.instance is None
+            and self._state is None
+            and (task.stdin is None or isinstance(task.stdin, (str, bytes, bytearray, memoryview)))
+            and task.output is None
+            and task.filter is None
+            and not callable(task.clock)
+            and self._functions.are_awaited()
+        )
+
+    def _running(self, call: Optional[Call]) -> Steps[Any]:
         execution, state = self._execution, self._state
-        instance = execution.start(state)
+        instance = yield from execution.starting(state)
         execution.enter()
         if call is None:
-            return self._run_program(instance)
+            value = yield from self._running_program(instance)
+            return value
         if execution.linked.is_reactor and state is None:
-            instance.exports(execution.store)["_initialize"](execution.store)
+            yield calling(instance.exports(execution.store)["_initialize"], execution.store)
             execution.enter()
-        return call_function(execution, instance, call)
+        value = yield from calling_function(execution, instance, call)
+        return value
 
-    def _run_program(self, instance: Any) -> Any:
+    def _running_program(self, instance: Any) -> Steps[Any]:
         """Run a program to its end, from where it is, however often it stops at a read."""
         store, state = self._execution.store, self._state
         if state is not None and state.resume_at is not None:
             entry = self._added("resume")
         else:
             entry = self._execution.linked.entry(store, instance)
-        value = entry(store)
+        value = yield calling(entry, store)
         while self._has_stopped(instance):
             assert self.at_stop is not None
             self.at_stop()
-            value = self._added("resume")(store)
+            value = yield calling(self._added("resume"), store)
         return value
 
     def _has_stopped(self, instance: Any) -> bool:
@@ -84,16 +119,9 @@ class ThreadGuest(Guest):
     def stop_at_read(self) -> None:
         self._added("armed").set_value(self._execution.store, 1)
 
-    async def run_async(self, call: Optional[Call]) -> Result:
-        return await self._in_thread(lambda: self.run(call))
-
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         waiter = self._execution.waiter
-        waiter.loop = asyncio.get_running_loop()
-        try:
-            return await in_thread(work, lambda: self.stop(Reason.CANCELLED))
-        finally:
-            waiter.loop = None
+        return await waiter.in_thread(work, lambda: self.stop(Reason.CANCELLED))
 
     def open(self) -> Result:
         caught = None
@@ -114,7 +142,7 @@ class ThreadGuest(Guest):
         with watching(execution, self._preopens):
             try:
                 execution.enter()
-                value = call_function(execution, execution.instance, call)
+                value = take(calling_function(execution, execution.instance, call))
             except Exception as error:
                 caught = error
         return self._finish(caught, value, False)

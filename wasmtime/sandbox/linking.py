@@ -15,6 +15,7 @@ from .engines import Compiled, Recent, compiled_code, fits_pool
 from .errors import SandboxError
 from .functions import HostFunctions, define_component, define_core
 from .source import Code
+from .steps import Step, Steps, calling
 
 if TYPE_CHECKING:
     from .._snapshots.rewrite import Prepared
@@ -64,29 +65,30 @@ class LinkedModule:
         """The linker that resolves the imports."""
         return self._linker
 
-    def instantiate(self, store: Store, state: Optional[State] = None) -> Any:
+    def instantiating(self, store: Store, state: Optional[State] = None) -> Steps[Any]:
         """A new instance; raises what `Linker.instantiate` raises.
 
         Args:
             store: The store.
             state: What the instance begins with, of a snapshot of the same code.
         """
-        instance = self._instantiate(store)
+        instance = yield self._instantiation(store)
+        if self._pre is None:
+            self._pre = self._linker.instantiate_pre(self.compiled)
         if self.prepared is not None:
             if state is not None:
                 from .._snapshots.restore import restore
 
                 restore(self.prepared, state, store, instance)
             elif self.prepared.has_start:
-                instance.exports(store)[self.prepared.named("start")](store)
+                yield calling(instance.exports(store)[self.prepared.named("start")], store)
         return instance
 
-    def _instantiate(self, store: Store) -> Any:
-        if self._pre is None:
-            instance = self._linker.instantiate(store, self.compiled)
-            self._pre = self._linker.instantiate_pre(self.compiled)
-            return instance
-        return self._pre.instantiate(store)
+    def _instantiation(self, store: Store) -> Step:
+        pre, linker = self._pre, self._linker
+        if pre is None:
+            return Step(linker.instantiate, linker.instantiate_async, (store, self.compiled))
+        return Step(pre.instantiate, pre.instantiate_async, (store,))
 
     def memory_size(self, store: Store, instance: Any) -> Optional[int]:
         """Bytes of the memories that an instance exports, None if there are none."""
@@ -136,9 +138,11 @@ class LinkedComponent:
             self._linker.add_wasi_http()
         define_component(self._linker, component, functions)
 
-    def instantiate(self, store: Store, state: Optional[State] = None) -> Any:
+    def instantiating(self, store: Store, state: Optional[State] = None) -> Steps[Any]:
         """A new instance; raises what `component.Linker.instantiate` raises."""
-        return self._linker.instantiate(store, self.compiled)
+        linker = self._linker
+        instance = yield Step(linker.instantiate, linker.instantiate_async, (store, self.compiled))
+        return instance
 
     def memory_size(self, store: Store, instance: Any) -> Optional[int]:
         """None: the C API shows no memory of a component."""

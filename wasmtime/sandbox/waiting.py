@@ -1,12 +1,12 @@
 """Waiting, in a coroutine, for what a thread does; and on a thread, for what a coroutine does.
 
-A guest of `run_async` runs on a thread, so that the event loop goes on whatever it does. What it
-asks of the loop (functions that are ``async def``, asynchronous input) is awaited there.
+A guest of `run_async` that may block runs on a thread, so that the event loop goes on whatever it
+does. What it asks of the loop (functions that are ``async def``, asynchronous input) is awaited
+there. The loop is asyncio's, or what takes its place, or trio's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import threading
@@ -16,15 +16,15 @@ from typing import Any, Callable, Optional, TypeVar
 
 from .. import InterruptTrap, TimeoutTrap
 
-__all__ = ["AsyncInput", "LoopWaiter", "in_thread"]
+__all__ = ["AsyncInput", "LoopWaiter", "in_thread", "until"]
 
 _T = TypeVar("_T")
 #: Seconds between two requests to stop.
-_PATIENCE = 0.05
+_PATIENCE = 0.01
 
 
 async def in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
-    """Do something on a thread of its own, and wait for it.
+    """Do something on another thread, and wait for it.
 
     Args:
         work: What to do.
@@ -33,52 +33,113 @@ async def in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
     Returns:
         What `work` returned.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
+    from .._event_loops import in_thread, resumed
 
-    def finish(result: Optional[_T], error: Optional[BaseException]) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)  # type: ignore[arg-type]
-        else:
-            future.set_exception(error)
+    outcome: Future[_T] = Future()
+    context = contextvars.copy_context()
 
     def run() -> None:
-        result, caught = None, None
         try:
-            result = work()
+            outcome.set_result(context.run(work))
         except BaseException as error:
-            caught = error
-        try:
-            loop.call_soon_threadsafe(finish, result, caught)
-        except RuntimeError:
-            pass  # the loop is closed, and nobody waits
+            outcome.set_exception(error)
 
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="sandbox", daemon=True).start()
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        while not future.done():
+    def has_ended() -> bool:
+        if not outcome.done():
             stop()
-            await asyncio.wait([future], timeout=_PATIENCE)
-        if not future.cancelled():
-            future.exception()  # nobody else looks at it
+        return outcome.done()
+
+    try:
+        await resumed(in_thread(run, may_block=True))
+    except BaseException:
+        await until(has_ended)
         raise
+    return outcome.result()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds, which will be soon, however often this is cancelled meanwhile.
+
+    Args:
+        condition: It is called again and again.
+    """
+    trio = _trio()
+    if trio is not None:
+        with trio.CancelScope(shield=True):
+            while not condition():
+                await trio.sleep(_PATIENCE)
+        return
+    import asyncio
+
+    while not condition():
+        try:
+            await asyncio.sleep(_PATIENCE)
+        except asyncio.CancelledError:
+            pass  # whoever cancelled this is told soon
+
+
+def _trio() -> Any:
+    """The module trio, if its loop runs on this thread."""
+    from .._event_loops import running_trio
+
+    return running_trio()
+
+
+def _submitter() -> Callable[[Any], Future[Any]]:
+    """What awaits a coroutine in the event loop of this thread, called on another thread."""
+    trio = _trio()
+    if trio is not None:
+        token = trio.lowlevel.current_trio_token()
+        return lambda coroutine: _submit_to_trio(trio, token, coroutine)
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    return lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+
+def _submit_to_trio(trio: Any, token: Any, coroutine: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    scope = trio.CancelScope()
+
+    async def task() -> None:
+        value, raised = None, None
+        with scope:
+            try:
+                value = await coroutine
+            except Exception as error:
+                raised = error
+        if not future.set_running_or_notify_cancel():
+            return
+        if raised is None:
+            future.set_result(value)
+        else:
+            future.set_exception(raised)
+
+    def ended(_: Future[Any]) -> None:
+        if future.cancelled():
+            token.run_sync_soon(scope.cancel)
+
+    future.add_done_callback(ended)
+    context = contextvars.copy_context()
+    token.run_sync_soon(lambda: trio.lowlevel.spawn_system_task(task, context=context))
+    return future
 
 
 class LoopWaiter:
-    """Waits on the thread of a guest for what an event loop does.
-
-    Attributes:
-        loop: The loop of the coroutine that runs the guest; None where there is none.
-    """
+    """Waits on the thread of a guest for what an event loop does."""
 
     def __init__(self) -> None:
-        self.loop: Optional[asyncio.AbstractEventLoop] = None
+        self._submit: Optional[Callable[[Any], Future[Any]]] = None
         self._awaited: Optional[Future[Any]] = None
         self._is_stopped = False
+
+    async def in_thread(self, work: Callable[[], _T], stop: Callable[[], None]) -> _T:
+        """As the function of that name; `work` may wait for this event loop meanwhile."""
+        self._submit = _submitter()
+        try:
+            return await in_thread(work, stop)
+        finally:
+            self._submit = None
 
     def wait_for(self, awaitable: Any, deadline: Optional[float]) -> Any:
         """What an awaitable gives.
@@ -93,7 +154,8 @@ class LoopWaiter:
             InterruptTrap: `stop` was called.
             BaseException: What it raised.
         """
-        if self.loop is None:
+        submit = self._submit
+        if submit is None:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise RuntimeError("a function of the host is async def: use run_async or call_async")
@@ -101,7 +163,7 @@ class LoopWaiter:
         async def wait() -> Any:
             return await awaitable
 
-        future = self._awaited = asyncio.run_coroutine_threadsafe(wait(), self.loop)
+        future = self._awaited = submit(wait())
         if self._is_stopped:
             future.cancel()
         try:

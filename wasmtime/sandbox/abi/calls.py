@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from ... import Func, FuncType, Memory, OutputLimitTrap
+from ..steps import Steps, calling
 from .host import guest_faults
 from .memory import Allocator, find_allocator, read, unpack
 from .shapes import CoreABI, Plan, plan_call
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from ..execution import Execution
     from ..tiers import Call
 
-__all__ = ["call_function", "find_function"]
+__all__ = ["calling_function", "find_function"]
 
 
-def call_function(execution: Execution, instance: Any, call: Call) -> Any:
+def calling_function(execution: Execution, instance: Any, call: Call) -> Steps[Any]:
     """Call a function of a guest.
 
     Args:
@@ -38,9 +39,11 @@ def call_function(execution: Execution, instance: Any, call: Call) -> Any:
     func = find_function(exports, call.name)
     plan = _plan(func, store, call)
     if plan is None:
-        return func(store, *call.args)
-    lowered = _lower(execution, exports, plan, call)
-    return _lift(execution, exports, plan, call.abi, func(store, *lowered))
+        value = yield calling(func, store, *call.args)
+        return value
+    lowered = yield from _lowering(execution, exports, plan, call)
+    result = yield calling(func, store, *lowered)
+    return _lift(execution, exports, plan, call.abi, result)
 
 
 def _plan(func: Any, store: Any, call: Call) -> Optional[Plan]:
@@ -83,7 +86,7 @@ def _known(exports: Any) -> str:
     return "it has " + (", ".join(map(repr, names[:30])) or "none at all")
 
 
-def _lower(execution: Execution, exports: Any, plan: Plan, call: Call) -> list[Any]:
+def _lowering(execution: Execution, exports: Any, plan: Plan, call: Call) -> Steps[list[Any]]:
     """The numbers that stand for the arguments of a call."""
     store = execution.store
     data = [
@@ -99,7 +102,8 @@ def _lower(execution: Execution, exports: Any, plan: Plan, call: Call) -> list[A
             lowered.append(part)
         else:
             with guest_faults():
-                lowered += [allocator.place(store, part), len(part)]
+                address = yield from allocator.placing(store, part)
+            lowered += [address, len(part)]
     return lowered
 
 

@@ -25,6 +25,7 @@ from typing import Any, Callable
 from ... import Caller, FuncType, Trap
 from ..functions import guarded
 from ..source import refusal
+from ..steps import Steps, take, take_async
 from .memory import Allocator, pack, read
 from .values import KINDS, Kind, decode, encode
 
@@ -114,15 +115,25 @@ def _converting(
                 made.append(number)
         return made
 
-    def lower(caller: Any, value: Any) -> Any:
+    def lowering(caller: Any, value: Any) -> Steps[Any]:
         data = encoded(caller.data(), value)
         if result == "number":
             return data
         with guest_faults():
-            return pack(Allocator.of(caller).place(caller, data), len(data))
+            address = yield from Allocator.of(caller).placing(caller, data)
+            return pack(address, len(data))
+
+    async def lower_later(caller: Any, value: Any) -> Any:
+        return await take_async(lowering(caller, await value))
 
     call = guarded(function)
-    return lambda caller, *numbers: lower(caller, call(caller.data(), *lift(caller, numbers)))
+
+    def convert(caller: Any, *numbers: Any) -> Any:
+        run = caller.data()
+        value = call(run, *lift(caller, numbers))
+        return lower_later(caller, value) if run.is_awaited else take(lowering(caller, value))
+
+    return convert
 
 
 @contextmanager

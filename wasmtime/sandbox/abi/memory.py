@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 from ... import Func, FuncType, Memory, ValType
 from ..source import refusal
+from ..steps import Steps, calling
 
 __all__ = ["ALLOCATORS", "Allocator", "find_allocator", "pack", "read", "unpack"]
 
@@ -102,9 +103,10 @@ class Allocator:
             + ", ".join(ALLOCATORS)
         )
 
-    def place(self, store: Any, data: bytes) -> int:
+    def placing(self, store: Any, data: bytes) -> Steps[int]:
         """Write bytes into memory that the guest allocates; returns their address."""
-        address = int(self.func(store, *self.function.arguments(len(data)))) & 0xFFFFFFFF
+        given = yield calling(self.func, store, *self.function.arguments(len(data)))
+        address = int(given) & 0xFFFFFFFF
         if address == 0 and data:
             raise MemoryError(f"the guest's {self.function.name} has no {len(data)} bytes left")
         if address + len(data) > self.memory.data_len(store):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import select
@@ -21,7 +20,7 @@ from ..result import ExceptionInfo, Result
 from ..settings import Settings
 from ..source import Code, refusal
 from ..tiers import Call, Guest
-from ..waiting import AsyncInput, LoopWaiter, in_thread
+from ..waiting import AsyncInput, LoopWaiter
 from ..world import Collected, Task
 from .channel import ChannelClosed, Expired, Malformed
 from .messages import call_parts, longest_result, result_of, task_parts
@@ -77,11 +76,7 @@ class WorkerGuest(Guest):
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Wait for a worker on a thread; cancelling stops the guest, and waits for that."""
-        self._waiter.loop = asyncio.get_running_loop()
-        try:
-            return await in_thread(work, lambda: self.stop(Reason.CANCELLED))
-        finally:
-            self._waiter.loop = None
+        return await self._waiter.in_thread(work, lambda: self.stop(Reason.CANCELLED))
 
     def stop(self, reason: Reason) -> None:
         loaded = self._loaded
