@@ -51,6 +51,19 @@ def test_a_core_module_is_called_with_numbers(isolation: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "returned"),
+    [(ASK, "tea"), (ASK, 2**40), (guests.ASKING, 5)],
+    ids=["text", "too large", "no result"],
+)
+def test_what_a_host_function_returns_must_fit(text: str, returned: Any) -> None:
+    plugin = Plugin(text, functions={"ask": lambda n: returned})
+    result = plugin.try_call("run", 1)
+    assert result.reason is Reason.HOST_ERROR
+    # What does not fit the call itself is told apart.
+    assert plugin.try_call("run", []).reason is Reason.NOT_STARTED
+
+
 @pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_component_is_called_by_the_names_of_its_interfaces(isolation: Any) -> None:
     plugin = Plugin(guests.MATH, isolation=isolation)

@@ -62,6 +62,7 @@ class Execution:
         waiter: Waits for what the event loop does, where a thread of its own runs the guest.
         is_awaited: Whether the event loop runs the guest itself: host functions are awaited then.
         host_error: What a function of the host raised last.
+        has_asked: Whether the guest has called one since it was last entered.
         cause: What a `SandboxError` about the end has as its cause: the exception that ended the
             guest, unless that is a trap or an exit, which the result has all of.
     """
@@ -77,6 +78,7 @@ class Execution:
         self.limits = task.limits
         self.host_error: Optional[BaseException] = None
         self.cause: Optional[BaseException] = None
+        self.has_asked = False
         self.linked = linked
         self.waiter = LoopWaiter()
         self.is_awaited = False
@@ -137,6 +139,7 @@ class Execution:
         Raises:
             InterruptTrap: It was stopped before it could be interrupted.
         """
+        self.has_asked = False
         if self._stopped is not None:
             raise InterruptTrap("the guest was stopped before it began")
         if self.limits.timeout is not None:
@@ -268,8 +271,10 @@ class Execution:
             reason = Reason.NOT_STARTED if self.instance is None else Reason.TRAPPED
             return reason, None, None, describe(error)
         if isinstance(error, Exception):
-            # An argument that does not fit; or raised by a class of the host's, which has no guard.
-            reason = Reason.HOST_ERROR if self.linked.has_unguarded else Reason.NOT_STARTED
+            # An argument that does not fit; or what a function of the host returned does not, or it
+            # was raised by a class of the host's, which has no guard.
+            hosts = self.linked.has_unguarded or self.has_asked
+            reason = Reason.HOST_ERROR if hosts else Reason.NOT_STARTED
             return reason, None, None, describe(error)
         raise error
 

@@ -88,6 +88,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(run: Any, *args: Any) -> Any:
+        run.has_asked = True
         try:
             returned = function(*args)
             if not waits:
