@@ -9,6 +9,7 @@ import contextvars
 import functools
 import gc
 import inspect
+import sys
 import types
 import warnings
 from collections.abc import Coroutine
@@ -209,6 +210,54 @@ def test_an_awaitable_in_a_synchronous_call_is_explained(guests: Guests, ask: An
         gc.collect()
     assert isinstance(caught.value.__cause__, TypeError)
     assert exports.get_func("add")(store, 1, 1) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/thread-self/syscall")
+def test_python_never_runs_on_the_guests_stack(guests: Guests) -> None:
+    """
+    In whatever kind of callback: the stack pointer is in the thread's own stack.
+    """
+    depths: dict[str, int] = {}
+
+    def here(where: str) -> None:
+        with open("/proc/thread-self/syscall") as file:
+            depths[where] = int(file.read().split()[-2], 16)
+
+    class Dropped:
+        def __del__(self) -> None:
+            here("a destructor")
+
+    async def ask(n: int) -> int:
+        here("a coroutine function")
+        await asyncio.sleep(0)
+        here("the same, later")
+        return guest.now("both", n)[0] if n else n  # type: ignore[no-any-return]
+
+    def swap(value: object) -> object:
+        here("a plain function")
+        return None
+
+    def deadline() -> int:
+        here("a deadline's callback")
+        raise Failure
+
+    async def main() -> None:
+        nonlocal guest
+        here("the loop")
+        guest = await guests.make(ask, swap)
+        assert await guest.start("many", 2) == 2
+        await guest.start("swap", Dropped())
+        guest.store.gc()
+        guest.store.set_epoch_deadline(1)
+        guest.store.set_epoch_deadline_callback(deadline)
+        guests.engine.increment_epoch()
+        with pytest.raises(Failure):
+            await guest.start("spin")
+
+    guest: Any = None
+    asyncio.run(main())
+    assert len(depths) == 6
+    assert max(depths.values()) - min(depths.values()) < 1 << 20
 
 
 # --- calls in calls -----------------------------------------------------------------------------
