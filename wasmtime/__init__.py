@@ -14,6 +14,10 @@ globals (`Global`); a `Linker` finds what a module imports, host functions and W
     >>> add(store, 5, 3)
     8
 
+`wasmtime.sandbox` runs code that is not trusted, in ten lines; `wasmtime.component` has components
+and their types; `wasmtime.bindgen` writes typed packages for them; `wasmtime.loader` makes
+WebAssembly files importable. ``%load_ext wasmtime`` gives notebooks the cell magic ``%%wat``.
+
 Mistakes raise: `WasmtimeError` for what the library refuses, `Trap` for what WebAssembly does not
 survive, `ExitTrap` for a program that exits, and Python's own exceptions for arguments of a wrong
 type or range. What a Python function raises while WebAssembly calls it arrives at the outer call
@@ -60,6 +64,7 @@ if _TYPE_CHECKING:
     from ._annotations import f32, f64, i32, i64
     from ._config import Config, PoolingAllocationConfig
     from ._gctypes import ArrayType, ExnType, FieldType, StorageType, StructType
+    from ._notebook import load_ipython_extension as load_ipython_extension
     from ._profiler import GuestProfiler
     from ._trapcode import TrapCode
     from ._wasi import DirPerms, FilePerms, Output, WasiConfig
@@ -83,6 +88,7 @@ _LAZY = {
     "f64": "_annotations",
     "i32": "_annotations",
     "i64": "_annotations",
+    "load_ipython_extension": "_notebook",
 }
 
 

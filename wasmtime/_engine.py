@@ -64,6 +64,11 @@ class Engine(core.Engine, Managed):
     C API: ``wasm_engine_new_with_config``.
     """
 
+    def __repr__(self) -> str:
+        from ._display import engine_text
+
+        return engine_text(self)
+
     def __init__(self, config: Optional[Config] = None) -> None:
         # Loaded with the first engine: importing the package does not need all settings.
         from ._config import Config, PoolingAllocationConfig

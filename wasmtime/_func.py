@@ -206,7 +206,9 @@ class Func(core.Func):
         return self._bind_async(store)
 
     def __repr__(self) -> str:
-        return f"<wasmtime.Func at {id(self):#x}>"
+        from ._display import func_text
+
+        return func_text(self)
 
 
 core.inherit_vectorcall(Func)

@@ -41,6 +41,11 @@ class Global(core.Global):
                 check(lib.wasmtime_global_new(context, native, raw, result))
         self._set_native(store, address_of(result))
 
+    def __repr__(self) -> str:
+        from ._display import global_text
+
+        return global_text(self)
+
     def _pointer(self) -> Any:
         # By this name in every class, so that cffi refuses another's where it is called as ours.
         return ffi.cast("wasmtime_global_t *", self._address)

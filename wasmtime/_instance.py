@@ -133,5 +133,9 @@ class InstanceExports(core.Exports, LookupByName, Mapping[str, AsExtern]):
         """The exports as a dict, which some programs written for the published package use."""
         return dict(zip(self, self.by_index))
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """What a notebook completes ``exports["`` with."""
+        return list(self)
+
     def __repr__(self) -> str:
         return f"<wasmtime exports: {', '.join(map(repr, self)) or 'none'}>"

@@ -50,6 +50,11 @@ class Memory(core.Memory):
             check(lib.wasmtime_memory_new(context, native, result))
         self._set_native(store, address_of(result))
 
+    def __repr__(self) -> str:
+        from ._display import memory_text
+
+        return memory_text(self)
+
     def _pointer(self) -> Any:
         return ffi.cast("wasmtime_memory_t *", self._address)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from ._artifacts.compiled import Compiled, LibraryFunctions
 from ._engine import Engine, engine_handle
@@ -60,6 +60,8 @@ class Module(Compiled):
 
     #: Positions of the imports and names of the exports that are tables with 64-bit indices.
     _tables64: tuple[list[int], list[str]] = ([], [])
+    #: The module's name, from its name section; None where it was not compiled here.
+    _name: Optional[str] = None
 
     def __init__(
         self, engine: Engine, wasm: Source, validate: bool = True, *, cache: CacheOption = False
@@ -67,11 +69,23 @@ class Module(Compiled):
         self._make(engine, wasm, cache)
 
     def _compile(self, engine: Engine, binary: bytes) -> None:
-        from ._wasm.module import check_tables, tables_of_64_bits
+        from ._wasm.module import check_tables, module_name, tables_of_64_bits
 
         check_tables(binary)
+        self._name = module_name(binary)
         self._tables64 = tables_of_64_bits(binary)
         super()._compile(engine, binary)
+
+    def __repr__(self) -> str:
+        from ._display import module_text
+
+        return module_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ._display import module_html
+
+        return module_html(self)
 
     def _notes(self) -> bytes:
         if not any(self._tables64):

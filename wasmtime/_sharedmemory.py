@@ -84,6 +84,11 @@ class SharedMemory(Managed):
         check(lib.wasmtime_sharedmemory_grow(handle.pointer, delta, previous))
         return int(previous[0])
 
+    def __repr__(self) -> str:
+        from ._display import shared_memory_text
+
+        return shared_memory_text(self)
+
     def size(self) -> int:
         """The size in pages.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._engine import Engine
@@ -58,6 +60,14 @@ class Store(core.Store, Managed):
         """The engine that this store was made with."""
         engine: Engine = self._engine
         return engine
+
+    #: What `set_limits` was told, for `__repr__`.
+    _bounds: Mapping[str, int] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        from ._display import store_text
+
+        return store_text(self)
 
     def gc(self) -> None:
         """Collect what WebAssembly no longer references.
@@ -398,6 +408,14 @@ class Store(core.Store, Managed):
                 tables = _TABLES_OF_TOTAL
                 table_elements = total_memory // (_TABLES_OF_TOTAL * _TABLE_ELEMENT_SIZE)
         self._set_limits(memory_size, table_elements, instances, tables, memories)
+        bounds = {
+            "memory_size": memory_size,
+            "table_elements": table_elements,
+            "instances": instances,
+            "tables": tables,
+            "memories": memories,
+        }
+        self._bounds = {name: bound for name, bound in bounds.items() if bound >= 0}
 
 
 #: How ``set_limits(total_memory=)`` bounds tables: so many, of elements of so many bytes

@@ -43,6 +43,11 @@ class Table(core.Table):
                 check(lib.wasmtime_table_new(context, native, raw, result))
         self._set_native(store, address_of(result))
 
+    def __repr__(self) -> str:
+        from ._display import table_text
+
+        return table_text(self)
+
     def _pointer(self) -> Any:
         # By this name in every class, so that cffi refuses another's where it is called as ours.
         return ffi.cast("wasmtime_table_t *", self._address)

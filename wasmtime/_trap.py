@@ -113,6 +113,12 @@ class Trap(GuestExit):
     _interrupted: bool = False
     _code: Optional[TrapCode] = None
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ._display import trap_html
+
+        return trap_html(self)
+
     @property
     def trap_code(self) -> Optional[TrapCode]:
         """Why the trap happened; None for a trap that was made in Python."""

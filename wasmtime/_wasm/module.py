@@ -42,7 +42,7 @@ _CUSTOM, _IMPORTS, _TABLES, _GLOBALS, _EXPORTS = 0, 2, 4, 6, 7
 _FUNC, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 _NAMES = {_TABLE: "table", _GLOBAL: "global"}
 #: The part of the name section that names locals, the first of which are the parameters.
-_LOCAL_NAMES = 2
+_MODULE_NAME, _LOCAL_NAMES = 0, 2
 
 #: What is special about an item that a module imports or exports: it is a table with limits of more
 #: than 32 bits; it is a table or global of a type that the module defines; it is a table with
@@ -335,7 +335,24 @@ def _skip_gc_operands(reader: Reader) -> None:
         raise MalformedBinary(f"a GC instruction that is not constant ({opcode})")
 
 
-# --- names of parameters -------------------------------------------------------------------------
+# --- names ---------------------------------------------------------------------------------------
+
+
+def module_name(wasm: bytes) -> Optional[str]:
+    """Return the name that a module gives itself in its name section, if it does.
+
+    Args:
+        wasm: A binary module.
+    """
+    try:
+        for code, section in Reader(wasm).sections_of_binary():
+            if code == _CUSTOM and section.name() == "name":
+                for part, content in section.sections():
+                    if part == _MODULE_NAME:
+                        return content.name()
+    except MalformedBinary:  # a custom section may hold anything
+        pass
+    return None
 
 
 def parameter_names(wasm: bytes) -> dict[str, dict[int, str]]:

@@ -221,6 +221,17 @@ class Component(Compiled):
             instance,
         )
 
+    def __repr__(self) -> str:
+        from .._display import component_text
+
+        return component_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .._display import component_html
+
+        return component_html(self)
+
     @property
     def type(self) -> ComponentType:
         """The type of the component: what it imports and exports.

@@ -143,5 +143,9 @@ class Exports(Mapping[str, Any]):
         names = [name for name in (*self._items, *self._aliases) if name.isidentifier()]
         return [*super().__dir__(), *names]
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """What a notebook completes ``exports["`` with."""
+        return list(self)
+
     def __repr__(self) -> str:
         return f"<wasmtime component exports: {', '.join(map(repr, self)) or 'none'}>"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.abc
 import weakref
 from importlib.machinery import ModuleSpec
+from inspect import Parameter, Signature
+from keyword import iskeyword
 from types import ModuleType
 from typing import Any, Callable, NamedTuple
 
@@ -14,7 +16,8 @@ from .._instance import Instance
 from .._module import Module
 from .._store import Store
 from .._trap import Trap
-from .._types import FuncType
+from .._types import FuncType, ValType
+from .._wasm.module import parameter_names
 from .python_imports import Refused, find_attribute, find_module
 from .settings import Settings, current
 from .store_lock import lock_of
@@ -110,20 +113,24 @@ class CoreModuleLoader(importlib.abc.Loader):
             exports = {
                 export.name or "": by_index[index] for index, export in enumerate(compiled.exports)
             }
-        _show(module, exports, store)
+        _show(module, exports, store, parameter_names(self.binary))
 
 
 # --- exports -------------------------------------------------------------------------------------
 
 
-def _show(module: ModuleType, exports: dict[str, Any], store: Store) -> None:
+def _show(
+    module: ModuleType, exports: dict[str, Any], store: Store, names: dict[str, dict[int, str]]
+) -> None:
     """Make the exports attributes of a module, in place of those that it had before a reload.
 
     Names with two underscores on both sides belong to Python: an export by such a name would
     become a hook of the module, so only WebAssembly sees it.
     """
     attributes = {
-        name: _function(module, name, item, store) if isinstance(item, Func) else item
+        name: _function(module, name, item, store, names.get(name, {}))
+        if isinstance(item, Func)
+        else item
         for name, item in exports.items()
         if not (name.startswith("__") and name.endswith("__"))
     }
@@ -138,12 +145,57 @@ def _show(module: ModuleType, exports: dict[str, Any], store: Store) -> None:
     _loaded[module] = _Loaded(store, exports, attributes)
 
 
-def _function(module: ModuleType, name: str, func: Func, store: Store) -> Callable[..., Any]:
-    """A Python function that calls an exported one when its turn at the store has come."""
+def _function(
+    module: ModuleType, name: str, func: Func, store: Store, names: dict[int, str]
+) -> Callable[..., Any]:
+    """A Python function that calls an exported one when its turn at the store has come.
+
+    Args:
+        module: The module that it becomes an attribute of.
+        name: The name of the export.
+        func: The exported function.
+        store: The store that it lives in.
+        names: Those of its parameters that are known, by position.
+    """
     call = lock_of(store).wrap(func.bind(store))
     call.__name__ = call.__qualname__ = name
     call.__module__ = module.__name__
+    call.__doc__ = f"The function {name!r} of a WebAssembly module."
+    call.__signature__ = _signature(func.type(store), names)  # type: ignore[attr-defined]
     return call
+
+
+#: The Python types of numbers and vectors.
+_HINTS = {
+    ValType.I32: int,
+    ValType.I64: int,
+    ValType.F32: float,
+    ValType.F64: float,
+    ValType.V128: bytes,
+}
+
+
+def _signature(ty: FuncType, names: dict[int, str]) -> Signature:
+    """What `inspect.signature` tells of a function.
+
+    Args:
+        ty: Its type.
+        names: Those of its parameters that are known, by position.
+    """
+    parameters: list[Parameter] = []
+    taken: set[str] = set()
+    for position, param in enumerate(ty.params):
+        name = names.get(position, "")
+        if not name.isidentifier() or iskeyword(name) or name in taken:
+            name = f"p{position}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        hint = _HINTS.get(param, Any)
+        parameters.append(Parameter(name, Parameter.POSITIONAL_ONLY, annotation=hint))
+    results = [_HINTS.get(result, Any) for result in ty.results]
+    returned: Any = None if not results else results[0] if len(results) == 1 else list
+    return Signature(parameters, return_annotation=returned)
 
 
 # --- imports -------------------------------------------------------------------------------------
@@ -203,5 +255,5 @@ def _find_item(imported: ModuleType, source: str, name: str, store: Store) -> An
         raise AttributeError(f"module {source!r} has no export {name!r}")
     found = loaded.exports[name]
     if isinstance(found, Func) and loaded.store is not store:
-        return _function(imported, name, found, loaded.store)
+        return _function(imported, name, found, loaded.store, {})
     return found

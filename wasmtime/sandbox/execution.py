@@ -22,10 +22,10 @@ from .. import (
     Trap,
     WasmtimeError,
 )
+from .._printable import clip
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
 from .steps import Steps, take
-from .text import clip
 from .waiting import AsyncInput, LoopWaiter, until
 from .world import Streams, Task, make_wasi
 

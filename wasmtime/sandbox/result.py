@@ -6,9 +6,9 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from .._printable import clip, html_table, one_line
 from .errors import SandboxError
 from .reasons import Reason
-from .text import clip, html_table, one_line
 
 if TYPE_CHECKING:
     from wasmtime import Frame, TrapCode

@@ -1,0 +1,202 @@
+"""How objects show themselves: at the prompt, and in notebooks.
+
+Whatever state an object is in, showing it neither raises nor waits: a store that is closed, gone or
+in use tells that instead. Names are the guest's and are escaped.
+
+Loaded when something is shown for the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from ._error import WasmtimeError
+from ._printable import clip, html_table, one_line
+
+if TYPE_CHECKING:
+    from ._engine import Engine
+    from ._func import Func
+    from ._globals import Global
+    from ._memory import Memory
+    from ._module import Module
+    from ._sharedmemory import SharedMemory
+    from ._store import Store
+    from ._table import Table
+    from ._trap import Trap
+    from .component import Component
+
+#: How many names are shown of many.
+_FEW = 8
+#: How long a text may be.
+_LONG = 100_000
+
+
+def engine_text(engine: Engine) -> str:
+    """An engine, with the settings that it was made with."""
+    config = getattr(engine, "_config", None)  # None: it is not made yet
+    settings = "()" if config is None else repr(config)
+    return _shown("Engine", settings[settings.index("(") + 1 : -1])
+
+
+def store_text(store: Store) -> str:
+    """A store, with what bounds its guests."""
+
+    def describe() -> str:
+        told = []
+        if store.engine._config.consume_fuel:
+            told.append(f"fuel {store.get_fuel()}")
+        if store.timeout is not None:
+            told.append(f"timeout {store.timeout} s")
+        told += [f"{name} {value}" for name, value in store._bounds.items()]
+        return ", ".join(told)
+
+    return _shown("Store", _state(store, describe))
+
+
+def module_text(module: Module) -> str:
+    """A module, with its name and those of what it imports and exports."""
+
+    def describe() -> str:
+        imports = [f"{entry.module}.{entry.name or ''}" for entry in module.imports]
+        exports = [entry.name for entry in module.exports]
+        return f"imports {_names(imports)}; exports {_names(exports)}"
+
+    named = f" {clip(repr(module._name), 80)}" if module._name is not None else ""
+    return f"<wasmtime.Module{named}: {_attempt(describe)}>"
+
+
+def component_text(component: Component) -> str:
+    """A component, with the names of what it imports and exports."""
+
+    def describe() -> str:
+        return f"imports {_names(component.imports)}; exports {_names(component.exports)}"
+
+    return f"<wasmtime.component.Component: {_attempt(describe)}>"
+
+
+def func_text(func: Func) -> str:
+    """A function, with its type."""
+    return _shown(
+        "Func", _at_home(func, lambda store: _signature(func.type(store))), f" at {id(func):#x}"
+    )
+
+
+def memory_text(memory: Memory) -> str:
+    """A memory, with its size."""
+    return _shown(
+        "Memory",
+        _at_home(memory, lambda store: _size(memory.size(store), memory.data_len(store))),
+    )
+
+
+def shared_memory_text(memory: SharedMemory) -> str:
+    """A shared memory, with its size."""
+    return _shown("SharedMemory", _attempt(lambda: _size(memory.size(), memory.data_len())))
+
+
+def table_text(table: Table) -> str:
+    """A table, with its size and the type of its elements."""
+    return _shown(
+        "Table",
+        _at_home(table, lambda store: f"{table.size(store)} x {table.type(store).element}"),
+    )
+
+
+def global_text(item: Global) -> str:
+    """A global, with its type, and its value if that is a number."""
+
+    def describe(store: Any) -> str:
+        ty = item.type(store)
+        mutable = "mut " if ty.mutable else ""
+        # A reference would be rooted for as long as the store lives.
+        shown = f" = {item.value(store)!r}" if str(ty.content)[0] in "if" else ""
+        return f"{mutable}{ty.content}{shown}"
+
+    return _shown("Global", _at_home(item, describe))
+
+
+# --- notebooks -----------------------------------------------------------------------------------
+
+
+def module_html(module: Module) -> str:
+    """A module as a table of imports and exports with their types."""
+
+    def rows() -> list[tuple[str, str]]:
+        return [
+            (f"import {entry.module}.{entry.name or ''}", str(entry.type))
+            for entry in module.imports
+        ] + [(f"export {entry.name or ''}", str(entry.type)) for entry in module.exports]
+
+    return _table(module_text(module), rows)
+
+
+def component_html(component: Component) -> str:
+    """A component as WIT."""
+    return _table(component_text(component), lambda: [("WIT", str(component.type))])
+
+
+def trap_html(trap: Trap) -> str:
+    """A trap as its code and its frames."""
+    code = trap.trap_code
+    return html_table(
+        f"{type(trap).__name__}: {code.name if code is not None else 'made by the host'}",
+        [("frames", "\n".join(map(str, trap.frames))), ("message", trap.message)],
+    )
+
+
+def _table(title: str, rows: Callable[[], list[tuple[str, str]]]) -> str:
+    try:
+        return html_table(title, ((one_line(name), text) for name, text in rows()))
+    except (ValueError, WasmtimeError) as error:
+        return html_table(title, [("not to be told", str(error))])
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _shown(kind: str, told: str, rest: str = "") -> str:
+    return f"<wasmtime.{kind}{': ' if told else ''}{clip(told, _LONG)}{rest}>"
+
+
+def _attempt(describe: Callable[[], str]) -> str:
+    """What is told, or why nothing can be."""
+    try:
+        return describe()
+    except ValueError:
+        return "closed"
+    except WasmtimeError:
+        return "in use"
+
+
+def _state(store: Optional[Store], describe: Callable[[], str]) -> str:
+    if store is None:
+        return "its store is gone"
+    if not store._is_open:
+        return "closed"
+    return _attempt(describe)
+
+
+def _at_home(item: Any, describe: Callable[[Any], str]) -> str:
+    """What an item's own store lets tell of it; nothing of an item that is not made yet."""
+    home = item._home
+    if home is None:
+        return ""
+    store = home()
+    return _state(store, lambda: describe(store))
+
+
+def _names(names: Iterable[Optional[str]]) -> str:
+    every = [one_line(name or "", 80) for name in names]
+    more = f" and {len(every) - _FEW} more" if len(every) > _FEW else ""
+    return ", ".join(every[:_FEW]) + more if every else "nothing"
+
+
+def _size(pages: int, length: int) -> str:
+    return f"{pages} page{'' if pages == 1 else 's'}, {length} bytes"
+
+
+def _signature(ty: Any) -> str:
+    params = ", ".join(map(str, ty.params))
+    results = ", ".join(map(str, ty.results))
+    return f"({params}) -> {results if len(ty.results) == 1 else f'({results})'}"
