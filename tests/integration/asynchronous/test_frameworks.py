@@ -5,10 +5,11 @@ One object runs under every event loop.
 from __future__ import annotations
 
 import asyncio
-import threading
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from support import interrupting
 
 from wasmtime import InterruptTrap, Store, TimeoutTrap
 
@@ -65,9 +66,9 @@ def test_the_end_of_a_guest_reaches_its_host_function_under_trio(guests: Guests,
         async with trio.open_nursery() as nursery:
             if end == "interrupt":
                 nursery.start_soon(interrupt, guest.store)
-            elif end == "thread":
-                threading.Timer(0.02, guest.store.interrupt).start()
-            with pytest.raises(TimeoutTrap if end == "timeout" else InterruptTrap):
+            from_a_thread = interrupting(guest.store) if end == "thread" else nullcontext()
+            expected = TimeoutTrap if end == "timeout" else InterruptTrap
+            with from_a_thread, pytest.raises(expected):
                 await guest.start("run", 1)
         assert events == ["cleaned up"]
         guest.store.set_timeout(None)
