@@ -108,7 +108,7 @@ def greeter() -> Path:
 
 def shouter() -> Path:
     tool = componentizers.QUICKJS
-    directory = componentizers._install(tool, registry.cache_directory())
+    directory = componentizers.install(tool, registry.cache_directory())
     script = str(directory / "node_modules" / tool.package / "cli.mjs")
     return built("shouter", lambda output: build_script().javascript_plugin(output, "node", script))
 

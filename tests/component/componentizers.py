@@ -87,7 +87,7 @@ def build(name: str, tool: Tool) -> Path:
     built = cache / f"{name}-{digest.hexdigest()[:16]}.component.wasm"
     if built.is_file():
         return built
-    directory = _install(tool, cache)
+    directory = install(tool, cache)
     node = shutil.which("node")
     if node is None:
         raise Unavailable(f"the node command, which runs {tool.package}, is not installed")
@@ -99,7 +99,7 @@ def build(name: str, tool: Tool) -> Path:
     return built
 
 
-def _install(tool: Tool, cache: Path) -> Path:
+def install(tool: Tool, cache: Path) -> Path:
     """
     The directory that a tool is installed in.
     """
