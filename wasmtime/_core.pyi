@@ -511,6 +511,7 @@ class ComponentHostFunc:
         callable: Optional[Callable[..., Any]],
         tagged: bool = False,
         pass_store: bool = True,
+        arrays: bool = False,
         /,
     ) -> ComponentHostFunc: ...
     @property

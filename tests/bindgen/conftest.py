@@ -48,8 +48,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Mo
     """
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def package(name: str, source: Any, asynchronous: bool = False) -> ModuleType:
-        files = generate(name, source, asynchronous=asynchronous)
+    def package(name: str, source: Any, **form: bool) -> ModuleType:
+        files = generate(name, source, **form)
         write_package(tmp_path / name, files)
         for loaded in [each for each in sys.modules if each.partition(".")[0] == name]:
             del sys.modules[loaded]

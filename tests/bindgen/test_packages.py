@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from wasmtime.bindgen import generate
 from wasmtime.bindgen.__main__ import main
 from wasmtime.bindgen._generator import names as python_names
 
+from .checkers import check, is_installed, run, search_path
 from .files import write_package
 from .worlds import WORLDS
 
@@ -536,7 +536,9 @@ def test_checkers_and_formatters_are_content(tmp_path: Path) -> None:
         write_package(tmp_path / name, generate(name, source))
         form = f"{name}_async"
         write_package(tmp_path / form, generate(form, source, asynchronous=True))
-    names = sorted([*WORLDS, *(f"{name}_async" for name in WORLDS)])
+        form = f"{name}_arrays"
+        write_package(tmp_path / form, generate(form, source, arrays=True))
+    names = sorted(f"{name}{form}" for name in WORLDS for form in ("", "_async", "_arrays"))
     (tmp_path / "user.py").write_text(USER)
     (tmp_path / "user_async.py").write_text(USER_ASYNC)
     (tmp_path / "wrong.py").write_text(WRONG)
@@ -544,61 +546,25 @@ def test_checkers_and_formatters_are_content(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
     installed = Path(wasmtime.__file__).parent
     ran = []
-    if _module("ruff"):
-        _check(tmp_path, "ruff", "format", "--isolated", "--check", "--diff", *names)
+    if is_installed("ruff"):
+        check(tmp_path, "ruff", "format", "--isolated", "--check", "--diff", *names)
         ran.append("ruff")
-    if _module("mypy"):
+    if is_installed("mypy"):
         options = ["--strict", "--cache-dir", str(tmp_path / "cache"), "--no-error-summary"]
         checked = ["user.py", "user_async.py", *names]
-        environment = {"MYPYPATH": _search_path(tmp_path, installed)}
-        _check(tmp_path, "mypy", *options, *checked, **environment)
-        found = _run(tmp_path, "mypy", *options, "wrong.py", **environment)
+        environment = {"MYPYPATH": search_path(tmp_path, installed)}
+        check(tmp_path, "mypy", *options, *checked, **environment)
+        found = run(tmp_path, "mypy", *options, "wrong.py", **environment)
         assert found.returncode == 1
         assert b'has incompatible type "str"; expected "int"' in found.stdout
         assert b'expected "str"' in found.stdout or b'got "int"' in found.stdout
         ran.append("mypy")
-    if _module("pyright"):
+    if is_installed("pyright"):
         (tmp_path / "pyrightconfig.json").write_text(
             '{"typeCheckingMode": "strict", "exclude": ["wrong.py", "lib"], "extraPaths": ["lib"]}'
         )
-        _search_path(tmp_path, installed)
-        _check(tmp_path, "pyright")
+        search_path(tmp_path, installed)
+        check(tmp_path, "pyright")
         ran.append("pyright")
     if not ran:
         pytest.skip("none of ruff, mypy and pyright is installed")
-
-
-def _search_path(tmp_path: Path, installed: Path) -> str:
-    """
-    A directory in which the package is found.
-    """
-    link = tmp_path / "lib" / "wasmtime"
-    if not link.exists():
-        try:
-            link.symlink_to(installed, target_is_directory=True)
-        except OSError:
-            shutil.copytree(
-                str(installed), str(link), ignore=shutil.ignore_patterns("*.so", "_lib")
-            )
-    return str(tmp_path / "lib")
-
-
-def _module(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-def _run(directory: Path, tool: str, *arguments: str, **environment: str) -> Any:
-    return subprocess.run(
-        [sys.executable, "-m", tool, *arguments],
-        cwd=str(directory),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=250,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def _check(directory: Path, tool: str, *arguments: str, **environment: str) -> None:
-    done = _run(directory, tool, *arguments, **environment)
-    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-6000:]

@@ -187,6 +187,28 @@ MODULE = """
   (func (export "int") (param $int i32) (result i32) (local.get 0)))
 """
 
+
+def _signals() -> build_wat.Interface:
+    """
+    Lists of numbers by themselves, under a name, and inside of other types.
+    """
+    it = build_wat.Interface("signals")
+    numbers = build_wat.list_of(build_wat.prim("f64"))
+    samples = it.alias("samples", numbers)
+    it.record("signal", label=build_wat.prim("string"), samples=samples)
+    it.echo("scale", numbers)
+    it.echo("shift", samples)
+    it.echo("count", build_wat.list_of(build_wat.prim("u16")))
+    it.echo("maybe", build_wat.option_of(numbers))
+    it.echo("rows", build_wat.list_of(numbers))
+    it.echo("store", build_wat.Ty("$signal", ["i32"] * 4))
+    it.echo("text", build_wat.list_of(build_wat.prim("char")))
+    it.echo("raw", build_wat.list_of(build_wat.prim("u8")))
+    return it
+
+
+SIGNALS = build_wat.component(_signals(), "test:signals/host", "test:signals/guest")
+
 WORLDS = {
     "awkward": build_wat.component(
         build_wat.awkward(), "test:awkward/while", "test:awkward/exports"
@@ -197,5 +219,6 @@ WORLDS = {
     "empty": "(component)",
     "everything": build_wat.component(build_wat.everything(), "test:all/host", "test:all/guest"),
     "module": MODULE,
+    "signals": SIGNALS,
     "store": STORE,
 }

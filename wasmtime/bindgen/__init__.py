@@ -29,6 +29,8 @@ With ``asynchronous=True``, or ``--async``, the package is awaited:
 
     root = await Root(store)
     await root.add(store, 1, 2)
+
+With ``arrays=True``, or ``--arrays``, lists of numbers that come from the component are arrays.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ def generate(
     component: Union[str, bytes, bytearray, memoryview, Module],
     *,
     asynchronous: bool = False,
+    arrays: bool = False,
 ) -> dict[str, bytes]:
     """Write the Python package for a component, or for a core module.
 
@@ -56,6 +59,9 @@ def generate(
         asynchronous: Whether to write the asynchronous form: what calls the component is an
             ``async def``, instances and resources are awaited where they are made
             (``root = await Root(store)``), and what the host implements may be either.
+        arrays: Whether lists of numbers that come from the component are arrays: an `array.array`
+            of the element's width, which NumPy takes without a copy. What the component is given
+            may be any sequence or buffer of numbers in any case. A module has no lists.
 
     Returns:
         The contents of each file, by its path inside of the package, with slashes. The same
@@ -77,6 +83,7 @@ def generate(
     from ._generator.text import one_line
 
     expect(asynchronous, bool, "asynchronous")
+    expect(arrays, bool, "arrays")
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not snake(name).strip("_"):
@@ -92,7 +99,7 @@ def generate(
         if kind_of(binary) == "component":
             from ._generator.component import write_component_package
 
-            return write_component_package(name, binary, asynchronous)
+            return write_component_package(name, binary, asynchronous, arrays)
         component_or_module: Union[bytes, Module] = binary
     else:
         component_or_module = component

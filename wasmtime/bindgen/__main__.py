@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the asynchronous form, whose functions are awaited",
     )
+    parser.add_argument(
+        "--arrays",
+        action="store_true",
+        help="have lists of numbers that come from the component as arrays, which NumPy takes "
+        "without a copy",
+    )
 
 
 def write_package(options: argparse.Namespace, command: str) -> int:
@@ -57,7 +63,12 @@ def write_package(options: argparse.Namespace, command: str) -> int:
     try:
         name = options.name or source.stem
         with telling_file(source):
-            files = generate(name, source.read_bytes(), asynchronous=options.asynchronous)
+            files = generate(
+                name,
+                source.read_bytes(),
+                asynchronous=options.asynchronous,
+                arrays=options.arrays,
+            )
         for file, contents in files.items():
             target = Path(options.out_dir, file)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -241,9 +241,16 @@ class LinkerInstance:
         """
         self._define(name, func, False, True)
 
-    def _define(self, name: str, func: Callable[..., Any], tagged: bool, pass_store: bool) -> None:
+    def _define(
+        self,
+        name: str,
+        func: Callable[..., Any],
+        tagged: bool,
+        pass_store: bool,
+        arrays: bool = False,
+    ) -> None:
         encoded = encode_name(name, "name")
-        host = core.ComponentHostFunc(func, tagged, pass_store)
+        host = core.ComponentHostFunc(func, tagged, pass_store, arrays)
         env = ffi.cast("void *", host.env)
 
         def add(pointer: Any) -> None:

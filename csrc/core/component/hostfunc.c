@@ -15,6 +15,7 @@ typedef struct {
     uintptr_t programs[COMPONENT_PROGRAMS]; /* ProgramObject * */
     bool tagged;
     bool pass_store;
+    bool arrays; /* lists of numbers are passed as arrays */
 } ComponentHostFuncObject;
 
 /* That of a slot, which stays there; NULL if there is none yet. Needs nothing of Python. */
@@ -38,7 +39,7 @@ component_host_program(ComponentHostFuncObject *self, wasmtime_component_func_ty
     if (LIKELY(program != NULL)) {
         return (ProgramObject *)Py_NewRef(program);
     }
-    program = program_compile(type, self->tagged, false);
+    program = program_compile(type, self->tagged, self->arrays);
     for (int i = 0; program != NULL && i < COMPONENT_PROGRAMS; i++) {
         if (atomic_claim(&self->programs[i], (uintptr_t)program)) {
             Py_INCREF(program); /* for the slot */
@@ -203,8 +204,9 @@ static PyObject *
 component_hostfunc_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     PyObject *callable;
-    int tagged = 0, pass_store = 1;
-    if (!PyArg_ParseTuple(args, "O|pp:ComponentHostFunc", &callable, &tagged, &pass_store)) {
+    int tagged = 0, pass_store = 1, arrays = 0;
+    if (!PyArg_ParseTuple(args, "O|ppp:ComponentHostFunc", &callable, &tagged, &pass_store,
+                          &arrays)) {
         return NULL;
     }
     if (!PyCallable_Check(callable)) {
@@ -217,6 +219,7 @@ component_hostfunc_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(k
         self->callable = Py_NewRef(callable);
         self->tagged = tagged != 0;
         self->pass_store = pass_store != 0;
+        self->arrays = arrays != 0;
     }
     return (PyObject *)self;
 }
@@ -276,8 +279,9 @@ static PyGetSetDef component_hostfunc_getset[] = {
 
 /* No tp_clear, as in items/hostfunc.c. */
 static PyType_Slot component_hostfunc_slots[] = {
-    {Py_tp_doc, "ComponentHostFunc(callable, tagged=False, pass_store=True, /)\n--\n\n"
-                "A Python function for components."},
+    {Py_tp_doc,
+     "ComponentHostFunc(callable, tagged=False, pass_store=True, arrays=False, /)\n--\n\n"
+     "A Python function for components."},
     {Py_tp_new, component_hostfunc_new},
     {Py_tp_dealloc, component_hostfunc_dealloc},
     {Py_tp_traverse, component_hostfunc_traverse},

@@ -13,7 +13,7 @@ __all__ = ["write_component_package"]
 
 
 def write_component_package(
-    name: str, binary: bytes, asynchronous: bool = False
+    name: str, binary: bytes, asynchronous: bool = False, arrays: bool = False
 ) -> dict[str, bytes]:
     """Write the package for a component.
 
@@ -21,6 +21,7 @@ def write_component_package(
         name: What the component is called.
         binary: The component, which becomes part of the package.
         asynchronous: Whether to write the form of the package that is awaited.
+        arrays: Whether lists of numbers that come from the component are arrays.
 
     Returns:
         The contents of each file, by its path with slashes.
@@ -29,7 +30,7 @@ def write_component_package(
         UnsupportedComponent: The component uses what bindings cannot express.
         ValueError: A name is too long for a file.
     """
-    package = Package(read_world(binary), name, asynchronous)
+    package = Package(read_world(binary), name, asynchronous, arrays)
     for place in package.imports:
         write_import(package, place)
     for place in package.exports:

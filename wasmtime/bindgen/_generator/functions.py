@@ -33,6 +33,7 @@ def write_head(
     first: list[Code],
     function: Function,
     hidden: Container[str],
+    exported: bool,
     returns_nothing: bool = False,
     coroutine: bool = False,
     awaitable: bool = False,
@@ -45,6 +46,7 @@ def write_head(
         first: What comes before its own parameters.
         function: The function.
         hidden: Names of the class around it.
+        exported: Whether the component provides it, and gets the arguments; else, the result.
         returns_nothing: Whether it returns nothing whatever its type says, as constructors do.
         coroutine: Whether it is an ``async def``.
         awaitable: Whether it may return its result or something that gives it when awaited.
@@ -55,14 +57,14 @@ def write_head(
     arguments = parameter_names(function)
     parameters = list(first)
     for argument, (_, expression) in zip(arguments, function.params):
-        parameters.append(_annotated(argument, module.hint(expression, hidden)))
+        parameters.append(_annotated(argument, module.hint(expression, hidden, given=exported)))
     if returns_nothing:
         result: Code = "None"
     elif awaitable:
         around = module.use("wasmtime.bindgen.support", "MaybeAwaitable", hidden)
-        result = module.hint(function.result, hidden, around)
+        result = module.hint(function.result, hidden, around, given=not exported)
     else:
-        result = module.hint(function.result, hidden)
+        result = module.hint(function.result, hidden, given=not exported)
     module.line(render_head(name, parameters, result, 4, coroutine=coroutine), 4)
     return arguments
 
@@ -100,7 +102,7 @@ def write_abstract(
         module.line(f"@{module.use('builtins', 'staticmethod', hidden)}", 4)
     module.line(f"@{module.use('abc', 'abstractmethod', hidden)}", 4)
     first: list[Code] = [] if static else ["self"]
-    write_head(module, name, first, function, hidden, awaitable=module.asynchronous)
+    write_head(module, name, first, function, hidden, False, awaitable=module.asynchronous)
     write_stub(module, function)
     hidden.add(name)
 
@@ -146,7 +148,7 @@ def write_exported(
     if owner == "cls":
         module.line(f"@{module.use('builtins', 'classmethod', hidden)}", 4)
     coroutine = module.asynchronous
-    arguments = write_head(module, name, first, function, hidden, coroutine=coroutine)
+    arguments = write_head(module, name, first, function, hidden, True, coroutine=coroutine)
     if function.docs:
         module.document(function.docs, 8)
     given = ["caller", *(["self"] if passes_self else []), *arguments]

@@ -116,6 +116,7 @@ class Package:
         world: The world that it is written for.
         name: What the component is called.
         asynchronous: Whether its functions are coroutine functions.
+        arrays: Whether lists of numbers that come from the component are arrays.
 
     Attributes:
         files: The contents of each file that was written, by its path.
@@ -126,10 +127,13 @@ class Package:
         host: The place of the functions that are imported at the top level.
     """
 
-    def __init__(self, world: World, name: str, asynchronous: bool = False) -> None:
+    def __init__(
+        self, world: World, name: str, asynchronous: bool = False, arrays: bool = False
+    ) -> None:
         self.world = world
         self.name = name
         self.asynchronous = asynchronous
+        self.arrays = arrays
         self.files: dict[str, bytes] = {}
         self.shared: set[str] = set()
         self._places: dict[Interface, Place] = {}

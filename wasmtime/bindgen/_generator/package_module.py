@@ -35,6 +35,14 @@ _PLAIN = {
     **dict.fromkeys(_INTEGERS, "int"),
 }
 
+#: The numbers whose lists may be arrays, and what the names of their type hints begin with. A list
+#: of u8 is bytes.
+_NUMBERS = {
+    "f32": "Float",
+    "f64": "Float",
+    **{name: "Int" for name in _INTEGERS if name != "u8"},
+}
+
 
 def is_option(expression: Expression) -> bool:
     """Whether a type is an option, for which None is a value already."""
@@ -95,7 +103,11 @@ class PackageModule(Module):
         return self.use("..types" if self.directory else ".types", name, hidden)
 
     def hint(
-        self, expression: Optional[Expression], hidden: Container[str] = (), around: str = ""
+        self,
+        expression: Optional[Expression],
+        hidden: Container[str] = (),
+        around: str = "",
+        given: bool = False,
     ) -> Code:
         """The type hint for a type, in quotes if it uses names that are only defined later.
 
@@ -103,15 +115,29 @@ class PackageModule(Module):
             expression: The type; None for the result of a function that has none.
             hidden: Names that mean something else where the hint is used.
             around: The generic type that it is the argument of, if any.
+            given: Whether it is for what the component is given, which may be of more types than
+                what it gives.
         """
         self._forward = False
-        code: Code = "None" if expression is None else self.annotation(expression, hidden)
+        code: Code = "None"
+        if expression is not None:
+            code = self.annotation(expression, hidden, given and self._takes_more(expression))
         if around:
             code = Group(around, "[]", [code])
         return f'"{flat(code)}"' if self._forward else code
 
-    def annotation(self, expression: Expression, hidden: Container[str] = ()) -> Code:
-        """As `hint`, without quotes."""
+    def annotation(
+        self, expression: Expression, hidden: Container[str] = (), takes_more: bool = False
+    ) -> Code:
+        """As `hint`, without quotes.
+
+        Args:
+            expression: The type.
+            hidden: Names that mean something else where the annotation is used.
+            takes_more: Whether it is for any numbers that a list, or an option of one, is made of.
+        """
+        if takes_more:
+            expression = unaliased(expression)
         if isinstance(expression, Plain):
             return self.use("builtins", _PLAIN[expression.name], hidden)
         if isinstance(expression, Opaque):
@@ -123,13 +149,15 @@ class PackageModule(Module):
         if isinstance(expression, (ListOf, FixedListOf)):
             if _is_byte(expression.element):
                 return self.use("builtins", "bytes", hidden)
+            if self._is_array(expression):
+                return self._array(expression.element, hidden, takes_more)
             return self._generic("List", [expression.element], hidden)
         if isinstance(expression, MapOf):
             return self._generic("Dict", [expression.key, expression.value], hidden)
         if isinstance(expression, TupleOf):
             return self._generic("Tuple", expression.elements, hidden)
         if isinstance(expression, OptionOf):
-            payload = self.annotation(expression.payload, hidden)
+            payload = self.annotation(expression.payload, hidden, takes_more)
             if is_option(expression.payload):
                 payload = Group(self.shared("Some", hidden), "[]", [payload])
             return Group(self.use("typing", "Optional", hidden), "[]", [payload])
@@ -138,6 +166,28 @@ class PackageModule(Module):
             for side in (expression.ok, expression.err)
         ]
         return Group(self.shared("Result", hidden), "[]", sides)
+
+    def _is_array(self, expression: Expression) -> bool:
+        """Whether the component gives a list of a type as an array."""
+        if not self.package.arrays or not isinstance(expression, (ListOf, FixedListOf)):
+            return False
+        element = unaliased(expression.element)
+        return isinstance(element, Plain) and element.name in _NUMBERS
+
+    def _takes_more(self, expression: Expression) -> bool:
+        """Whether the component takes more for a type than the arrays that it gives."""
+        expression = unaliased(expression)
+        if isinstance(expression, OptionOf):
+            return self._takes_more(expression.payload)
+        return self._is_array(expression)
+
+    def _array(self, element: Expression, hidden: Container[str], takes_more: bool) -> str:
+        """The type hint for a list of numbers."""
+        element = unaliased(element)
+        assert isinstance(element, Plain)
+        name = _NUMBERS[element.name]
+        name = f"{name}s" if takes_more else f"{name}Array"
+        return self.use("wasmtime.bindgen.support", name, hidden)
 
     def _named(self, declaration: Declaration, hidden: Container[str]) -> str:
         name = self.class_name(declaration, hidden)

@@ -164,7 +164,9 @@ def _write_host_resource(
     module.begin_class(place.types[declaration], about, module.use("typing", "Protocol"))
     if resource.constructor is not None:
         module.blank(1)
-        write_head(module, "__init__", ["self"], resource.constructor, hidden, returns_nothing=True)
+        write_head(
+            module, "__init__", ["self"], resource.constructor, hidden, False, returns_nothing=True
+        )
         write_stub(module, resource.constructor)
     for function in resource.methods:
         write_abstract(module, members[function], function, hidden)
@@ -192,7 +194,7 @@ def _write_guest_resource(
     if constructor is not None:
         module.blank(1)
         arguments = write_head(
-            module, "__init__", ["self", store], constructor, hidden, returns_nothing=True
+            module, "__init__", ["self", store], constructor, hidden, True, returns_nothing=True
         )
         if constructor.docs:
             module.document(constructor.docs, 8)

@@ -286,6 +286,8 @@ def write_wiring(package: Package, binary: bytes) -> None:
         arguments.append(Group("imports=", "[]", imports))
     if exports:
         arguments.append(Group("exports=", "{}", exports))
+    if package.arrays:
+        arguments.append("arrays=True")
     wiring.module.blank(1)
     wiring.module.put(Group("support.EmbeddedComponent", "()", arguments), 0, "COMPONENT = ")
     package.add("_component.py", wiring.module)

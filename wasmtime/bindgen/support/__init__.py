@@ -12,6 +12,7 @@ not be generated again.
 
 from __future__ import annotations
 
+from .arrays import FloatArray, Floats, IntArray, Ints
 from .asynchronous import AsyncResource, MaybeAwaitable
 from .embedded import EmbeddedComponent, EmbeddedModule
 from .functions import constructor, function, interface, method, signature, static
@@ -37,6 +38,10 @@ __all__ = [
     "AsyncResource",
     "EmbeddedComponent",
     "EmbeddedModule",
+    "FloatArray",
+    "Floats",
+    "IntArray",
+    "Ints",
     "MaybeAwaitable",
     "Resource",
     "Shape",

@@ -87,7 +87,7 @@ class AsyncBoundInstance(BoundInstance):
         return super().functions(interface)
 
     def _callable(self, native: Any) -> Callable[..., Any]:
-        return native.call_async  # type: ignore[no-any-return]
+        return super()._callable(native).call_async  # type: ignore[attr-defined, no-any-return]
 
     def _call(
         self, native: Callable[..., Any], lowers: list[Convert], lift: Convert

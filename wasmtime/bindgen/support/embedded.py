@@ -77,6 +77,7 @@ class EmbeddedComponent(_Embedded[Component]):
         imports: What it imports.
         exports: Its exported functions that need converting, by interface and name.
         cache: Where to keep compiled code, as for `Component.from_file`.
+        arrays: Whether lists of numbers that come from it are arrays.
     """
 
     __module__ = "wasmtime.bindgen.support"  # its public name
@@ -88,6 +89,7 @@ class EmbeddedComponent(_Embedded[Component]):
     imports: Sequence[Interface] = ()
     exports: Mapping[str, Mapping[str, Signature]] = field(default_factory=dict)
     cache: CacheOption = True
+    arrays: bool = False
 
     def __post_init__(self) -> None:
         """Begin without compiled code, and without types of resources."""

@@ -152,7 +152,7 @@ class BoundInstance:
 
     def _callable(self, native: Any) -> Callable[..., Any]:
         """How a function of the component is called."""
-        return native  # type: ignore[no-any-return]
+        return native.with_arrays() if self.component.arrays else native  # type: ignore[no-any-return]
 
     def _converting(self, native: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
         """A function that converts values and calls one of the component's."""
@@ -204,7 +204,8 @@ class BoundInstance:
             assert number is not None
             linker.add_resource(name, ResourceType.host(number), destroy)
         for name, wanted in interface.functions.items():
-            linker._define(name, self._implementing(wanted, interface, implementation), True, False)
+            function = self._implementing(wanted, interface, implementation)
+            linker._define(name, function, True, False, self.component.arrays)
 
     def _implementing(
         self, wanted: Import, interface: Interface, implementation: Any
