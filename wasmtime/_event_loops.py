@@ -390,6 +390,7 @@ class _Workers:
         worker: list[Any] = [wake, None]
         while work is not None:
             work()
+            work = worker[1] = None
             work = self._next(worker)
 
     def _next(self, worker: list[Any]) -> Optional[Callable[[], None]]:
@@ -397,7 +398,6 @@ class _Workers:
         with self._lock:
             if self._queue:
                 return self._queue.popleft()
-            worker[1] = None
             self._idle.append(worker)
         if not worker[0].acquire(timeout=_PATIENCE):
             with self._lock:
