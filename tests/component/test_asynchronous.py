@@ -8,7 +8,6 @@ import asyncio
 import functools
 import gc
 import sys
-import time
 import warnings
 from collections.abc import Coroutine, Generator
 from contextvars import ContextVar
@@ -99,17 +98,25 @@ def test_call_async_returns_a_coroutine(asking: Asking) -> None:
 
 
 def test_guests_wait_at_once(asking: Asking) -> None:
+    """
+    Each goes on when all of them wait.
+    """
+
     async def main() -> None:
+        waiting = 0
+        all_wait = asyncio.Event()
+
         async def ask(n: int) -> int:
-            await asyncio.sleep(0.2)
+            nonlocal waiting
+            waiting += 1
+            if waiting == 20:
+                all_wait.set()
+            await all_wait.wait()
             return n
 
         guests = [await asking.guest(ask=ask) for _ in range(20)]
-        started = time.monotonic()
-        assert await asyncio.gather(*[g.call("ask", n) for n, g in enumerate(guests)]) == list(
-            range(20)
-        )
-        assert time.monotonic() - started < 2  # one after the other: 4 s
+        calls = [guest.call("ask", n) for n, guest in enumerate(guests)]
+        assert await asyncio.wait_for(asyncio.gather(*calls), 60) == list(range(20))
 
     asyncio.run(main())
 
@@ -245,10 +252,8 @@ def test_cancelling_ends_the_host_function_and_the_guest(asking: Asking) -> None
 def test_a_timeout_ends_a_tight_loop(asking: Asking) -> None:
     async def main() -> None:
         guest = await asking.guest()
-        started = time.monotonic()
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(guest.call("spin"), 0.05)
-        assert time.monotonic() - started < 5
         with pytest.raises(WasmtimeError):
             await guest.call("plain", 1)
 

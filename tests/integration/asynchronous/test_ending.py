@@ -5,6 +5,7 @@ Asynchronous calls that are cancelled, interrupted, or out of time.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from support import interrupting, run_in_subprocess
 
 from wasmtime import Config, Engine, InterruptTrap, TimeoutTrap, Trap
 
-from .guests import Guests, until
+from .guests import Guests, until, until_waits
 
 
 def test_the_host_function_gets_the_cancellation_and_may_await(guests: Guests) -> None:
@@ -221,6 +222,30 @@ def test_many_waits_of_a_call_share_a_timer(guests: Guests) -> None:
         assert len(timers) == 50
         assert timers[-1] - timers[1] <= 10  # a slow machine's turns make some of their own
         assert timers[-1] >= 1
+
+    asyncio.run(main())
+
+
+def test_a_timer_does_not_keep_a_call_that_nobody_awaits(guests: Guests) -> None:
+    asked, ended = [], []
+
+    async def ask(n: int) -> int:
+        try:
+            asked.append(n)
+            await asyncio.sleep(60)
+        finally:
+            ended.append(n)
+        return n
+
+    async def main() -> None:
+        guest = await guests.make(ask)
+        guest.store.set_timeout(60)
+        call = guest.start("run", 3)
+        until_waits(call, lambda: asked)
+        del call
+        gc.collect()
+        assert ended == [3]
+        assert guest.now("add", 1, 1) == 2
 
     asyncio.run(main())
 
