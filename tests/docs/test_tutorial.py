@@ -53,6 +53,26 @@ def test_the_guest_in_c(tmp_path: Path) -> None:
     run_with(tmp_path / "vowels.wasm")
 
 
+def test_the_guest_in_rust(tmp_path: Path) -> None:
+    options = command("rustc")
+    if not rust_compiles_for(options[options.index("--target") + 1]):
+        pytest.skip("needs rustc with this target, which the tutorial does not take for granted")
+    (tmp_path / "vowels.rs").write_text(block("rust"), encoding="utf-8")
+    subprocess.run(["rustc", *options], cwd=str(tmp_path), check=True, timeout=60)
+    run_with(tmp_path / "vowels.wasm")
+
+
+def rust_compiles_for(target: str) -> bool:
+    """
+    Whether there is a rustc that has the standard library for a target.
+    """
+    if shutil.which("rustc") is None:
+        return False
+    asked = ["rustc", "--print", "target-libdir", "--target", target]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode == 0 and Path(done.stdout.strip()).is_dir()
+
+
 @pytest.mark.network
 @pytest.mark.slow
 @pytest.mark.timeout(600)
