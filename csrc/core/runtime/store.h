@@ -79,16 +79,19 @@ struct StoreObject {
     double timeout;         /* seconds for each outermost call, or 0 */
     Expiry expiry;          /* what the ticker knows of it */
     struct Waiter *waiter;  /* locked by waiting.c: its guest waits */
+    /* Small fields stand together: a Store of 512 bytes, with what Python adds to it, comes from
+     * Python's allocator, and a larger one from malloc(). */
     bool epochs;
     char has_wasi; /* relaxed: WASI's functions may be called; without, they would abort */
     bool lends;    /* its calls may keep the GIL for a while: gil.c */
     uint8_t gil;   /* what the innermost native call does with it: gil.c */
+    bool limited;  /* `limits` were given */
+    bool told;     /* the host function of `awaited` was cancelled, since the guest is to end */
     Timing timing; /* of the one that is timed; calls below it are not */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
     Pending pending;         /* of the innermost native call */
     uintptr_t deadline;      /* in the engine's user epochs */
     StoreLimits limits;      /* the user's: limits.c */
-    bool limited;            /* they were given */
     uint32_t own_instances;  /* what the package made in it for itself */
     uint32_t own_memories;
     PyObject *deadline_callback;
@@ -106,7 +109,6 @@ struct StoreObject {
     /* Asynchronous calls (async/async.h). */
     AsyncCall *call;   /* the innermost one in progress, which holds this store; or NULL */
     PyObject *awaited; /* locked: what its innermost host function waits for, or NULL: waits.c */
-    bool told;         /* the same function: it was cancelled, since the guest is to end */
     struct Destruction *destructions; /* resources that the guest dropped: destruction.c */
     Moment poll_ends;                 /* the guest gives way then */
     bool asynchronous;                /* for good: what is linked here is linked asynchronously */
