@@ -57,11 +57,12 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, program in enumerate(programs(path.read_text(encoding="utf-8"))):
             name = f"{path.stem.lower().replace('-', '_')}_{number}"
             (directory / f"{name}.py").write_text(program, encoding="utf-8")
-            call = r'generate\("(\w+)", (\w+)(, asynchronous=True)?\)'
-            for package, component, asynchronous in re.findall(call, program):
+            call = r'generate\("(\w+)", (\w+)((?:, \w+=True)*)\)'
+            for package, component, options in re.findall(call, program):
                 source = re.search(rf'{component} = """(.*?)"""', program, re.DOTALL)
                 assert source is not None
-                made = generate(package, source[1], asynchronous=bool(asynchronous))
+                switches = dict.fromkeys(re.findall(r"\w+(?==)", options), True)
+                made = generate(package, source[1], **switches)
                 for file, contents in made.items():
                     generated = directory / package / file
                     generated.parent.mkdir(parents=True, exist_ok=True)
