@@ -134,7 +134,7 @@ unpack_val(PyObject *value, uint8_t kind, Place place)
     return PyObject_GetAttr(value, state.str_val);
 }
 
-static bool lower_number(PyObject *value, uint8_t kind, void *slot, Place place);
+static ALWAYS_INLINE bool lower_number(PyObject *value, uint8_t kind, void *slot, Place place);
 
 static NOINLINE bool
 lower_v128(PyObject *value, void *slot, Place place)
@@ -276,7 +276,7 @@ lower_number_slowly(PyObject *value, uint8_t kind, void *slot, Place place)
     return fits;
 }
 
-static inline bool
+static ALWAYS_INLINE bool
 lower_number(PyObject *value, uint8_t kind, void *slot, Place place)
 {
     long long number;
