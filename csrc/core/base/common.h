@@ -30,6 +30,8 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline, cold))
+/* For what works on much data: GCC takes what follows refusals for cold, and keeps it small. */
+#define HOT __attribute__((hot))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 /* Keep the compiler from computing the value a second time. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
@@ -65,6 +67,7 @@ atomic_exchange_if(uintptr_t *slot, uintptr_t expected, uintptr_t value)
 #define LIKELY(x) (x)
 #define UNLIKELY(x) (x)
 #define NOINLINE __declspec(noinline)
+#define HOT
 #define ALWAYS_INLINE __forceinline
 #define OPAQUE(value) ((void)0)
 #define THREAD_LOCAL __declspec(thread)

@@ -35,7 +35,7 @@ bulk_forget_answer(BulkCall *self)
 }
 
 /* Ask for an answer; whether there is one. */
-static bool
+static HOT bool
 bulk_ask(BulkCall *self, wasmtime_component_func_t *function, wasmtime_component_val_t *messages,
          size_t count)
 {
@@ -78,42 +78,43 @@ bulk_receive(BulkCall *self)
     bulk_forget_answer(self);
 }
 
-/* --- a result that is bytes ----------------------------------------------------------------- */
+/* --- a result that is bytes, or an array ---------------------------------------------------- */
 
-/* Bytes are unpacked where they are to stay. The answer's first eight bytes are pointer and
- * length. */
+/* They are unpacked where they are to stay. The answer's first eight bytes are pointer and length. */
 typedef struct {
-    PyObject *bytes;
+    PyObject *object;
     char *at;
     size_t left, skip;
-} BulkBytes;
+} BulkBlock;
 
-static void
-bulk_fill(BulkReader *reader, BulkBytes *bytes, const wasmtime_component_val_t *answer)
+static HOT void
+bulk_fill(BulkReader *reader, BulkBlock *block, const wasmtime_component_val_t *answer)
 {
     size_t size;
     if (bulk_open(reader, answer, &size)) {
-        size_t count = size - bytes->skip < bytes->left ? size - bytes->skip : bytes->left;
-        bulk_unpack(bytes->at, answer->of.string.data, bytes->skip, bytes->skip + count);
-        bytes->at += count;
-        bytes->left -= count;
-        bytes->skip = 0;
+        size_t count = size - block->skip < block->left ? size - block->skip : block->left;
+        bulk_unpack(block->at, answer->of.string.data, block->skip, block->skip + count);
+        block->at += count;
+        block->left -= count;
+        block->skip = 0;
     }
 }
 
-static bool
-bulk_is_bytes(const ProgramObject *program)
+/* The kind of the elements, if the result is a list that becomes bytes or an array; else -1. */
+static int
+bulk_block_kind(const ProgramObject *program)
 {
     if (program->result < 0 || program->nodes[program->result].kind != WIT_LIST) {
-        return false;
+        return -1;
     }
     const ComponentNode *node = &program->nodes[program->result];
-    return program->nodes[program->edges[node->edges].node].kind == WIT_U8;
+    uint8_t kind = program->nodes[program->edges[node->edges].node].kind;
+    return kind == WIT_U8 || (program->arrays && array_code(kind) != 0) ? kind : -1;
 }
 
 /* The first answer holds the length; NULL with an exception. */
 static PyObject *
-bulk_begin_bytes(BulkCall *self, BulkBytes *bytes)
+bulk_begin_block(BulkCall *self, BulkBlock *block, uint8_t kind)
 {
     size_t size;
     char pair[8];
@@ -121,44 +122,50 @@ bulk_begin_bytes(BulkCall *self, BulkBytes *bytes)
         return (PyObject *)bulk_refuse_block(&self->reader);
     }
     bulk_unpack(pair, self->answer.of.string.data, 0, sizeof(pair));
-    bytes->left = bulk_word(pair + 4, 4);
+    Py_ssize_t count = (Py_ssize_t)bulk_word(pair + 4, 4);
     /* What the guest claims is believed once the codec has begun to send it. */
-    if (size == sizeof(pair) && bytes->left > 0 && self->reader.what != BULK_MORE) {
+    if (size == sizeof(pair) && count > 0 && self->reader.what != BULK_MORE) {
         return (PyObject *)bulk_refuse_block(&self->reader);
     }
-    bytes->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes->left);
-    if (bytes->bytes != NULL) {
-        bytes->at = PyBytes_AsString(bytes->bytes);
-        bytes->skip = sizeof(pair);
-        bulk_fill(&self->reader, bytes, &self->answer);
+    if (kind == WIT_U8) {
+        block->object = PyBytes_FromStringAndSize(NULL, count);
+        block->at = block->object != NULL ? PyBytes_AsString(block->object) : NULL;
     }
-    return bytes->bytes;
+    else {
+        block->object = number_array(kind, count, &block->at);
+    }
+    block->left = (size_t)count * scalar_sizes[kind];
+    block->skip = sizeof(pair);
+    if (block->object != NULL) {
+        bulk_fill(&self->reader, block, &self->answer);
+    }
+    return block->object;
 }
 
 /* The rest, in a native call of its own. */
 static PyObject *
-bulk_end_bytes(BulkCall *self, BulkBytes *bytes)
+bulk_end_block(BulkCall *self, BulkBlock *block)
 {
     BulkReader *reader = &self->reader;
     if (reader->what == BULK_MORE) {
         if (!native_begin(&self->native, RELEASE_GIL)) {
-            Py_CLEAR(bytes->bytes);
+            Py_CLEAR(block->object);
             return NULL;
         }
         while (reader->what == BULK_MORE && bulk_ask(self, &self->bulk->more, NULL, 0)) {
-            bulk_fill(reader, bytes, &self->answer);
+            bulk_fill(reader, block, &self->answer);
         }
         if (!component_end(&self->native, self->error)) {
             reader->what = BULK_DONE; /* the instance has ended */
-            Py_CLEAR(bytes->bytes);
+            Py_CLEAR(block->object);
             return NULL;
         }
     }
-    if (bytes->left > 0 || reader->what != BULK_DONE) {
-        Py_CLEAR(bytes->bytes);
+    if (block->left > 0 || reader->what != BULK_DONE) {
+        Py_CLEAR(block->object);
         bulk_refuse_block(reader);
     }
-    return bytes->bytes;
+    return block->object;
 }
 
 /* --- the call ------------------------------------------------------------------------------- */
@@ -189,8 +196,8 @@ bulk_run(BulkCall *self, const wasmtime_component_val_t *values)
     if (!native_begin(&self->native, RELEASE_GIL)) {
         return NULL;
     }
-    bool whole = !bulk_is_bytes(self->reader.program);
-    if (bulk_send(self, values) && whole) {
+    int kind = bulk_block_kind(self->reader.program);
+    if (bulk_send(self, values) && kind < 0) {
         bulk_receive(self);
     }
     if (!component_end(&self->native, self->error)) {
@@ -200,10 +207,11 @@ bulk_run(BulkCall *self, const wasmtime_component_val_t *values)
         }
         return NULL;
     }
-    BulkBytes bytes;
-    PyObject *result = whole                                    ? bulk_read(&self->reader)
-                       : bulk_begin_bytes(self, &bytes) != NULL ? bulk_end_bytes(self, &bytes)
-                                                                : NULL;
+    BulkBlock block;
+    PyObject *result = kind < 0 ? bulk_read(&self->reader)
+                       : bulk_begin_block(self, &block, (uint8_t)kind) != NULL
+                           ? bulk_end_block(self, &block)
+                           : NULL;
     if (result == NULL && (self->reader.broken || self->reader.what == BULK_MORE)) {
         bulk_clean_up(self);
     }

@@ -30,7 +30,7 @@ pack_unit(char *packed, const char *plain)
     memcpy(packed, out, sizeof(out));
 }
 
-static void
+static HOT void
 unpack_unit(char *plain, const char *packed)
 {
     uint64_t in[16], out[14];
@@ -62,7 +62,7 @@ bulk_pack(char *packed, const char *plain, size_t size)
 }
 
 /* Unpack the bytes from `first` to `end`, counted in what was packed. */
-static void
+static HOT void
 bulk_unpack(char *plain, const void *packed, size_t first, size_t end)
 {
     while (first < end) {

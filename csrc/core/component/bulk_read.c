@@ -45,7 +45,7 @@ static const char *const bulk_faults[] = {
 
 /* The number of bytes in an answer, and what follows it; false: it is none. Behind the units are two
  * characters: how much of the last unit is not meant, and what follows. */
-static bool
+static HOT bool
 bulk_open(BulkReader *self, const wasmtime_component_val_t *answer, size_t *size)
 {
     size_t length = answer->kind == WASMTIME_COMPONENT_STRING ? answer->of.string.size : 0;
@@ -61,7 +61,7 @@ bulk_open(BulkReader *self, const wasmtime_component_val_t *answer, size_t *size
 }
 
 /* Add an answer to the data. */
-static void
+static HOT void
 bulk_take(BulkReader *self, const wasmtime_component_val_t *answer)
 {
     size_t size;
@@ -131,6 +131,14 @@ bulk_word(const char *at, uint32_t size)
     return word;
 }
 
+static inline double
+bulk_double(const char *at)
+{
+    double number;
+    memcpy(&number, at, sizeof(number));
+    return number;
+}
+
 static PyObject *bulk_lift(BulkReader *self, int32_t index, const char *at);
 
 static PyObject *
@@ -138,7 +146,6 @@ bulk_lift_scalar(BulkReader *self, uint8_t kind, const char *at)
 {
     uint32_t word;
     int64_t wide;
-    double number;
     switch (kind) {
     case WIT_BOOL:
         return PyBool_FromLong(*at != 0);
@@ -163,8 +170,7 @@ bulk_lift_scalar(BulkReader *self, uint8_t kind, const char *at)
     case WIT_F32:
         return PyFloat_FromDouble(widen(at));
     case WIT_F64:
-        memcpy(&number, at, 8);
-        return PyFloat_FromDouble(number);
+        return PyFloat_FromDouble(bulk_double(at));
     default:
         word = bulk_word(at, 4);
         if (UNLIKELY(word > 0x10FFFF || (word >= 0xD800 && word <= 0xDFFF))) {
@@ -227,7 +233,9 @@ bulk_lift_numbers(BulkReader *self, uint8_t kind, const char *block, Py_ssize_t 
     }
     PyObject *result = PyList_New(count);
     for (Py_ssize_t i = 0; result != NULL && i < count; i++) {
-        PyObject *item = bulk_lift_scalar(self, kind, block + i * size);
+        const char *at = block + i * size;
+        PyObject *item = kind == WIT_F64 ? PyFloat_FromDouble(bulk_double(at))
+                                         : bulk_lift_scalar(self, kind, at);
         if (item == NULL) {
             Py_CLEAR(result);
             break;

@@ -69,7 +69,7 @@ bulk_put(BulkWriter *self, const void *data, size_t size)
 }
 
 /* A header never goes on in the next message. */
-static void
+static HOT void
 bulk_put_header(BulkWriter *self, BulkHeader header)
 {
     if (BULK_ROOM - self->fill < sizeof(header)) {
