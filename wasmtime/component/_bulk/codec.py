@@ -107,17 +107,18 @@ def _unpack() -> str:
         for i in range(7)
     )
     return f"""
-(func $unpack (param $from i32) (param $end i32) (result i32)
-  (local $to i32) {_vectors(8)}
-  (local.set $to (local.get $from))
+(func $unpack (param $units i32)
+  (local $from i32) (local $to i32) {_vectors(8)}
+  (local.set $from (i32.const {_BUFFER}))
+  (local.set $to (i32.const {_BUFFER}))
   (block $done (loop $next
-    (br_if $done (i32.ge_u (local.get $from) (local.get $end)))
+    (br_if $done (i32.eqz (local.get $units)))
+    (local.set $units (i32.sub (local.get $units) (i32.const 1)))
 {_load_unit(8)}
 {stores}
     (local.set $from (i32.add (local.get $from) (i32.const 128)))
     (local.set $to (i32.add (local.get $to) (i32.const 112)))
-    (br $next)))
-  (local.get $to))
+    (br $next))))
 """
 
 
@@ -214,8 +215,9 @@ _TAKE = f"""
 (func $take
   (local $at i32) (local $end i32) (local $n i32)
   (local.set $at (i32.const {_BUFFER}))
-  (local.set $end (call $unpack
-    (local.get $at) (i32.add (local.get $at) (global.get $arrived))))
+  (local.set $n (i32.shr_u (global.get $arrived) (i32.const 7)))  ;; units
+  (call $unpack (local.get $n))
+  (local.set $end (i32.add (local.get $at) (i32.mul (local.get $n) (i32.const 112))))
   (global.set $arrived (i32.const 0))
   (if (global.get $fault) (then (return)))
   (if (i32.eq (i32.load16_u $own offset=8 (local.get $at)) (i32.const 0xffff)) (then  ;; the first
@@ -249,15 +251,9 @@ _TAKE = f"""
 """
 
 _ANSWER = f"""
-;; A block to be visited: $count elements, to which the two words at $pair point.
-(func $push (param $visitor i32) (param $pair i32)
+;; A block is to be visited: $count elements from $at on.
+(func $push (param $visitor i32) (param $at i32) (param $count i32)
             (param $size i32) (param $align i32) (param $fault i32)
-  (call $push_block (local.get $visitor)
-    (i32.load $guest (local.get $pair)) (i32.load $guest offset=4 (local.get $pair))
-    (local.get $size) (local.get $align) (local.get $fault)))
-
-(func $push_block (param $visitor i32) (param $at i32) (param $count i32)
-                  (param $size i32) (param $align i32) (param $fault i32)
   (local $frame i32)
   (local.set $frame (global.get $top))
   (i32.store $own (local.get $frame) (local.get $visitor))
@@ -381,7 +377,9 @@ class _Visitors:
     @staticmethod
     def _push(visitor: int, size: int, alignment: int, fault: int) -> str:
         numbers = " ".join(f"(i32.const {each})" for each in (size, alignment, fault))
-        return f"\n  (call $push (i32.const {visitor}) (local.get $at) {numbers})"
+        return f"""
+  (call $push (i32.const {visitor})
+    (i32.load $guest (local.get $at)) (i32.load $guest offset=4 (local.get $at)) {numbers})"""
 
     def _fields(self, type: Type) -> str:
         calls, offset = [], 0
@@ -458,7 +456,7 @@ def _call(number: int, func: Func, visitors: _Visitors) -> str:
     if func.result is not None and len(layout.flatten(func.result)) > 1:
         size, alignment = layout.layout(func.result)
         root = f"""
-  (call $push_block (i32.const {visitors.number(func.result)})
+  (call $push (i32.const {visitors.number(func.result)})
     (i32.load $own (i32.const {_RESULT})) (i32.const 1)
     (i32.const {size}) (i32.const {alignment}) (i32.const {_FAULT_ROOT}))"""
     elif result is not None:
@@ -475,18 +473,18 @@ def _call(number: int, func: Func, visitors: _Visitors) -> str:
   (global.set $due (i32.const {number}))
   (global.set $top (i32.const {_STACK}))
   (global.set $rest (i32.const 0))
-  (global.set $budget (call $allowance)){root}
+  (call $allow){root}
   (call $answer (i32.const {_BUFFER + used})))
 """
 
 
 _ALLOWANCE = """
 ;; An honest result fits in the guest's memory; parts may be shared up to what the library allows.
-(func $allowance (result i64)
+(func $allow
   (local $bytes i64)
   (local.set $bytes (i64.shl (i64.extend_i32_u (memory.size $guest)) (i64.const 16)))
-  (select (local.get $bytes) (i64.const 0x8000000)
-          (i64.gt_u (local.get $bytes) (i64.const 0x8000000))))
+  (global.set $budget (select (local.get $bytes) (i64.const 0x8000000)
+                              (i64.gt_u (local.get $bytes) (i64.const 0x8000000)))))
 """
 
 
