@@ -51,6 +51,7 @@ if tags.has("online"):  # type: ignore[name-defined] # noqa: F821
 # --- looks ---------------------------------------------------------------------------------------
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"wasmtime for Python {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -85,7 +85,7 @@ def test_the_plugin_in_javascript(tmp_path: Path) -> None:
             raise
         pytest.skip(str(error))
     (tmp_path / "wit").mkdir()
-    interface = re.search(r"```\n// wit/plugin\.wit\n(.*?)```", TUTORIAL, re.DOTALL)
+    interface = re.search(r"```text\n// wit/plugin\.wit\n(.*?)```", TUTORIAL, re.DOTALL)
     assert interface is not None
     (tmp_path / "wit" / "plugin.wit").write_text(interface[1], encoding="utf-8")
     (tmp_path / "plugin.js").write_text(block("js"), encoding="utf-8")
