@@ -108,6 +108,21 @@ class Cache:
                 directory.remove(name)
         return len(entries), sum(size for _, size, _ in entries)
 
+    def has(self, engine: Engine, kind: str, wasm: bytes) -> bool:
+        """Tell whether there is an entry; what is in it is found out by `load` alone.
+
+        Args:
+            engine: The engine.
+            kind: What is compiled, "module" or "component".
+            wasm: The WebAssembly binary.
+        """
+        try:
+            with self._open() as directory:
+                directory.open(f"{self._key(engine, kind, wasm)}.cwasm").close()
+            return True
+        except (OSError, WasmtimeError):
+            return False
+
     def load(
         self,
         engine: Engine,

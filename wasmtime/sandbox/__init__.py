@@ -31,6 +31,7 @@ from .interpreters.adapters import Argv, Exports, Stdin
 from .interpreters.session import InterpreterSession
 from .limits import ResourceLimits
 from .plugin import Plugin
+from .pool import Pool
 from .program import Program, run
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
@@ -49,6 +50,7 @@ __all__ = [
     "InterpreterSession",
     "Plugin",
     "PluginSession",
+    "Pool",
     "Program",
     "Reason",
     "ResourceLimits",

@@ -25,11 +25,14 @@ __all__ = [
     "Compiled",
     "EngineKey",
     "Recent",
+    "adopt",
+    "artifact_of",
     "compiled_code",
     "engine_key",
     "engine_of",
     "fits_pool",
     "forget",
+    "is_cached",
 ]
 
 _T = TypeVar("_T")
@@ -217,6 +220,49 @@ def _given(code: Code, limits: ResourceLimits) -> Compiled:
             refused = refusal("WasmtimeError", f"the engine of what was given: {error}")
             raise refused from error
     return compiled
+
+
+def artifact_of(code: Code, limits: ResourceLimits, cache: Any) -> bytes:
+    """The compiled form of some code, for another process.
+
+    Raises:
+        SandboxError: It cannot be compiled.
+    """
+    return bytes(compiled_code(code, limits, cache, None, fits_pool(code, limits)).serialize())
+
+
+def adopt(code: Code, limits: ResourceLimits, artifact: bytes) -> Optional[str]:
+    """Keep the compiled form of some code, which comes from a process that is trusted.
+
+    Returns:
+        Why it is of no use here: another version, configuration or processor; None if it is kept.
+    """
+    key = (code.sha256, engine_key(limits, fits_pool(code, limits)))
+    try:
+        made = _class_for(code.kind).deserialize(engine_of(key[1]), artifact)
+    except WasmtimeError as error:
+        return str(error)
+    with _lock:
+        _programs.keep(key, made)
+    return None
+
+
+def is_cached(code: Code, limits: ResourceLimits, cache: Any, data: bytes) -> bool:
+    """Whether the compiled form of some code is at hand: in this process, or in the cache.
+
+    Args:
+        code: The code.
+        limits: What it is compiled for.
+        cache: As `Module` takes it.
+        data: The bytes of the code.
+    """
+    from .._artifacts.cache import open_cache
+
+    key = engine_key(limits, fits_pool(code, limits))
+    with _lock:
+        if (code.sha256, key) in _programs:
+            return True
+    return cache is not False and open_cache(cache).has(engine_of(key), code.kind, data)
 
 
 def forget() -> None:

@@ -162,8 +162,11 @@ class Execution:
             state: What the instance begins with, of a snapshot of the same code.
 
         Returns:
-            The instance.
+            The instance; the one that `equip` was called for, if it was.
         """
+        if self._is_ahead:
+            self._is_ahead = False
+            return self.instance
         self._state = state
         for last in self._attempts():
             try:
@@ -173,6 +176,18 @@ class Execution:
                 self._refused(error, last)
         self.linked.memories = self._memories
         return self.instance
+
+    _is_ahead = False
+
+    def equip(self, task: Task) -> None:
+        """Give an instance that was made ahead its run: its world, and its time from now on.
+
+        Args:
+            task: The run; its limits are those that the instance was made with.
+        """
+        self._task, self._is_ahead = task, True
+        self.renew()
+        self._furnish()
 
     def _attempts(self) -> Iterator[bool]:
         """Furnish a store for each attempt to instantiate the code; yield whether it is the last.

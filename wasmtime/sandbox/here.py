@@ -27,13 +27,32 @@ class ThreadGuest(Guest):
     """A guest in this process."""
 
     def __init__(
-        self, code: Code, settings: Settings, task: Task, state: Optional[State] = None
+        self,
+        code: Code,
+        settings: Settings,
+        task: Task,
+        state: Optional[State] = None,
+        pooled: bool = True,
     ) -> None:
         self._code, self._state = code, state
         where = (code, settings.limits, settings.functions, settings.cache)
-        linked = link(*where)
+        linked = link(*where, pooled=pooled)
         self._execution = Execution(linked, code.name, task, lambda: link(*where, pooled=False))
         self._task, self._functions, self._preopens = task, settings.functions, task.preopens
+
+    def make_ahead(self) -> Result:
+        """Instantiate it now, to be run later: `equip` gives it what it runs with."""
+        caught = None
+        try:
+            self._execution.start(self._state)
+        except Exception as error:
+            caught = error
+        return self._finish(caught, None, False)
+
+    def equip(self, task: Task) -> None:
+        """Give what was made ahead its task."""
+        self._execution.equip(task)
+        self._preopens = task.preopens
 
     def run(self, call: Optional[Call]) -> Result:
         value, caught = None, None

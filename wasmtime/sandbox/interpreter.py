@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .directory import Contents, Directories, DirectoryLike
 from .errors import raise_unless_ok
@@ -23,6 +23,10 @@ from .settings import Clock, Isolation, Seed, Settings, parse_settings
 from .source import Code, Source, code_of, refusal
 from .tiers import Call, prepare, run_guest, run_guest_async
 from .world import Task
+
+if TYPE_CHECKING:
+    from .._snapshots.state import State
+    from .scale.progress import Progress
 
 __all__ = ["Interpreter"]
 
@@ -98,17 +102,26 @@ class Interpreter:
                 "for Python and JavaScript, and its adapter names neither",
             )
         self._settings = replace(settings, functions=HostFunctions(self._adapter.imports))
-        self._warm: Optional[Warm] = None
-        self._ready = self._code
-        if warm:
-            made = Warm(self._code, self._settings, self._adapter, setup, self._functions, reseed)
-            self._why_not_warm = made.why
-            self._warm = made if made.way != "each" else None
-            if made.way == "captured":  # the one form in which it is compiled
-                self._ready, data = prepared_code(self._code), None
+        self._reseed = reseed if warm else None
+        self._choose_way()
+        if self._ready is not self._code:
+            data = None
         prepare(self._ready, self._settings, not isinstance(self._adapter, Exports), data)
 
-    _why_not_warm = "warm is False"
+    def _choose_way(self) -> None:
+        """Find out how copies are made, which depends on the settings."""
+        self._warm: Optional[Warm] = None
+        self._ready = self._code
+        self._why_not_warm = "warm is False"
+        if self._reseed is None:
+            return
+        made = Warm(
+            self._code, self._settings, self._adapter, self._setup, self._functions, self._reseed
+        )
+        self._why_not_warm = made.why
+        self._warm = made if made.way != "each" else None
+        if made.way == "captured":  # the one form in which it is compiled
+            self._ready = prepared_code(self._code)
 
     @classmethod
     def python(cls, **options: Any) -> Interpreter:
@@ -163,7 +176,7 @@ class Interpreter:
         """
         warm = self._warm_for(code, args, stdin, files, limits, env, dirs)
         if warm is not None and warm.way == "ahead":
-            result, cause = warm.run_ahead(code)
+            result, cause = warm.run_ahead(code, self._settings.supply)
             return raise_unless_ok(result, cause) if check else result
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
@@ -178,6 +191,16 @@ class Interpreter:
         if self._warm is None or args or files or env or dirs is not None or stdin is not None:
             return None
         return None if limits is not None and self._warm.way == "ahead" else self._warm
+
+    def _begins_with(self) -> tuple[Code, Optional[State]]:
+        """What instances are made of, and the state that they begin with.
+
+        Raises:
+            SandboxError: The interpreter could not be set up.
+        """
+        if self._warm is None or self._warm.way != "captured":
+            return self._ready, None
+        return self._ready, self._warm.captured()
 
     async def run_async(
         self,
@@ -203,6 +226,53 @@ class Interpreter:
             )
             result = _complete(with_files(result, directories), plan.talk)
         return raise_unless_ok(result, cause) if check else result
+
+    def map(
+        self,
+        snippets: Iterable[Any],
+        *,
+        executor: Any = None,
+        ordered: bool = True,
+        retries: int = 1,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> Iterator[Result]:
+        r"""Run the interpreter for each input, here or over an executor, up to a cluster.
+
+        Args:
+            snippets: Snippets; or for each run a tuple of a snippet and arguments, or a mapping of
+                the keywords of `run`.
+            executor: Where guests run: any `concurrent.futures.Executor`, of threads or processes,
+                of loky, Ray or Dask (whose client is taken too); None for threads of this process,
+                one for each processor. An executor of processes that breaks because one of them
+                died is rebuilt for the rest of this map.
+            ordered: Whether results come in the order of the inputs, or as they are there.
+            retries: How often an input is run again whose worker died; then its result says
+                ``worker-lost``.
+            chunksize: How many inputs go together; None for what their measured cost makes worth
+                while.
+            progress: True for a bar of tqdm or rich, if one is installed and there is a terminal;
+                or a callable that is told how many results there are, and how many there will be,
+                or None if that is not known.
+
+        Returns:
+            An iterator of a `Result` for each input, whatever became of it: an input that cannot be
+            sent or taken says so in its own. Inputs are taken as results are; closing the iterator
+            cancels what has not begun.
+
+        Raises:
+            TypeError: An argument is of a wrong type; or a function of the host cannot be pickled.
+            ValueError: An argument is out of range.
+
+        Example:
+            >>> from wasmtime.sandbox import Interpreter
+            >>> python = Interpreter.python()                              # doctest: +SKIP
+            >>> [r.text for r in python.map(["print(1)", "print(2)"])]     # doctest: +SKIP
+            ['1\n', '2\n']
+        """
+        from .scale.mapping import map_inputs
+
+        return map_inputs(self, snippets, None, executor, ordered, retries, chunksize, progress)
 
     def open(self) -> InterpreterSession:
         """A copy of the interpreter that is kept, with its state, between snippets.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .abi.shapes import ABIOption, parse_abi
@@ -17,6 +17,7 @@ from .source import Source, code_of
 from .tiers import Call, exports_of, prepare, run_guest, run_guest_async
 
 if TYPE_CHECKING:
+    from .scale.progress import Progress
     from .session import PluginSession
 
 __all__ = ["Plugin"]
@@ -110,6 +111,56 @@ class Plugin:
     async def try_call_async(self, name: str, *args: Any) -> Result:
         """As `try_call`, for a coroutine."""
         return (await self._try_call_async(name, args, None))[0]
+
+    def map(
+        self,
+        name: str,
+        inputs: Iterable[Any],
+        *,
+        executor: Any = None,
+        ordered: bool = True,
+        retries: int = 1,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> Iterator[Result]:
+        """Call a function for each input, here or over an executor, up to a cluster.
+
+        Args:
+            name: Name of the export.
+            inputs: For each call, a tuple or list of arguments, or a single argument.
+            executor: Where guests run: any `concurrent.futures.Executor`, of threads or processes,
+                of loky, Ray or Dask (whose client is taken too); None for threads of this process,
+                one for each processor. An executor of processes that breaks because one of them
+                died is rebuilt for the rest of this map.
+            ordered: Whether results come in the order of the inputs, or as they are there.
+            retries: How often an input is run again whose worker died; then its result says
+                ``worker-lost``.
+            chunksize: How many inputs go together; None for what their measured cost makes worth
+                while.
+            progress: True for a bar of tqdm or rich, if one is installed and there is a terminal;
+                or a callable that is told how many results there are, and how many there will be,
+                or None if that is not known.
+
+        Returns:
+            An iterator of a `Result` for each input, whatever became of it: an input that cannot be
+            sent or taken says so in its own. Inputs are taken as results are; closing the iterator
+            cancels what has not begun.
+
+        Raises:
+            TypeError: An argument is of a wrong type; or a function of the host cannot be pickled.
+            ValueError: An argument is out of range.
+
+        Example:
+            >>> from wasmtime.sandbox import Plugin
+            >>> plugin = Plugin('''
+            ...     (module (func (export "double") (param i32) (result i32)
+            ...         (i32.mul (local.get 0) (i32.const 2))))''')
+            >>> [result.value for result in plugin.map("double", [1, 2, 3])]
+            [2, 4, 6]
+        """
+        from .scale.mapping import map_inputs
+
+        return map_inputs(self, inputs, name, executor, ordered, retries, chunksize, progress)
 
     def open(self) -> PluginSession:
         """An instance that is kept between calls.

@@ -15,7 +15,7 @@ from .source import Code
 if TYPE_CHECKING:
     from .settings import Settings
 
-__all__ = ["capturable", "prepared_code", "why_not"]
+__all__ = ["capturable", "prepared_code", "start_function", "why_not"]
 
 _lock = threading.Lock()
 _prepared: Recent[Code] = Recent(16)
@@ -58,6 +58,22 @@ def why_not(code: Code) -> Optional[str]:
         with _lock:
             return _refused.keep(code.sha256, str(error))
     return None
+
+
+def start_function(code: Code) -> bool:
+    """Whether some code may run a function when it is instantiated."""
+    from .._wasm.layout import read_layout
+    from .._wasm.reader import MalformedBinary
+    from .._wat2wasm import to_wasm
+
+    if code.prepared is not None:
+        return code.prepared.has_start
+    if code.compiled is not None:
+        return True
+    try:
+        return read_layout(bytes(to_wasm(code.read()))).start is not None
+    except MalformedBinary:  # it has parts that are not known here
+        return True
 
 
 def _prepare(code: Code) -> Code:

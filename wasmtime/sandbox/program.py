@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -26,6 +26,7 @@ from .world import Task
 
 if TYPE_CHECKING:
     from .running import Running
+    from .scale.progress import Progress
 
 __all__ = ["Program", "run"]
 
@@ -176,6 +177,53 @@ class Program:
 
         settings = replaced(self._settings, files, limits, env, dirs)
         return Running(self._code, settings, args, stdin)
+
+    def map(
+        self,
+        inputs: Iterable[Any],
+        *,
+        executor: Any = None,
+        ordered: bool = True,
+        retries: int = 1,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> Iterator[Result]:
+        """Run the program for each input, here or over an executor, up to a cluster.
+
+        Args:
+            inputs: For each run, a tuple or list of arguments, a mapping of the keywords of `run`
+                (``args`` for the arguments), or a single argument.
+            executor: Where guests run: any `concurrent.futures.Executor`, of threads or processes,
+                of loky, Ray or Dask (whose client is taken too); None for threads of this process,
+                one for each processor. An executor of processes that breaks because one of them
+                died is rebuilt for the rest of this map.
+            ordered: Whether results come in the order of the inputs, or as they are there.
+            retries: How often an input is run again whose worker died; then its result says
+                ``worker-lost``.
+            chunksize: How many inputs go together; None for what their measured cost makes worth
+                while.
+            progress: True for a bar of tqdm or rich, if one is installed and there is a terminal;
+                or a callable that is told how many results there are, and how many there will be,
+                or None if that is not known.
+
+        Returns:
+            An iterator of a `Result` for each input, whatever became of it: an input that cannot be
+            sent or taken says so in its own. Inputs are taken as results are; closing the iterator
+            cancels what has not begun.
+
+        Raises:
+            TypeError: An argument is of a wrong type; or a function of the host cannot be pickled.
+            ValueError: An argument is out of range.
+
+        Example:
+            >>> from wasmtime.sandbox import Program
+            >>> program = Program('(module (func (export "_start")))')
+            >>> [result.ok for result in program.map([("a",), {"stdin": "b"}])]
+            [True, True]
+        """
+        from .scale.mapping import map_inputs
+
+        return map_inputs(self, inputs, None, executor, ordered, retries, chunksize, progress)
 
     def explain(self) -> dict[str, str]:
         """How each limit is enforced here, for a program to log and a person to read.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Literal, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Union
 
 from .directory import Directory, DirectoryLike, parse_directories
 from .functions import HostFunctions
 from .limits import ResourceLimits
+
+if TYPE_CHECKING:
+    from .tiers import Supply
 
 __all__ = ["Clock", "Isolation", "Seed", "Settings", "parse_environment", "parse_settings"]
 
@@ -22,7 +25,10 @@ Clock = Union[float, Callable[[], float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a guest may see and use, checked; arguments of a single run replace parts of it."""
+    """What a guest may see and use, checked; arguments of a single run replace parts of it.
+
+    `supply` is where a pool takes its guests from; None for everything else.
+    """
 
     limits: ResourceLimits = field(default_factory=ResourceLimits)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -33,6 +39,7 @@ class Settings:
     network: bool = False
     cache: Any = True
     isolation: Isolation = "thread"
+    supply: Optional[Supply] = field(default=None, compare=False, repr=False)
 
 
 def parse_settings(

@@ -22,7 +22,16 @@ from .world import Task
 if TYPE_CHECKING:
     from .._snapshots.state import State
 
-__all__ = ["Call", "Guest", "exports_of", "new_guest", "prepare", "run_guest", "run_guest_async"]
+__all__ = [
+    "Call",
+    "Guest",
+    "Supply",
+    "exports_of",
+    "new_guest",
+    "prepare",
+    "run_guest",
+    "run_guest_async",
+]
 
 
 class Call(NamedTuple):
@@ -113,6 +122,18 @@ class Guest(ABC):
         raise NotCapturable("it runs in another process: use isolation='thread'")
 
 
+class Supply(ABC):
+    """Where a pool takes its guests from: what it has ready, or else new ones."""
+
+    @abstractmethod
+    def guest(self, code: Code, settings: Settings, task: Task, state: Optional[State]) -> Guest:
+        """A guest, as `new_guest` gives it."""
+
+    @abstractmethod
+    def watch(self, stop: Callable[[], None]) -> None:
+        """Be told how the guest is ended that this thread runs now."""
+
+
 def new_guest(code: Code, settings: Settings, task: Task, state: Optional[State] = None) -> Guest:
     """A guest of the tier that the settings name.
 
@@ -125,6 +146,8 @@ def new_guest(code: Code, settings: Settings, task: Task, state: Optional[State]
     Raises:
         SandboxError: The code cannot be compiled or linked.
     """
+    if settings.supply is not None:
+        return settings.supply.guest(code, settings, task, state)
     if settings.isolation == "process":
         from .worker.guest import WorkerGuest
 

@@ -26,7 +26,7 @@ from ..reasons import Reason
 from ..result import Result
 from ..settings import Settings
 from ..source import Code, refusal
-from ..tiers import Call, new_guest
+from ..tiers import Call, Supply, new_guest
 from ..world import Task
 from .adapters import Argv, Exports
 from .conversation import Conversation
@@ -118,6 +118,7 @@ class Warm:
         self._lock = threading.Lock()
         self._state: Optional[State] = None
         self._ahead: list[InterpreterSession] = []
+        self._most_ahead = 1
         self._mark = Conversation({}).mark
         self.way, self.why = self._choose()
         _all.add(self)
@@ -161,7 +162,7 @@ class Warm:
         Raises:
             SandboxError: The interpreter could not be set up.
         """
-        begun = Begun(self._captured())
+        begun = Begun(self.captured())
         return open_copy(self._code, self._settings, self._adapter, {}, begun)
 
     def plan(self, code: str, settings: Settings, directories: Directories) -> Plan:
@@ -170,7 +171,7 @@ class Warm:
         Raises:
             SandboxError: The interpreter could not be set up.
         """
-        state = self._captured()
+        state = self.captured()
         ready = prepared_code(self._code)
         if isinstance(self._adapter, Exports):
             task = task_of(settings, (), None, directories)
@@ -193,7 +194,12 @@ class Warm:
             seed = hashlib.sha256(repr(settings.seed).encode()).digest()[:16]
         return [int.from_bytes(seed[at : at + 4], "little") for at in range(0, 16, 4)]
 
-    def _captured(self) -> State:
+    def captured(self) -> State:
+        """The state that copies begin with, taken once.
+
+        Raises:
+            SandboxError: The interpreter could not be set up.
+        """
         with self._lock:
             if self._state is None:
                 self._state = self._capture()
@@ -232,8 +238,36 @@ class Warm:
 
     # -- started ahead
 
-    def run_ahead(self, code: str) -> tuple[Result, Optional[BaseException]]:
+    def keep(self, count: int) -> None:
+        """Have so many copies wait from now on.
+
+        Raises:
+            SandboxError: The interpreter could not be set up.
+        """
+        self._most_ahead = count
+        while len(self._ahead) < count:
+            self._ahead.append(self._start())
+
+    @property
+    def waiting(self) -> int:
+        """How many copies wait."""
+        return len(self._ahead)
+
+    def close(self) -> None:
+        """Give up the copies that wait; others are started if it is used again."""
+        with self._lock:
+            waiting, self._ahead, self._most_ahead = self._ahead, [], 0
+        for copy in waiting:
+            copy.close()
+
+    def run_ahead(
+        self, code: str, supply: Optional[Supply] = None
+    ) -> tuple[Result, Optional[BaseException]]:
         """Run a snippet in a copy that was started ahead, and start the next one.
+
+        Args:
+            code: The snippet.
+            supply: The pool's that it runs for, which is told how to end it.
 
         Returns:
             How it ended, and the cause of an error about it.
@@ -241,7 +275,10 @@ class Warm:
         Raises:
             SandboxError: The interpreter could not be set up.
         """
-        return self._run_in(self._take(), code)
+        waiting = self._take()
+        if supply is not None:
+            supply.watch(waiting.cancel)
+        return self._run_in(waiting, code)
 
     async def run_ahead_async(self, code: str) -> tuple[Result, Optional[BaseException]]:
         """As `run_ahead`, for a coroutine: cancelling stops the guest."""
@@ -279,7 +316,7 @@ class Warm:
         except SandboxError:
             return  # whoever comes next is told
         with self._lock:
-            surplus = len(self._ahead) > 0
+            surplus = len(self._ahead) >= self._most_ahead
             if not surplus:
                 self._ahead.append(made)
         if surplus:

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ... import TimeoutTrap
 from ..errors import GuestError, SandboxError
@@ -27,6 +27,9 @@ from ..tiers import Guest
 from .channel import Channel, ChannelClosed, Message
 from .messages import call_of, result_parts, task_of
 from .rlimits import apply_limits
+
+if TYPE_CHECKING:
+    from ..ahead import Stock
 
 __all__ = ["main"]
 
@@ -47,6 +50,7 @@ class Child:
         self._code: Optional[Code] = None
         self._settings = Settings()
         self._guest: Optional[Guest] = None
+        self._stock: Optional[Stock] = None
 
     def serve(self) -> None:
         """Do what the parent says, until it is gone."""
@@ -55,6 +59,8 @@ class Child:
             operation = getattr(self, f"_do_{message['op']}")
             answer, carried = operation(message, blobs)
             self._channel.send(answer, carried)
+            if self._stock is not None:
+                self._stock.add()
 
     def interrupt(self, *_: object) -> None:
         """End the guest: the parent has sent the signal for it."""
@@ -83,6 +89,21 @@ class Child:
             return self._told(refused.result)
         linked = link(self._code, limits, functions, message["cache"])
         return {"op": "loaded", "exports": exported_functions(linked.compiled)}, []
+
+    def _do_make_ahead(self, message: dict[str, Any], blobs: list[bytes]) -> Message:
+        """Have so many instances wait from now on, or tell why there are none."""
+        from ..ahead import Stock, why_not_ahead
+
+        assert self._code is not None
+        why = why_not_ahead(self._code, None)
+        if why is None:
+            stock = Stock(self._code, self._settings, None, message["count"])
+            try:
+                stock.fill()
+                self._stock = stock
+            except SandboxError as refused:
+                why = str(refused)
+        return {"op": "made", "why": why}, []
 
     def _do_run(self, message: dict[str, Any], blobs: list[bytes]) -> Message:
         """Run a guest to its end."""
@@ -133,7 +154,8 @@ class Child:
         settings = Settings(
             task.limits, functions=self._settings.functions, cache=self._settings.cache
         )
-        return ThreadGuest(self._code, settings, task)
+        taken = self._stock and self._stock.take(self._code, settings, task, None)
+        return taken or ThreadGuest(self._code, settings, task)
 
     def _end(self) -> None:
         guest, self._guest = self._guest, None

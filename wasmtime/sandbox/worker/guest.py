@@ -8,7 +8,7 @@ import select
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic, perf_counter
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ... import GuestExit, OutputLimitTrap
 from ..errors import GuestError
@@ -26,6 +26,9 @@ from .channel import ChannelClosed, Expired, Malformed
 from .messages import call_parts, longest_result, result_of, task_parts
 from .pool import Loaded, borrow, give_back
 
+if TYPE_CHECKING:
+    from .reserve import Reserve
+
 __all__ = ["WorkerGuest", "exports_in_worker", "prepare_in_worker"]
 
 #: Seconds that a worker has to end its guest by itself, before it is killed.
@@ -35,9 +38,18 @@ _PATIENCE = 0.05
 
 
 class WorkerGuest(Guest):
-    """A guest in a worker process."""
+    """A guest in a worker process.
 
-    def __init__(self, code: Code, settings: Settings, task: Task) -> None:
+    Args:
+        code: What it runs.
+        settings: What it may see and use.
+        task: The run.
+        reserve: Where the worker is taken from; None for those that wait for everybody.
+    """
+
+    def __init__(
+        self, code: Code, settings: Settings, task: Task, reserve: Optional[Reserve] = None
+    ) -> None:
         if task.clock is not None and callable(task.clock):
             raise refusal(
                 "TypeError", "with isolation='process', clock must be seconds, not a callable"
@@ -53,7 +65,9 @@ class WorkerGuest(Guest):
         if task.output is not None or task.filter is not None:
             self._shows = Collected(task, self._note)
         self._began = perf_counter()
-        self._loaded: Optional[Loaded] = borrow(code, settings, False)
+        self._give_back = give_back if reserve is None else reserve.give_back
+        take = borrow if reserve is None else reserve.borrow
+        self._loaded: Optional[Loaded] = take(code, settings, False)
 
     # -- what programs and plug-ins ask for
 
@@ -95,11 +109,8 @@ class WorkerGuest(Guest):
         if loaded is None:
             return
         if self._stopped is not None or (self._is_open and not self._close_guest(loaded)):
-            loaded.worker.close()
-        elif loaded.worker.is_alive:
-            give_back(loaded)
-        else:
-            loaded.worker.close()
+            loaded.worker.kill()
+        self._give_back(loaded)
 
     def _close_guest(self, loaded: Loaded) -> bool:
         try:

@@ -19,7 +19,7 @@ from ..source import Code, refusal
 from .channel import ChannelClosed, Expired, Malformed
 from .process import Worker, forget_workers
 
-__all__ = ["Loaded", "borrow", "close_all", "give_back"]
+__all__ = ["Loaded", "borrow", "close_all", "give_back", "key_of", "start"]
 
 #: How many workers wait, in all and for one code.
 _MOST_IDLE, _MOST_ALIKE = 8, 4
@@ -49,12 +49,22 @@ def borrow(code: Code, settings: Settings, is_program: bool) -> Loaded:
     Raises:
         SandboxError: The code is not accepted, or the worker cannot be started.
     """
-    key = _key(code, settings)
+    key = key_of(code, settings)
     with _lock:
         for loaded in reversed(_idle):
             if loaded.key == key and loaded.worker.is_alive:
                 del _idle[loaded]
                 return loaded
+    return start(code, settings, is_program)
+
+
+def start(code: Code, settings: Settings, is_program: bool) -> Loaded:
+    """A new worker that has compiled a code.
+
+    Raises:
+        SandboxError: The code is not accepted, or the worker cannot be started.
+    """
+    key = key_of(code, settings)
     worker = Worker()
     try:
         return Loaded(worker, key, settings.limits, _load(worker, code, settings, is_program))
@@ -64,7 +74,10 @@ def borrow(code: Code, settings: Settings, is_program: bool) -> Loaded:
 
 
 def give_back(loaded: Loaded) -> None:
-    """Let a worker wait, if it lives; those that have waited longest go."""
+    """Let a worker wait, or close it if it is dead; those that have waited longest go."""
+    if not loaded.worker.is_alive:
+        loaded.worker.close()
+        return
     superfluous = []
     with _lock:
         _idle[loaded] = None
@@ -88,7 +101,8 @@ def close_all() -> None:
         loaded.worker.close()
 
 
-def _key(code: Code, settings: Settings) -> Any:
+def key_of(code: Code, settings: Settings) -> Any:
+    """What a worker may be used for: this code, held to these limits, and no other."""
     limits = settings.limits
     return (
         code.sha256,
