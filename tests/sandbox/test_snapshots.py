@@ -39,6 +39,18 @@ COUNTER = """
   (func (export "spin") (loop (br 0))))
 """
 
+#: Writes one character, or many.
+WRITER = """
+(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "\\64\\00\\00\\00\\01")
+  (func $put (export "write") (param i32)
+    (i32.store8 (i32.const 100) (local.get 0))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
+  (func (export "many") (loop (call $put (i32.const 46)) (br 0))))
+"""
+
 #: Opens a file of a directory, and keeps or closes it.
 OPENER = """
 (module
@@ -100,6 +112,35 @@ def test_copies_have_limits_and_time_of_their_own() -> None:
         assert other.call("grow", 3) == -1
         assert one.try_call("spin").reason is Reason.TIMEOUT
         assert other.call("next") == 1
+
+
+def test_copies_have_fuel_of_their_own() -> None:
+    plugin = Plugin(COUNTER, limits=ResourceLimits(fuel=10_000))
+    with plugin.open() as session:
+        used = session.try_call("next").fuel_used
+        assert used
+        assert session.try_call("next").fuel_used == 2 * used  # of the session, until now
+        snapshot = session.snapshot()
+    with snapshot.open() as one, snapshot.open() as other:
+        assert one.try_call("spin").reason is Reason.OUT_OF_FUEL
+        result = other.try_call("next")
+        assert (result.value, result.fuel_used) == (3, used)
+
+
+def test_copies_have_streams_of_their_own() -> None:
+    """
+    What one writes is in its own result alone, and the bound on output is each one's.
+    """
+    limits = ResourceLimits(output=8, on_output_limit="stop")
+    plugin = Plugin(WRITER, limits=limits)
+    with plugin.open() as session:
+        assert session.try_call("write", 65).stdout == b"A"
+        snapshot = session.snapshot()
+    with snapshot.open() as one, snapshot.open() as other:
+        assert one.try_call("write", 66).stdout == b"B"
+        assert other.try_call("write", 67).stdout == b"C"
+        assert one.try_call("many").reason is Reason.OUTPUT_LIMIT
+        assert other.try_call("write", 68).stdout == b"D"
 
 
 def test_a_snapshot_that_is_too_large_for_the_limits_does_not_start(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ class Result:
         stderr: What it wrote to standard error.
         value: What the called function returned; None for programs.
         duration: Seconds from the start to the end.
-        fuel_used: Units of fuel; None unless `ResourceLimits.fuel` was set.
+        fuel_used: Units of fuel, in a session since it was opened; None unless
+            `ResourceLimits.fuel` was set.
         memory_size: Bytes of the linear memories that the guest exports, at the end, which is when
             they were largest; None if there are none, or it is a component, which shows none.
         truncated: Whether output or collected files were cut off.
