@@ -16,6 +16,8 @@ _IMPORTS = {
     "path_unlink_file": "(param i32 i32 i32) (result i32)",
     "path_create_directory": "(param i32 i32 i32) (result i32)",
     "poll_oneoff": "(param i32 i32 i32 i32) (result i32)",
+    "random_get": "(param i32 i32) (result i32)",
+    "clock_time_get": "(param i32 i64 i32) (result i32)",
     "proc_exit": "(param i32)",
 }
 

@@ -12,8 +12,7 @@ from .._store import Store
 from .options import seconds
 from .output import output_option, write_output
 from .programs import load_module
-from .run import add_arguments as add_run_arguments
-from .run import engine_of, run_module
+from .run import add_program_arguments, engine_of, run_module
 from .watch import Watch
 
 __all__ = ["add_arguments", "run"]
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.001,
         help="time between samples (default: 1ms)",
     )
-    add_run_arguments(parser)
+    add_program_arguments(parser)
 
 
 def run(options: argparse.Namespace, watch: Watch) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Union
 
 from .._config import Config
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STANDARD",
     "add_cache_option",
+    "announced",
     "binary_of",
+    "compiled_of",
     "load",
     "load_module",
     "make_engine",
@@ -98,14 +101,37 @@ def load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Co
             return _deserialize(engine, data)
         with telling_file(path):
             binary = to_wasm(data)
-        if kind_of(binary) != "component":
-            return Module(engine, binary)
-        # Imported where it is needed: programs that are core modules start sooner without.
-        from ..component import Component
-
-        return Component(engine, binary)
+        with announced(path):
+            return compiled_of(engine, binary)
     except WasmtimeError as error:
         raise Failure(f"{path} cannot be loaded: {error}") from None
+
+
+def compiled_of(engine: Engine, binary: bytes) -> Union[Module, Component]:
+    """The module or component of a binary.
+
+    Raises:
+        WasmtimeError: It is not valid.
+    """
+    if kind_of(binary) != "component":
+        return Module(engine, binary)
+    # Imported where it is needed: programs that are core modules start sooner without.
+    from ..component import Component
+
+    return Component(engine, binary)
+
+
+def announced(path: str) -> AbstractContextManager[None]:
+    """Tell a person at the terminal that a program is being compiled, if it takes its time.
+
+    Args:
+        path: The file of the program.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext()
+    from .progress import Progress
+
+    return Progress(f"compiling {path}")
 
 
 def load_module(engine: Engine, path: str, allow_precompiled: bool) -> Module:

@@ -21,18 +21,30 @@ from .terminal import listed, show
 from .values import format_value, parse_value
 from .watch import Watch
 
-__all__ = ["add_arguments", "engine_of", "run", "run_module"]
+__all__ = ["add_arguments", "add_program_arguments", "engine_of", "run", "run_module"]
 
 EXAMPLES = """\
   run --dir . program.wasm ARGS       a program, with the current directory
   run --timeout 5s -W fuel=1000000 --max-memory-size 64MiB untrusted.wasm
   run --invoke add add.wat 5 3        one function
+  run --isolate --timeout 5s untrusted.wasm   in a process of its own
+  run --json tool.wasm | jq .reason   how it ended, what it wrote, what it used
+  run --seed 1 --clock 2030-01-01T00:00:00Z program.wasm   the same each time
   cat program.wasm | run -            from standard input
+
+exit status: the program's own; 134 if it trapped or was stopped (3 on Windows),
+130 after Ctrl-C, 1 if it could not be loaded or started, 2 for wrong options
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``run``."""
+    add_program_arguments(parser)
+    run_options.add_sandbox_options(parser)
+
+
+def add_program_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare those that other commands have too which run a program."""
     add_group_options(parser)
     run_options.add_arguments(parser)
 
@@ -55,12 +67,16 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
         WasmtimeError: It cannot be linked; `ExitTrap` if it exits with a status.
         Trap: It trapped.
     """
+    if options.json or options.isolate:
+        # Imported where it is needed, like the rest of this function's: a program starts sooner.
+        from .run_sandboxed import run_sandboxed
+
+        return run_sandboxed(options, watch)
     if options.timeout is not None:
         watch.limit(options.timeout)
     engine = engine_of(options)
     module = load(engine, options.program, options.allow_precompiled)
     if not isinstance(module, Module):
-        # Imported where it is needed: programs that are core modules start sooner without.
         from .run_component import run_component
 
         return run_component(module, options, watch)

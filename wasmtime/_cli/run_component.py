@@ -50,6 +50,8 @@ def run_component(component: Component, options: argparse.Namespace, watch: Watc
 def _check_options(component: Component, options: argparse.Namespace) -> None:
     if options.preloads:
         raise Failure("--preload is for core modules; a component has its imports linked by type")
+    if options.seed is not None or options.clock is not None:
+        raise Failure("--seed and --clock are for core modules", STATUS_USAGE)
     wants_http = any(name.startswith(HTTP) for name in component.imports)
     if wants_http and not options.http and not options.unknown_imports_trap:
         raise Failure(

@@ -17,7 +17,7 @@ from .._store import Store
 from .._wasi import WasiConfig
 from .options import seconds
 from .output import output_of, output_option, refuse_terminal, write_output
-from .programs import add_cache_option, binary_of, make_engine
+from .programs import add_cache_option, announced, binary_of, make_engine
 from .status import STATUS_USAGE, Failure
 from .watch import Watch
 
@@ -80,7 +80,8 @@ def run(options: argparse.Namespace, watch: Watch) -> int:
 def _set_up(prepared: Prepared, options: argparse.Namespace, watch: Watch) -> bytes:
     engine = make_engine(options.no_cache, fuel=False)
     watch.engine = engine
-    module = Module(engine, prepared.binary)
+    with announced(options.program):
+        module = Module(engine, prepared.binary)
     linker = Linker(engine)
     linker.define_wasi()
     store = Store(engine)

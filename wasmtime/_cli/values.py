@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import struct
-from typing import Any
+from typing import Any, Optional
 
 from .._types import ValType
 from .status import STATUS_USAGE, Failure
 
-__all__ = ["format_value", "parse_value"]
+__all__ = ["format_value", "parse_value", "plain_argument", "plain_text"]
 
 
 def parse_value(text: str, kind: ValType, what: str) -> Any:
@@ -51,3 +52,27 @@ def _format_f32(value: float) -> str:
         if struct.pack("<f", float(text)) == single:
             return repr(float(text))
     return repr(float(f"{value:.9g}"))
+
+
+def plain_argument(text: str) -> Any:
+    """An argument whose type is not known here: a value of JSON, or the text itself.
+
+    A text that is a value of JSON has to be one in quotes: ``'"5"'``.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return int(text, 0)
+    except ValueError:
+        return text
+
+
+def plain_text(value: Any) -> Optional[str]:
+    """A result as text: a string as it is, everything else as JSON; None for no result."""
+    if value is None or isinstance(value, str):
+        return value
+    from .component_values import to_text
+
+    return to_text(value)

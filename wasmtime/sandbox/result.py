@@ -126,7 +126,7 @@ class Result:
         if self.exception is not None:
             return f"{told}: {one_line(self.exception.type)}: {one_line(self.exception.text, 2000)}"
         if self.reason is Reason.TRAPPED and self.trap is not None:
-            return f"{told}: {one_line(self.trap.message.rpartition('wasm trap: ')[2])}"
+            return f"{told}: {one_line(self.trap.message.rpartition('wasm trap: ')[2].strip())}"
         return told
 
     def check(self) -> Result:
