@@ -37,6 +37,7 @@ FAST = (
         "references", "shared_memory", "store", "table", "trap", "value", "views",
     )),
     "tests/component/test_bulk.py",
+    "tests/snapshots",
     "tests/integration/wasi",
     "tests/faults",
 )  # fmt: skip

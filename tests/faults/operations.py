@@ -13,6 +13,8 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from prepared import Captured, asking_component, lists_component
+
 from wasmtime import (
     Config,
     Engine,
@@ -39,8 +41,7 @@ from wasmtime import (
     WasmtimeError,
     wat2wasm,
 )
-from wasmtime.component import Component
-from wasmtime.component import Linker as ComponentLinker
+from wasmtime._snapshots.restore import restore
 
 I32, I64, F32, F64, V128 = ValType.I32, ValType.I64, ValType.F32, ValType.F64, ValType.V128
 EXTERNREF, FUNCREF = ValType.EXTERNREF, ValType.FUNCREF
@@ -188,76 +189,6 @@ PRINTING = """
 """
 
 
-def lists_component() -> tuple[Any, Store]:
-    """
-    A component's function that gives back a list of pairs of text and numbers, and its store.
-    """
-    engine = Engine()
-    component = Component(
-        engine,
-        """(component
-          (core module $m (memory (export "memory") 8)
-            (global $at (mut i32) (i32.const 1024))
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-              (global.set $at (i32.and (i32.add (global.get $at) (i32.const 7)) (i32.const -8)))
-              global.get $at
-              (global.set $at (i32.add (global.get $at) (local.get 3))))
-            (func (export "echo") (param i32 i32) (result i32)
-              (i32.store (i32.const 8) (local.get 0))
-              (i32.store (i32.const 12) (local.get 1))
-              i32.const 8)
-            (func (export "after") (param i32) (global.set $at (i32.const 1024))))
-          (core instance $i (instantiate $m))
-          (func (export "echo") (param "x" (list (tuple string (list f64) (list u8))))
-            (result (list (tuple string (list f64) (list u8))))
-            (canon lift (core func $i "echo") (memory (core memory $i "memory"))
-              (realloc (core func $i "realloc")) (post-return (core func $i "after")))))""",
-    )
-    store = Store(engine)
-    exports = ComponentLinker(engine).instantiate(store, component).exports(store)
-    return exports.echo, store
-
-
-class Once:
-    """
-    Is awaited by one turn of an event loop, and gives a value.
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __await__(self) -> Any:
-        yield
-        return self.value
-
-
-def asking_component(engine: Engine) -> tuple[Component, ComponentLinker]:
-    """
-    A component that asks the host for a text, and a linker with a function that waits.
-    """
-    component = Component(
-        engine,
-        """(component
-          (import "ask" (func $ask (param "x" string) (result string)))
-          (core module $libc (memory (export "memory") 1)
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
-          (core instance $libc (instantiate $libc))
-          (core func $ask (canon lower (func $ask)
-            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
-          (core module $m
-            (import "" "ask" (func $ask (param i32 i32 i32)))
-            (func (export "run") (param i32 i32) (result i32)
-              (call $ask (local.get 0) (local.get 1) (i32.const 8)) (i32.const 8)))
-          (core instance $i (instantiate $m (with "" (instance (export "ask" (func $ask))))))
-          (func (export "run") (param "x" string) (result string)
-            (canon lift (core func $i "run")
-              (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))""",
-    )
-    linker = ComponentLinker(engine)
-    linker.define_imports(component, {"ask": Once})
-    return component, linker
-
-
 class World:
     """
     Everything that operations use, made before allocations fail.
@@ -298,6 +229,7 @@ class World:
         self.echo, self.echo_store = lists_component()
         self.plain_engine = Engine()
         self.asking, self.asking_linker = asking_component(self.plain_engine)
+        self.captured = Captured()
         self.wasi_linker = Linker(self.engine)
         self.wasi_linker.define_wasi()
         self.signatures = {
@@ -784,6 +716,18 @@ def component_dropped(world: Any) -> Any:
         call = made.value.exports(store).run.call_async(store, "text")
         call.send(None)
         call.close()
+
+
+@operation(WasmtimeError, exact=False)
+def captured(world: Any) -> Any:
+    return world.captured.capture()
+
+
+@operation(WasmtimeError, exact=False)
+def restored(world: Any) -> Any:
+    store, instance = world.captured.instantiate()
+    restore(world.captured.prepared, world.captured.state, store, instance)
+    return store
 
 
 @operation(OverflowError)
