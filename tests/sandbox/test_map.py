@@ -331,6 +331,28 @@ def test_compiled_code_that_does_not_fit_is_compiled_by_the_worker_which_warns(
         assert all(r.ok for r in program.map([()] * 3, executor=HereExecutor(), chunksize=1))
 
 
+@pytest.mark.parametrize("isolation", guests.TIERS)
+def test_portable_code_asks_for_no_newer_processor(isolation: Any) -> None:
+    from wasmtime.sandbox import engines
+
+    rounding = """(module (func (export "round") (param f64) (result f64)
+      (f64.nearest (local.get 0))))"""
+    plugin = Plugin(rounding, portable=True, isolation=isolation)
+    assert plugin.call("round", 2.5) == 2.0
+    portable, limits = plugin._code, ResourceLimits()
+    native = Plugin(rounding)._code
+    artifacts = [engines.artifact_of(code, limits, False) for code in (portable, native)]
+    assert artifacts[0] != artifacts[1]
+    assert engines.adopt(native, limits, artifacts[0]) is None
+
+
+def test_what_is_compiled_already_cannot_become_portable() -> None:
+    from wasmtime import Engine, Module
+
+    with pytest.raises(TypeError, match="portable"):
+        Program(Module(Engine(), guests.QUIET), portable=True)
+
+
 def test_functions_that_no_worker_can_import_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     plugin = Plugin(scaled.ASKING, functions={"look": lambda number: None})

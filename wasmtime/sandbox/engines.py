@@ -8,12 +8,14 @@ first; what they were compiled to lies in the cache on disk, and is loaded again
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from .. import Config, Engine, Module, PoolingAllocationConfig, Store, WasmtimeError
+from .._native.host import host_machine
 from .compiling import compile_within
 from .source import Code, refusal
 
@@ -61,11 +63,12 @@ class EngineKey(NamedTuple):
     fuel: bool
     stack: Optional[int]
     pooled: bool
+    portable: bool
 
 
-def engine_key(limits: ResourceLimits, pooled: bool = False) -> EngineKey:
-    """The configuration that some limits need."""
-    return EngineKey(limits.fuel is not None, limits.stack, pooled)
+def engine_key(code: Code, limits: ResourceLimits, pooled: bool = False) -> EngineKey:
+    """The configuration that some code and limits need."""
+    return EngineKey(limits.fuel is not None, limits.stack, pooled, code.portable)
 
 
 def fits_pool(code: Code, limits: ResourceLimits) -> bool:
@@ -127,6 +130,8 @@ def _configuration(key: EngineKey) -> Config:
     if key.stack is not None:
         config.max_wasm_stack = key.stack
         config.async_stack_size = key.stack + _HOST_STACK
+    if key.portable:
+        config.target = _baseline()
     if key.pooled:
         config.allocation_strategy = PoolingAllocationConfig(
             total_core_instances=POOL_SIZE,
@@ -137,6 +142,12 @@ def _configuration(key: EngineKey) -> Config:
             table_elements=_POOLED_ELEMENTS,
         )
     return config
+
+
+def _baseline() -> str:
+    """The triple of this machine: compiled for it by name, code needs no newer instructions."""
+    vendor = {"win32": "pc-windows-msvc", "darwin": "apple-darwin"}.get(sys.platform)
+    return f"{host_machine()}-{vendor or 'unknown-linux-gnu'}"
 
 
 def compiled_code(
@@ -160,7 +171,7 @@ def compiled_code(
     """
     if code.compiled is not None:
         return _given(code, limits)
-    key = (code.sha256, engine_key(limits, pooled))
+    key = (code.sha256, engine_key(code, limits, pooled))
     start: Optional[Callable[[], Compiled]] = None
     with _lock:
         found = _programs.find(key)
@@ -237,7 +248,7 @@ def adopt(code: Code, limits: ResourceLimits, artifact: bytes) -> Optional[str]:
     Returns:
         Why it is of no use here: another version, configuration or processor; None if it is kept.
     """
-    key = (code.sha256, engine_key(limits, fits_pool(code, limits)))
+    key = (code.sha256, engine_key(code, limits, fits_pool(code, limits)))
     try:
         made = _class_for(code.kind).deserialize(engine_of(key[1]), artifact)
     except WasmtimeError as error:
@@ -258,7 +269,7 @@ def is_cached(code: Code, limits: ResourceLimits, cache: Any, data: bytes) -> bo
     """
     from .._artifacts.cache import open_cache
 
-    key = engine_key(limits, fits_pool(code, limits))
+    key = engine_key(code, limits, fits_pool(code, limits))
     with _lock:
         if (code.sha256, key) in _programs:
             return True

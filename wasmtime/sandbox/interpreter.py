@@ -57,6 +57,8 @@ class Interpreter:
         clock: What time it is for it.
         cache: Where compiled code is kept between processes.
         isolation: ``"thread"`` or ``"process"``, as for `Program`.
+        portable: Compile for every processor of this architecture instead of this machine's: for
+            clusters whose machines differ; what is compiled may be somewhat slower.
 
     Raises:
         SandboxError: The source is not valid or is too large, the adapter does not fit it, or it
@@ -87,11 +89,12 @@ class Interpreter:
         clock: Clock = None,
         cache: Any = True,
         isolation: Isolation = "thread",
+        portable: bool = False,
     ) -> None:
         settings = parse_settings(
             limits, env, dirs, functions, seed, clock, False, cache, isolation
         )
-        self._code, data = code_of(source, limits.module)
+        self._code, data = code_of(source, limits.module, portable)
         self._adapter = _adapter_for(adapter, self._code)
         self._functions = settings.functions.flat()
         self._setup = setup

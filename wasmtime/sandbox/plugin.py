@@ -49,6 +49,8 @@ class Plugin:
         network: Let a component make HTTP requests.
         cache: Where compiled code is kept between processes.
         isolation: ``"thread"`` or ``"process"``, as for `Program`.
+        portable: Compile for every processor of this architecture instead of this machine's: for
+            clusters whose machines differ; what is compiled may be somewhat slower.
 
     Raises:
         SandboxError: The source is not valid, is too large, or takes too long to compile; or it
@@ -79,12 +81,13 @@ class Plugin:
         network: bool = False,
         cache: Any = True,
         isolation: Isolation = "thread",
+        portable: bool = False,
     ) -> None:
         self._abi = parse_abi(abi)
         self._settings = parse_settings(
             limits, env, dirs, functions, seed, clock, network, cache, isolation
         )
-        self._code, data = code_of(source, limits.module)
+        self._code, data = code_of(source, limits.module, portable)
         prepare(self._code, self._settings, False, data)
 
     def call(self, name: str, *args: Any) -> Any:

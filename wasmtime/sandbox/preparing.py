@@ -33,7 +33,7 @@ def prepared_code(code: Code) -> Code:
     why = why_not(code)
     if why is not None:
         raise NotCapturable(why)
-    found = _prepared.find(code.sha256)
+    found = _prepared.find((code.sha256, code.portable))
     return found if found is not None else _prepare(code)
 
 
@@ -50,7 +50,7 @@ def why_not(code: Code) -> Optional[str]:
         return None
     with _lock:
         known = _refused.find(code.sha256)
-        if known is not None or _prepared.find(code.sha256) is not None:
+        if known is not None or _prepared.find((code.sha256, code.portable)) is not None:
             return known
     try:
         _prepare(code)
@@ -92,9 +92,17 @@ def _prepare(code: Code) -> Code:
         raise NotCapturable(f"it is not valid: {error}") from error
     binary = prepared.binary
     digest = hashlib.sha256(binary).hexdigest()
-    made = Code(code.name, "module", digest, len(binary), data=binary, prepared=prepared)
+    made = Code(
+        code.name,
+        "module",
+        digest,
+        len(binary),
+        data=binary,
+        prepared=prepared,
+        portable=code.portable,
+    )
     with _lock:
-        return _prepared.keep(code.sha256, made)
+        return _prepared.keep((code.sha256, code.portable), made)
 
 
 def _after_fork() -> None:

@@ -53,6 +53,8 @@ class Program:
         cache: Where compiled code is kept between processes, as for `Module`.
         isolation: ``"thread"`` runs it in this process, fast; ``"process"`` in a worker process,
             which is killed whatever the guest is doing, and whose death harms nobody.
+        portable: Compile for every processor of this architecture instead of this machine's: for
+            clusters whose machines differ; what is compiled may be somewhat slower.
 
     Raises:
         SandboxError: The source is no program, is not valid, is too large, or takes too long to
@@ -84,11 +86,12 @@ class Program:
         network: bool = False,
         cache: Any = True,
         isolation: Isolation = "thread",
+        portable: bool = False,
     ) -> None:
         self._settings = parse_settings(
             limits, env, dirs, functions, seed, clock, network, cache, isolation
         )
-        self._code, data = code_of(source, limits.module)
+        self._code, data = code_of(source, limits.module, portable)
         prepare(self._code, self._settings, True, data)
 
     def run(

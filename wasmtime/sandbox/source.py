@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -45,6 +45,7 @@ class Code:
         data: The bytes, binary or text, or None if they are in a file.
         compiled: The `Module` or `Component` itself, if that is what was given.
         prepared: What was added to it, so that snapshots can be taken; None for code as it is.
+        portable: Whether it is compiled for every processor of this architecture.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Code:
     data: Optional[bytes] = None
     compiled: Any = None
     prepared: Optional[Prepared] = field(default=None, compare=False, repr=False)
+    portable: bool = False
 
     def read(self) -> bytes:
         """The bytes, which are those that the hash is of.
@@ -76,20 +78,32 @@ def refusal(kind: str, text: str) -> SandboxError:
     return SandboxError(Result(Reason.NOT_STARTED, exception=ExceptionInfo(kind, text)))
 
 
-def code_of(source: Source, limit: Optional[int]) -> tuple[Code, Optional[bytes]]:
+def code_of(
+    source: Source, limit: Optional[int], portable: bool = False
+) -> tuple[Code, Optional[bytes]]:
     """Find the code that a `source` argument means.
 
     Args:
         source: A path, bytes (binary or text), text, a `Module` or a `Component`.
         limit: How many bytes are accepted.
+        portable: Whether it is to be compiled for every processor of this architecture.
 
     Returns:
         The code; and its bytes, so that they need not be read again, None for compiled ones.
 
     Raises:
         SandboxError: It cannot be read, or is too large.
-        TypeError: `source` is of another type.
+        TypeError: `source` is of another type, or compiled already and to be portable.
     """
+    code, data = _found(source, limit)
+    if not isinstance(portable, bool):
+        raise TypeError(f"portable must be a bool, not {type(portable).__name__}")
+    if portable and code.compiled is not None:
+        raise TypeError("portable=True is for code that is compiled here: give the path or bytes")
+    return replace(code, portable=portable), data
+
+
+def _found(source: Source, limit: Optional[int]) -> tuple[Code, Optional[bytes]]:
     if isinstance(source, str) and is_text(source):
         return _of_bytes("guest.wat", source.encode("utf-8", "surrogatepass"), None, limit)
     if isinstance(source, (bytes, bytearray, memoryview)):

@@ -79,7 +79,12 @@ class Child:
         apply_limits(message["limits"])
         limits = ResourceLimits(**message["limits"]).replace(compile_timeout=None)
         self._code = Code(
-            message["name"], message["kind"], message["sha256"], len(blobs[0]), data=blobs[0]
+            message["name"],
+            message["kind"],
+            message["sha256"],
+            len(blobs[0]),
+            data=blobs[0],
+            portable=message["portable"],
         )
         functions = HostFunctions(_remote(self, message["functions"]))
         self._settings = Settings(limits, functions=functions, cache=message["cache"])

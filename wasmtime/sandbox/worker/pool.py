@@ -106,6 +106,7 @@ def key_of(code: Code, settings: Settings) -> Any:
     limits = settings.limits
     return (
         code.sha256,
+        code.portable,
         repr(described(settings)),
         limits.fuel is None,
         limits.stack,
@@ -161,6 +162,7 @@ def _load(worker: Worker, code: Code, settings: Settings, is_program: bool) -> A
         "name": code.name,
         "kind": code.kind,
         "sha256": code.sha256,
+        "portable": code.portable,
         "limits": vars(limits),
         "cache": settings.cache if isinstance(settings.cache, bool) else str(settings.cache),
         "functions": described(settings),
