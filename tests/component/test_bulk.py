@@ -510,6 +510,29 @@ def test_numpy_arrays_pass_both_ways() -> None:
     assert (numpy.asarray(exports.echo.with_arrays()(store, values)) == values).all()
 
 
+@pytest.mark.parametrize("engine", [BULK, DIRECT], ids=["bulk", "direct"])
+@pytest.mark.parametrize("kind", ["u8", "f64"])
+def test_buffers_of_other_dimensions_are_refused_with_the_way_out(
+    engine: Engine, kind: str
+) -> None:
+    store, exports = exports_of(echo_in_guest(engine, f"(list {kind})"))
+    flat = memoryview(bytes(8) if kind == "u8" else array("d", [0.0]))
+    table = flat.cast("B").cast(flat.format or "B", [len(flat), 1])
+    with pytest.raises(TypeError, match=r"a list has one dimension, and this memoryview has 2: .*"):
+        exports.echo(store, table)
+    with pytest.raises(TypeError, match="expected (list|bytes), got memoryview"):
+        exports.echo(store, flat[:1].cast("B").cast(flat.format or "B", []))
+
+
+@pytest.mark.parametrize("engine", [BULK, DIRECT], ids=["bulk", "direct"])
+def test_rows_of_a_table_are_lists_of_lists(engine: Engine) -> None:
+    numpy = pytest.importorskip("numpy")
+    store, exports = exports_of(echo_in_guest(engine, "(list (list f64))"))
+    table = numpy.arange(6.0).reshape(2, 3)
+    assert exports.echo(store, table) == table.tolist()
+    assert exports.echo.with_arrays()(store, table.T) == [array("d", row) for row in table.T]
+
+
 def test_more_than_sixteen_flat_parameters_pass() -> None:
     world = "(tuple " + " ".join(["(list u16)"] * 9) + ")"
     for engine in (BULK, DIRECT):

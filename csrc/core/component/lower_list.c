@@ -164,6 +164,21 @@ lower_buffer_items(const Py_buffer *view, BufferClass source, uint8_t kind, Py_s
     return true;
 }
 
+/* A list has one dimension. Returns -1, with TypeError. */
+static NOINLINE int
+refuse_dimensions(PyObject *value, int dimensions, const ComponentPath *path)
+{
+    if (dimensions == 0) {
+        refuse_component_type(path, "list", value);
+    }
+    else {
+        refuse_component(path, PyExc_TypeError,
+                         "a list has one dimension, and this %s has %d: flatten it, with ravel()",
+                         type_name(value), dimensions);
+    }
+    return -1;
+}
+
 /* 1: done; 0: this buffer is to be read as a sequence; -1: an exception is set. */
 static int
 lower_buffer(Lowering *self, uint8_t kind, PyObject *value, wasmtime_component_vallist_t *out,
@@ -176,8 +191,12 @@ lower_buffer(Lowering *self, uint8_t kind, PyObject *value, wasmtime_component_v
     }
     int status = 0;
     BufferClass source = buffer_class(&view);
-    if (view.ndim == 1 && buffer_feeds(source, kind)
-        && (view.itemsize == 1 || view.itemsize == 2 || view.itemsize == 4 || view.itemsize == 8)) {
+    if (UNLIKELY(view.ndim != 1)) {
+        status = refuse_dimensions(value, view.ndim, path);
+    }
+    else if (buffer_feeds(source, kind)
+             && (view.itemsize == 1 || view.itemsize == 2 || view.itemsize == 4
+                 || view.itemsize == 8)) {
         Py_ssize_t count = view.shape != NULL ? view.shape[0] : view.len / view.itemsize;
         out->size = (size_t)count;
         out->data = arena_array(self, (size_t)count, sizeof(wasmtime_component_val_t));

@@ -84,7 +84,10 @@ pack_buffer(Lowering *self, const ComponentNode *node, uint8_t kind, PyObject *v
     held->next = self->held;
     self->held = held;
     BufferClass source = buffer_class(view);
-    if (view->ndim != 1 || !buffer_feeds(source, kind)
+    if (UNLIKELY(view->ndim != 1)) {
+        return refuse_dimensions(value, view->ndim, path);
+    }
+    if (!buffer_feeds(source, kind)
         || (view->itemsize != 1 && view->itemsize != 2 && view->itemsize != 4
             && view->itemsize != 8)) {
         return 0;
