@@ -518,9 +518,9 @@ def test_buffers_of_other_dimensions_are_refused_with_the_way_out(
     store, exports = exports_of(echo_in_guest(engine, f"(list {kind})"))
     flat = memoryview(bytes(8) if kind == "u8" else array("d", [0.0]))
     table = flat.cast("B").cast(flat.format or "B", [len(flat), 1])
-    with pytest.raises(TypeError, match=r"a list has one dimension, and this memoryview has 2: .*"):
+    with pytest.raises(TypeError, match=r"a list has one dimension, and this memoryview has 2: "):
         exports.echo(store, table)
-    with pytest.raises(TypeError, match="expected (list|bytes), got memoryview"):
+    with pytest.raises(TypeError, match=r"expected (list|bytes), got memoryview"):
         exports.echo(store, flat[:1].cast("B").cast(flat.format or "B", []))
 
 
