@@ -79,6 +79,9 @@ static struct {
     PyObject *coroutine; /* types.CoroutineType */
     PyObject *generator; /* types.GeneratorType */
 
+    Py_ssize_t modules_seen; /* how many modules were there when waits.c looked for trio, */
+    bool has_trio;           /* and whether it was among them */
+
     /* Interned names. */
     PyObject *str_handle;
     PyObject *str_code;
