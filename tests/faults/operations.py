@@ -13,7 +13,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from prepared import Captured, asking_component, lists_component
+from prepared import Captured, asking_component, asking_module, lists_component
 
 from wasmtime import (
     Config,
@@ -229,6 +229,7 @@ class World:
         self.echo, self.echo_store = lists_component()
         self.plain_engine = Engine()
         self.asking, self.asking_linker = asking_component(self.plain_engine)
+        self.waiting, self.waiting_linker = asking_module(self.plain_engine)
         self.captured = Captured()
         self.wasi_linker = Linker(self.engine)
         self.wasi_linker.define_wasi()
@@ -692,6 +693,32 @@ def wasi(world: Any) -> Any:
 def component_lists(world: Any) -> Any:
     value = [("text", [1.0, 2.0], b"x" * 30_000), ("", [], b"")]
     assert world.echo(world.echo_store, value) == value
+
+
+@operation(WasmtimeError, exact=False)
+def awaited(world: Any) -> Any:
+    store = Store(world.plain_engine)
+    store.set_timeout(60)
+    making = world.waiting_linker.instantiate_async(store, world.waiting)
+    try:
+        making.send(None)
+    except StopIteration as made:
+        call = made.value.exports(store)["run"].call_async(store, 1)
+        call.send(None)  # the host function waits, and a timer runs
+        next(call, None)
+
+
+@operation(WasmtimeError, exact=False)
+def dropped(world: Any) -> Any:
+    store = Store(world.plain_engine)
+    making = world.waiting_linker.instantiate_async(store, world.waiting)
+    try:
+        making.send(None)
+    except StopIteration as made:
+        call = made.value.exports(store)["run"].call_async(store, 1)
+        call.send(None)
+        store.interrupt()
+        call.close()
 
 
 @operation(WasmtimeError, exact=False)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wasmtime import Engine, Instance, Module, Store, wat2wasm
+from wasmtime import Engine, FuncType, Instance, Linker, Module, Store, ValType, wat2wasm
 from wasmtime._snapshots.capture import capture
 from wasmtime._snapshots.rewrite import prepare
 from wasmtime.component import Component
@@ -81,6 +81,41 @@ def asking_component(engine: Engine) -> tuple[Component, ComponentLinker]:
     linker = ComponentLinker(engine)
     linker.define_imports(component, {"ask": Once})
     return component, linker
+
+
+class Future(Once):
+    """
+    Looks like a future of an event loop, which is itself; its timers never go off.
+    """
+
+    def __await__(self) -> Any:
+        yield self
+        return self.value
+
+    def get_loop(self) -> Any:
+        return self
+
+    def call_soon_threadsafe(self, *_call: Any) -> None: ...
+
+    def call_later(self, *_call: Any) -> Any:
+        return self
+
+    def cancel(self) -> None: ...
+
+
+def asking_module(engine: Engine) -> tuple[Module, Linker]:
+    """
+    A module that asks the host for a number, and a linker with a function that waits.
+    """
+    module = Module(
+        engine,
+        """
+        (import "m" "ask" (func $ask (param i32) (result i32)))
+        (func (export "run") (param i32) (result i32) (call $ask (local.get 0)))""",
+    )
+    linker = Linker(engine)
+    linker.define_func("m", "ask", FuncType([ValType.i32()], [ValType.i32()]), Future)
+    return module, linker
 
 
 #: A guest that changes pages, a table and globals.
