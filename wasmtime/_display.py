@@ -1,33 +1,42 @@
 """How objects show themselves: at the prompt, and in notebooks.
 
 Whatever state an object is in, showing it neither raises nor waits: a store that is closed, gone or
-in use tells that instead. Names are the guest's and are escaped.
+in use tells that instead. Nor is it in the way of others: what looks into a store keeps Python's
+lock meanwhile, so that the store's own thread never finds it in use. Names are the guest's and are
+escaped.
 
 Loaded when something is shown for the first time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._error import WasmtimeError
+from ._native import ffi, lib
 from ._printable import clip, html_table, one_line
+from ._types.externs import extern_type_from_native
 
 if TYPE_CHECKING:
     from ._engine import Engine
     from ._func import Func
     from ._globals import Global
+    from ._instance import Instance
     from ._memory import Memory
     from ._module import Module
     from ._sharedmemory import SharedMemory
     from ._store import Store
     from ._table import Table
+    from ._tag import Tag
     from ._trap import Trap
     from .component import Component
+    from .component import Instance as ComponentInstance
 
 #: How many names are shown of many.
 _FEW = 8
+#: And how many in a table.
+_MANY = 100
 #: How long a text may be.
 _LONG = 100_000
 
@@ -44,10 +53,13 @@ def store_text(store: Store) -> str:
 
     def describe() -> str:
         told = []
-        if store.engine._config.consume_fuel:
-            told.append(f"fuel {store.get_fuel()}")
+        fuel, epochs = store._glance()
+        if fuel is not None:
+            told.append(f"fuel {fuel}")
         if store.timeout is not None:
             told.append(f"timeout {store.timeout} s")
+        if epochs is not None:
+            told.append(f"deadline in {epochs} epoch{'' if epochs == 1 else 's'}")
         told += [f"{name} {value}" for name, value in store._bounds.items()]
         return ", ".join(told)
 
@@ -77,9 +89,8 @@ def component_text(component: Component) -> str:
 
 def func_text(func: Func) -> str:
     """A function, with its type."""
-    return _shown(
-        "Func", _at_home(func, lambda store: _signature(func.type(store))), f" at {id(func):#x}"
-    )
+    told = _at_home(func, lambda store: _signature(_type_of(func, store)))
+    return _shown("Func", told, f" at {id(func):#x}")
 
 
 def memory_text(memory: Memory) -> str:
@@ -99,7 +110,7 @@ def table_text(table: Table) -> str:
     """A table, with its size and the type of its elements."""
     return _shown(
         "Table",
-        _at_home(table, lambda store: f"{table.size(store)} x {table.type(store).element}"),
+        _at_home(table, lambda store: f"{table.size(store)} x {_type_of(table, store).element}"),
     )
 
 
@@ -107,13 +118,35 @@ def global_text(item: Global) -> str:
     """A global, with its type, and its value if that is a number."""
 
     def describe(store: Any) -> str:
-        ty = item.type(store)
+        ty = _type_of(item, store)
         mutable = "mut " if ty.mutable else ""
         # A reference would be rooted for as long as the store lives.
         shown = f" = {item.value(store)!r}" if str(ty.content)[0] in "if" else ""
         return f"{mutable}{ty.content}{shown}"
 
     return _shown("Global", _at_home(item, describe))
+
+
+def tag_text(tag: Tag) -> str:
+    """A tag, with the types of what is thrown."""
+    return _shown("Tag", _at_home(tag, lambda store: _signature(_type_of(tag, store).functype)))
+
+
+def instance_text(instance: Instance) -> str:
+    """An instance, with the names of its exports."""
+    return _shown(
+        "Instance", _at_home(instance, lambda store: f"exports {_names(instance.exports(store))}")
+    )
+
+
+def component_instance_text(instance: ComponentInstance) -> str:
+    """An instance of a component, with the names of its exports."""
+
+    def describe(_: Store) -> str:
+        component = instance._component
+        return "" if component is None else f"exports {_names(component.exports)}"
+
+    return _shown("component.Instance", _at_home(instance, describe))
 
 
 # --- notebooks -----------------------------------------------------------------------------------
@@ -124,11 +157,17 @@ def module_html(module: Module) -> str:
 
     def rows() -> list[tuple[str, str]]:
         return [
-            (f"import {entry.module}.{entry.name or ''}", str(entry.type))
-            for entry in module.imports
-        ] + [(f"export {entry.name or ''}", str(entry.type)) for entry in module.exports]
+            *_rows("import", [(f"{one.module}.{one.name or ''}", one) for one in module.imports]),
+            *_rows("export", [(one.name or "", one) for one in module.exports]),
+        ]
 
     return _table(module_text(module), rows)
+
+
+def _rows(what: str, items: Sequence[tuple[str, Any]]) -> list[tuple[str, str]]:
+    rows = [(f"{what} {name}", str(entry.type)) for name, entry in items[:_MANY]]
+    more = len(items) - len(rows)
+    return [*rows, (f"{what}s", f"and {more} more")] if more else rows
 
 
 def component_html(component: Component) -> str:
@@ -184,6 +223,15 @@ def _at_home(item: Any, describe: Callable[[Any], str]) -> str:
         return ""
     store = home()
     return _state(store, lambda: describe(store))
+
+
+def _type_of(item: Any, store: Store) -> Any:
+    """The type of an item; its own method would let other threads run meanwhile."""
+    native = ffi.cast("wasm_externtype_t *", item._extern_type())
+    try:
+        return extern_type_from_native(native, store.engine)
+    finally:
+        lib.wasm_externtype_delete(native)
 
 
 def _names(names: Iterable[Optional[str]]) -> str:

@@ -100,6 +100,11 @@ class Instance(core.Instance):
         item: Optional[AsExtern] = self._export(store, name)
         return item
 
+    def __repr__(self) -> str:
+        from ._display import instance_text
+
+        return instance_text(self)
+
 
 def _call(store: Storelike, module: Module, imports: Sequence[AsExtern]) -> Any:
     """The `AsyncCall` that instantiates a module with a list of imports."""

@@ -36,6 +36,11 @@ class Tag(core.Tag):
             check(lib.wasmtime_tag_new(context, native, result))
         self._set_native(store, address_of(result))
 
+    def __repr__(self) -> str:
+        from ._display import tag_text
+
+        return tag_text(self)
+
     def _pointer(self) -> Any:
         # By this name in every class, so that cffi refuses another's where it is called as ours.
         return ffi.cast("wasmtime_tag_t *", self._address)

@@ -4,7 +4,10 @@ How objects show themselves, at the prompt and in notebooks: in every state, wit
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +34,7 @@ from wasmtime import (
     Val,
     ValType,
 )
-from wasmtime.component import Component
+from wasmtime.component import Component, Linker
 
 TEXT = """(module $calc
     (import "host" "log" (func (param i32)))
@@ -42,6 +45,12 @@ TEXT = """(module $calc
     (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
     (func (export "pair") (result i64 f32) (i64.const 1) (f32.const 2))
     (func (export "fail") unreachable))"""
+
+
+TABLES = """(module
+    (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+    (table (export "table") 3 funcref)
+    (tag (export "tag") (param i32)))"""
 
 
 @pytest.fixture
@@ -124,6 +133,68 @@ def test_a_store_that_another_thread_uses_says_so(store: Store) -> None:
     leave.set()
     thread.join()
     assert shown == "<wasmtime.Memory: in use>"
+
+
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="there is no lock to keep"
+)
+def test_showing_is_not_in_the_way_of_the_thread_whose_store_it_is(store: Store) -> None:
+    exports = Instance(store, Module(store.engine, TABLES), []).exports(store)
+    add, table, tag = exports["add"], exports["table"], exports["tag"]
+    shown, done = [""], threading.Event()
+
+    def show() -> None:
+        while not done.is_set():
+            shown.append(repr((store, add, table, tag)))
+
+    thread = threading.Thread(target=show)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        while (
+            thread.is_alive() and len(shown) < 200
+        ):  # each call would raise, were the store found in use
+            time.sleep(0)
+            assert add(store, 1, 2) == 3
+            assert table.size(store) == 3
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()
+
+
+def test_tags_instances_and_bound_functions_tell_what_they_are(engine: Engine) -> None:
+    store = Store(engine)
+    instance = Instance(store, Module(engine, TABLES), [])
+    exports = instance.exports(store)
+    assert repr(instance) == "<wasmtime.Instance: exports add, table, tag>"
+    assert repr(exports["tag"]) == "<wasmtime.Tag: (i32) -> ()>"
+    bound = exports["add"].bind(store)
+    assert repr(bound).startswith("<wasmtime.BoundFunc of <wasmtime.Func: (i32, i32) -> i32")
+    component = Linker(engine).instantiate(store, Component(engine, "(component)"))
+    assert repr(component) == "<wasmtime.component.Instance: exports nothing>"
+    store.close()
+    assert repr(instance) == "<wasmtime.Instance: closed>"
+    assert repr(component) == "<wasmtime.component.Instance: closed>"
+
+
+def test_a_store_tells_how_far_its_deadline_is() -> None:
+    store = Store()
+    store.set_epoch_deadline(2)
+    assert repr(store) == "<wasmtime.Store: deadline in 2 epochs>"
+    store.engine.increment_epoch()
+    assert repr(store) == "<wasmtime.Store: deadline in 1 epoch>"
+    store.engine.increment_epoch()
+    store.engine.increment_epoch()
+    assert repr(store) == "<wasmtime.Store: deadline in 0 epochs>"
+
+
+def test_a_table_for_a_notebook_has_an_end(engine: Engine) -> None:
+    exports = "".join(f'(export "f{n}" (func 0))' for n in range(1000))
+    html = Module(engine, f"(module (func) {exports})")._repr_html_()
+    assert html.count("<tr>") == 101
+    assert "and 900 more" in html
 
 
 def test_names_of_guests_are_escaped(engine: Engine) -> None:

@@ -23,6 +23,11 @@ class Instance(core.ComponentInstance):
     def __init__(self) -> None:
         raise WasmtimeError("Cannot directly construct an `Instance`")
 
+    def __repr__(self) -> str:
+        from .._display import component_instance_text
+
+        return component_instance_text(self)
+
     def _pointer(self) -> Any:
         return ffi.cast("wasmtime_component_instance_t *", self._address)
 

@@ -545,6 +545,12 @@ static PyMemberDef bound_members[] = {
     {"func", T_OBJECT, offsetof(BoundFuncObject, func), READONLY, "The Func that it calls."},
     {NULL, 0, 0, 0, NULL},
 };
+static PyObject *
+bound_repr(BoundFuncObject *self)
+{
+    return PyUnicode_FromFormat("<wasmtime.BoundFunc of %R>", self->func);
+}
+
 static PyMethodDef bound_methods[] = {
     REFUSE_REDUCE,
     {NULL, NULL, 0, NULL},
@@ -553,6 +559,7 @@ static PyType_Slot bound_slots[] = {
     {Py_tp_doc, "A WebAssembly function together with its store: call it as `bound(*params)`.\n\n"
                 "Made by Func.bind(). Keeps its store alive."},
     {Py_tp_dealloc, bound_dealloc},
+    {Py_tp_repr, bound_repr},
     {Py_tp_traverse, bound_traverse},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, bound_members},

@@ -369,8 +369,32 @@ item_belongs_to(ItemObject *self, PyObject *object)
     Py_RETURN_NONE;
 }
 
+/* _extern_type(): the address of a new wasm_externtype_t, the caller's. The store that it lives in is
+ * entered with the GIL, for a moment: store_glance() says why. */
+static PyObject *
+item_extern_type(ItemObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const ItemKind *kind = item_kind(self);
+    PyObject *home = published(self->home);
+    if (home == NULL || kind == NULL || kind->extern_kind == NO_EXTERN) {
+        refuse_uninitialized(self);
+        return NULL;
+    }
+    StoreObject *store = home_enter(home, "the item");
+    if (store == NULL) {
+        return NULL;
+    }
+    wasmtime_extern_t item = {.kind = kind->extern_kind};
+    memcpy(&item.of, ITEM_NATIVE(self), kind->size);
+    wasm_externtype_t *type = wasmtime_extern_type(store->context, &item);
+    home_leave(store);
+    return PyLong_FromVoidPtr(type);
+}
+
 static PyMethodDef item_methods[] = {
     REFUSE_REDUCE,
+    {"_extern_type", (PyCFunction)item_extern_type, METH_NOARGS,
+     "_extern_type($self, /)\n--\n\nAddress of a new ``wasm_externtype_t``, which the caller owns."},
     {"_set_native", (PyCFunction)item_set_native, METH_VARARGS,
      "_set_native($self, store, address, /)\n--\n\nCopy the library's struct, made in `store`."},
     {"_belongs_to", (PyCFunction)item_belongs_to, METH_O,

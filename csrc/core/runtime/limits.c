@@ -74,6 +74,49 @@ store_set_limits(StoreObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* The fuel that is left, or None where none is counted: a new reference, inside of
+ * the store. */
+static PyObject *
+fuel_tell(StoreObject *self)
+{
+    uint64_t fuel;
+    wasmtime_error_t *error = wasmtime_context_get_fuel(self->context, &fuel);
+    if (error == NULL) {
+        return PyLong_FromUnsignedLongLong(fuel);
+    }
+    wasmtime_error_delete(error);
+    return Py_NewRef(Py_None);
+}
+
+/* How many epochs there are until the deadline, or None: likewise. */
+static PyObject *
+deadline_tell(StoreObject *self)
+{
+    if (self->deadline == DEADLINE_NEVER) {
+        return Py_NewRef(Py_None);
+    }
+    uintptr_t now = atomic_load(&((EngineObject *)self->owner.engine)->epoch);
+    return PyLong_FromUnsignedLongLong(self->deadline > now ? self->deadline - now : 0);
+}
+
+/* _glance(): the two, for its repr. The GIL is kept meanwhile: one who shows a store must not be in
+ * the way of the thread whose store it is. */
+static PyObject *
+store_glance(StoreObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!store_enter(self)) {
+        return NULL;
+    }
+    PyObject *fuel = fuel_tell(self), *deadline = deadline_tell(self), *told = NULL;
+    store_leave(self);
+    if (fuel != NULL && deadline != NULL) {
+        told = PyTuple_Pack(2, fuel, deadline);
+    }
+    Py_XDECREF(fuel);
+    Py_XDECREF(deadline);
+    return told;
+}
+
 /* _suspend_limits() and _resume_limits(instances, memories): as above, for Python. */
 static PyObject *
 store_suspend_limits(StoreObject *self, PyObject *Py_UNUSED(ignored))

@@ -499,6 +499,8 @@ static PyMethodDef store_methods[] = {
     {"_set_limits", (PyCFunction)store_set_limits, METH_VARARGS,
      "_set_limits($self, memory_size, table_elements, instances, tables, memories, /)\n--\n\n"
      "Bound what can be in the store; -1 is no bound."},
+    {"_glance", (PyCFunction)store_glance, METH_NOARGS,
+     "_glance($self, /)\n--\n\nFuel that is left, or None; epochs until the deadline, or None."},
     {"_suspend_limits", (PyCFunction)store_suspend_limits, METH_NOARGS,
      "_suspend_limits($self, /)\n--\n\nThe package makes something for itself."},
     {"_resume_limits", (PyCFunction)store_resume_limits, METH_VARARGS,
