@@ -101,6 +101,21 @@ def test_a_wait_ends_with_the_time_of_its_store(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_guest_does_not_take_the_end_of_its_time_for_the_end_of_its_wait(
+    engine: Engine, way: str
+) -> None:
+    """
+    Where nothing that it does afterwards would have it hear of the ticker.
+    """
+    straight = Component(engine, TIMERS.replace("(loop)", ""))
+    for _ in range(3):
+        store, exports = instantiate(engine, straight)
+        store.set_timeout(SHORT)
+        with pytest.raises(ComponentTimeoutTrap):
+            getattr(exports, way)(store, LONG)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("timeout", [None, 100.0])
 def test_a_wait_takes_its_time(
     engine: Engine, component: Component, way: str, timeout: float

@@ -2,8 +2,8 @@
 
 The library waits for them in native code, which hears no timeout. So ``subscribe-duration`` and
 ``subscribe-instant`` are functions of ours: they ask the library for the guest's moment, or for
-the end of the store's time if that is sooner. The wait is over then, and the guest ends at its next
-loop or function call.
+the end of the store's time if that is sooner. The wait is over then, and the guest with it: it
+is watched from then on (``Store._cut_wait``).
 
 The library's functions can be called by a component only: a small one, which is instantiated in a
 store when its guest first asks for a timer, and compiled for an engine when that first happens.
@@ -66,6 +66,10 @@ _FORWARDING = f"""(component
     (canon lift (core func $m "instant"))))"""
 
 
+#: More nanoseconds than any wait takes.
+_NEVER = 2**64 - 1
+
+
 def _forwarding(engine: Engine) -> tuple[Linker, Component]:
     """What is instantiated in the stores of an engine."""
     from ._linker import Linker
@@ -94,12 +98,13 @@ def _timers(store: Store, context: StoreContext) -> Any:
 
 def _subscribe_duration(context: StoreContext, when: int) -> Any:
     store = context._store
-    return _timers(store, context)["subscribe-duration"](context, when, store._time_left())
+    return _timers(store, context)["subscribe-duration"](context, when, store._cut_wait(when))
 
 
 def _subscribe_instant(context: StoreContext, when: int) -> Any:
     store = context._store
-    return _timers(store, context)["subscribe-instant"](context, when, store._time_left())
+    left = store._cut_wait(_NEVER)  # the guest's moment counts from where only the library knows
+    return _timers(store, context)["subscribe-instant"](context, when, left)
 
 
 def define_clocks(linker: Linker) -> None:

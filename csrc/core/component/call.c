@@ -28,6 +28,9 @@ static ALWAYS_INLINE bool
 component_end(NativeCall *call, wasmtime_error_t *error)
 {
     bool by_host = pending_any(&call->store->pending);
+    if (UNLIKELY(call->store->cut_short) && error == NULL && !by_host) {
+        error = store_refuse_late(call->store);
+    }
     if (LIKELY(native_end(call, error, NULL))) {
         return true;
     }

@@ -151,6 +151,12 @@ component_host_call(void *env, wasmtime_context_t *context, wasmtime_component_f
 {
     ComponentHostFuncObject *self = env;
     StoreObject *store = wasmtime_context_get_data(context);
+    if (UNLIKELY(store->cut_short)) {
+        wasmtime_error_t *late = store_refuse_late(store);
+        if (late != NULL) {
+            return late;
+        }
+    }
     PyObject *few[HOST_FEW];
     HostFrame frame;
     host_frame_begin(&frame, store, self, few);

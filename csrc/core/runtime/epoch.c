@@ -6,7 +6,8 @@
  *
  * It looks at one thing after another, always in this order:
  *
- *   1. the guest is to end: its time is up, or it was interrupted (stopping.c);
+ *   1. the guest is to end: its time is up, or it was interrupted (stopping.c). While it is
+ *      watched for that, the rest is left to the next tick;
  *   2. an asynchronous call is polled: it gives way to its event loop, which does the rest;
  *   3. the user's deadline has come;
  *   4. Python is to run: signal handlers, the delivery of output, the user's deadline callback;
@@ -157,6 +158,10 @@ store_epoch_tick(wasmtime_context_t *Py_UNUSED(context), void *data, uint64_t *d
     self->stopped = store_stop_reason(self); /* 1 */
     if (self->stopped != STOP_NOT) {
         return stop_error(self);
+    }
+    if (store_is_watched(self) && !store_deadline_has_come(self)) {
+        *delta = 0;
+        return NULL;
     }
     if (self->polling) { /* 2 */
         if (store_deadline_has_come(self) && self->deadline_callback == NULL) {

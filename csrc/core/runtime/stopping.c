@@ -166,6 +166,8 @@ timeout_begin(StoreObject *self)
     if (self->timeout == 0) {
         return true;
     }
+    self->cut_short = false;
+    self->watched_checks = 0;
     Moment moment = moment_after(moment_now(), timeout_span(self->timeout));
     return LIKELY(ticker_arm(&self->expiry, moment)) || refuse_without_ticker();
 }
@@ -252,13 +254,50 @@ store_get_timeout(StoreObject *self, void *Py_UNUSED(closure))
     return seconds == 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
 }
 
-/* The nanoseconds that the call in progress has left, at most 2**64-1. */
+/* --- waits in the library ---------------------------------------------------------------------
+ *
+ * The library's waits hear nothing. They are given an end when they are asked for: that of the
+ * time that is left. The guest must not run on then and take the end for what it has waited for:
+ * but the ticker may be late. So the store is looked at without it, at the next epoch checks, of
+ * which one comes after the wait; when a host function is called; and when the call is over. */
+
+/* Epoch checks between the moment when a guest asks for a wait and its end. Each costs the guest
+ * some 30 ns. One that needs more of them is left to the ticker. */
+#define WATCHED_CHECKS 1000
+
+/* _cut_wait(when): the nanoseconds that a wait of so many may last, at most 2**64-1. */
 static PyObject *
-store_time_left(StoreObject *self, PyObject *Py_UNUSED(ignored))
+store_cut_wait(StoreObject *self, PyObject *argument)
 {
+    unsigned long long when = PyLong_AsUnsignedLongLong(argument);
+    if (when == (unsigned long long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
     Moment expires = store_expires(self), now = moment_now();
     Moment left = expires == MOMENT_NEVER ? MOMENT_NEVER : expires > now ? expires - now : 0;
-    return PyLong_FromUnsignedLongLong(left);
+    if (left <= when && left != MOMENT_NEVER && store_enter(self)) {
+        self->cut_short = true;
+        self->watched_checks = WATCHED_CHECKS;
+        wasmtime_context_set_epoch_deadline(self->context, 0);
+        store_leave(self);
+    }
+    return PyErr_Occurred() ? NULL : PyLong_FromUnsignedLongLong(moment_min(when, left));
+}
+
+/* Whether the epoch callback is to be called at the next check again, instead of at the next
+ * tick. */
+static inline bool
+store_is_watched(StoreObject *self)
+{
+    return UNLIKELY(self->watched_checks != 0) && self->watched_checks-- != 0;
+}
+
+/* The error for what goes on although its time was up in a wait; NULL: it may. */
+static NOINLINE wasmtime_error_t *
+store_refuse_late(StoreObject *self)
+{
+    self->stopped = store_stop_reason(self);
+    return self->stopped != STOP_NOT ? stop_error(self) : NULL;
 }
 
 /* The native store dies. */

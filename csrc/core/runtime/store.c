@@ -490,8 +490,9 @@ static PyMethodDef store_methods[] = {
      "_set_epoch_callback($self, callback, /)\n--\n\nCalled at the deadline instead of a trap."},
     {"_set_timeout", (PyCFunction)store_set_timeout, METH_O,
      "_set_timeout($self, seconds, /)\n--\n\nTime for each outermost call, or None."},
-    {"_time_left", (PyCFunction)store_time_left, METH_NOARGS,
-     "_time_left($self, /)\n--\n\nNanoseconds that the call in progress has, 2**64-1 for ever."},
+    {"_cut_wait", (PyCFunction)store_cut_wait, METH_O,
+     "_cut_wait($self, when, /)\n--\n\n"
+     "The nanoseconds that a wait of the library's may last, instead of so many."},
     {"_sleep", (PyCFunction)store_sleep, METH_O,
      "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
     {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,

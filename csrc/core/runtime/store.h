@@ -69,25 +69,27 @@ struct StoreObject {
     PyObject *home;              /* once: weak reference to this Store, the identity of what lives
                                   * in it */
     PyObject *weakrefs;
-    uintptr_t exports;      /* atomic: views of its memories that exist */
-    uintptr_t pins;         /* atomic: raw pointers into its memories that exist */
-    uintptr_t thread;       /* atomic: thread_id() of the thread inside, or 0 */
-    uint32_t depth;         /* how often it entered */
-    StopReason stopped;     /* why the innermost native call was ended */
-    uintptr_t stack_wanted; /* bytes for an outermost call; too many with a timeout: call.c */
-    uintptr_t interrupted;  /* atomic: the Moment of the last Store.interrupt() */
-    double timeout;         /* seconds for each outermost call, or 0 */
-    Expiry expiry;          /* what the ticker knows of it */
-    struct Waiter *waiter;  /* locked by waiting.c: its guest waits */
+    uintptr_t exports;       /* atomic: views of its memories that exist */
+    uintptr_t pins;          /* atomic: raw pointers into its memories that exist */
+    uintptr_t thread;        /* atomic: thread_id() of the thread inside, or 0 */
+    uint32_t depth;          /* how often it entered */
+    uint32_t watched_checks; /* epoch checks to come at which its time is looked at: stopping.c */
+    uintptr_t stack_wanted;  /* bytes for an outermost call; too many with a timeout: call.c */
+    uintptr_t interrupted;   /* atomic: the Moment of the last Store.interrupt() */
+    double timeout;          /* seconds for each outermost call, or 0 */
+    Expiry expiry;           /* what the ticker knows of it */
+    struct Waiter *waiter;   /* locked by waiting.c: its guest waits */
     /* Small fields stand together: a Store of 512 bytes, with what Python adds to it, comes from
      * Python's allocator, and a larger one from malloc(). */
     bool epochs;
-    char has_wasi; /* relaxed: WASI's functions may be called; without, they would abort */
-    bool lends;    /* its calls may keep the GIL for a while: gil.c */
-    uint8_t gil;   /* what the innermost native call does with it: gil.c */
-    bool limited;  /* `limits` were given */
-    bool told;     /* the host function of `awaited` was cancelled, since the guest is to end */
-    Timing timing; /* of the one that is timed; calls below it are not */
+    char has_wasi;   /* relaxed: WASI's functions may be called; without, they would abort */
+    bool lends;      /* its calls may keep the GIL for a while: gil.c */
+    uint8_t gil;     /* what the innermost native call does with it: gil.c */
+    bool cut_short;  /* a wait of its guest may end with its time: stopping.c */
+    bool limited;    /* `limits` were given */
+    bool told;       /* the host function of `awaited` was cancelled, since the guest is to end */
+    uint8_t stopped; /* StopReason: why the innermost native call was ended */
+    Timing timing;   /* of the one that is timed; calls below it are not */
     PyThreadState *released; /* how a callback gets the GIL; NULL: it is held */
     Pending pending;         /* of the innermost native call */
     uintptr_t deadline;      /* in the engine's user epochs */
