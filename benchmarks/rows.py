@@ -39,6 +39,7 @@ CONCERNS = (
     "threads",
     "gil",
     "sandbox",
+    "scale",
     "snapshots",
     "import_time",
 )

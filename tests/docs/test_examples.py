@@ -98,7 +98,7 @@ EXPECTED = {
 }
 
 #: Programs that other tests run.
-ELSEWHERE = {"asgi_application.py"}
+ELSEWHERE = {"asgi_application.py", "dask_udf.py", "ray_map.py"}
 
 
 def test_every_example_is_run() -> None:

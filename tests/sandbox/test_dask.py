@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support import CHECKOUT
 
 from wasmtime.sandbox import Plugin, Reason, ResourceLimits
 
@@ -95,3 +97,13 @@ def test_a_guest_that_always_kills_its_worker_is_told_from_the_others(client: An
     assert "KilledWorker" in results[13].message
     values = [result.value for number, result in enumerate(results) if number != 13]
     assert values == [2 * number for number in range(40) if number != 13]
+
+
+def test_the_example_converts_a_column() -> None:
+    pytest.importorskip("dask.dataframe")
+    command = [sys.executable, str(CHECKOUT / "examples" / "dask_udf.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "200000 rows, from -40.0 to 100.0"
+    assert [line.partition(" ")[0] for line in lines[1:]] == ["exited", "not-started", "exited"]

@@ -90,7 +90,8 @@ class ThreadSupply(_Watched):
         """A guest that waits, if one fits; or a new one."""
         from .here import ThreadGuest
 
-        taken = self._stock and self._stock.take(code, settings, task, state)
+        stock = self._stock
+        taken = None if stock is None else stock.take(code, settings, task, state)
         return self.watched(taken or ThreadGuest(code, settings, task, state))
 
     def refill(self) -> bool:

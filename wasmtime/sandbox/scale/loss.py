@@ -52,7 +52,7 @@ def rebuilt(executor: Any) -> Any:
 
 
 def _rebuilt_loky(executor: Any, workers: Any) -> Any:
-    import loky
+    import loky  # pyright: ignore[reportMissingImports]
 
     if type(executor).__name__ == "_ReusablePoolExecutor":
         return loky.get_reusable_executor(max_workers=workers)

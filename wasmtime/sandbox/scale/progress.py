@@ -92,8 +92,10 @@ def _shown(total: Optional[int]) -> Bar:
     except ImportError:
         pass
     try:
-        from rich.console import Console
-        from rich.progress import Progress as RichProgress
+        from rich.console import Console  # pyright: ignore[reportMissingImports]
+        from rich.progress import (  # pyright: ignore[reportMissingImports]
+            Progress as RichProgress,
+        )
 
         return _Rich(total, RichProgress(console=Console(stderr=True)))
     except ImportError:

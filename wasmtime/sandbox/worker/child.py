@@ -159,7 +159,8 @@ class Child:
         settings = Settings(
             task.limits, functions=self._settings.functions, cache=self._settings.cache
         )
-        taken = self._stock and self._stock.take(self._code, settings, task, None)
+        stock = self._stock
+        taken = None if stock is None else stock.take(self._code, settings, task, None)
         return taken or ThreadGuest(self._code, settings, task)
 
     def _end(self) -> None:
