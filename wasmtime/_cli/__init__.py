@@ -73,9 +73,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     Raises:
         SystemExit: For ``--help``, ``--version`` and a wrong command line, as argparse does.
     """
-    open_standard_streams()
     try:
+        open_standard_streams()
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return STATUS_INTERRUPTED
     except BrokenPipeError:
         return STATUS_ERROR  # whoever read our results has seen enough
     except OSError as error:
@@ -189,8 +191,6 @@ def _guarded(run: Callable[[argparse.Namespace, Watch], int], options: argparse.
             return run(options, watch)
     except ExitTrap as exit_trap:
         return exit_trap.code
-    except KeyboardInterrupt:
-        return STATUS_INTERRUPTED
     except Failure as failure:
         complain(str(failure))
         return failure.status

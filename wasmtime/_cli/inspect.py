@@ -11,7 +11,8 @@ from .._module import Module
 from .._printable import printable
 from .._wasm.reader import MalformedBinary, kind_of
 from .._wasm.sections import functions_of, modules_of, producers_of, sections_of
-from .programs import binary_of, make_engine
+from .options import natural
+from .programs import announced, binary_of, make_engine
 from .status import Failure
 from .terminal import show
 from .watch import Watch
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--functions",
         metavar="N",
-        type=int,
+        type=natural(32),
         default=10,
         help="how many of the largest functions to name (default: 10)",
     )
@@ -75,10 +76,12 @@ def describe(path: str, binary: bytes, most: int, watch: Watch) -> dict[str, Any
         if kind_of(binary) == "component":
             from ..component import Component
 
-            interface = _component_interface(Component(engine, binary))
+            with announced(path):
+                interface = _component_interface(Component(engine, binary))
             modules = list(modules_of(binary))
         else:
-            interface = _module_interface(Module(engine, binary))
+            with announced(path):
+                interface = _module_interface(Module(engine, binary))
             modules = [binary]
         return {
             "kind": kind_of(binary),

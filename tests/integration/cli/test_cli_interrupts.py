@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import wasi_programs as programs
 
+import wasmtime._cli as command_line
+
 from .commands import COMMAND
 
 
@@ -21,6 +23,14 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.CTRL_C_EVENT)
     else:
         process.send_signal(signal.SIGINT)
+
+
+def test_before_a_command_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "_declare", interrupted)
+    assert command_line.main(["run", "program.wasm"]) == 130
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a test cannot press Ctrl-C for one process")

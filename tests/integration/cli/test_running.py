@@ -56,6 +56,7 @@ class TestTop:
             ["run", "--max-memory-size", "x", "x.wasm"],
             ["run", "--max-memory-size", str(1 << 63), "x.wasm"],
             ["run", "--preload", "x", "x.wasm"],
+            ["inspect", "--functions=-1", "x.wasm"],
             ["compile"],
             ["compile", "-o"],
         ],

@@ -150,6 +150,20 @@ class TestIsolation:
         done = run("run", "--isolate", "-", input=module(programs.HELLO).read_bytes())
         assert done.stdout.split() == [b"to", b"stdout"] * 2
 
+    def test_it_ends_when_nobody_reads_what_it_writes(self, module: Any) -> None:
+        process = subprocess.Popen(
+            [*COMMAND, "run", "--isolate", str(module(programs.CHATTER))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert len(process.stdout.read(10)) == 10
+            process.stdout.close()
+            assert process.wait(60) == 1
+            assert process.stderr.read() == b""
+
     @pytest.mark.skipif(sys.platform == "win32", reason="a test cannot press Ctrl-C there")
     def test_ctrl_c_ends_it(self, module: Any) -> None:
         import signal
