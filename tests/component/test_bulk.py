@@ -187,16 +187,18 @@ BROKEN = [
 ]
 
 
+@pytest.mark.parametrize("arrays", [False, True], ids=["lists", "arrays"])
 @pytest.mark.parametrize(("result", "body", "declared"), BROKEN)
 def test_a_guest_that_breaks_the_rules_is_stopped_in_the_same_words(
-    result: str, body: str, declared: str
+    result: str, body: str, declared: str, arrays: bool
 ) -> None:
     outcomes = []
     for engine in (BULK, DIRECT):
         component = Component(engine, guest(result, body, declared=declared))
         assert (component._codec is not None) == (engine is BULK)
         store, exports = exports_of(component)
-        outcomes.append([outcome(store, exports.f, []) for _ in range(2)])
+        function = exports.f.with_arrays() if arrays else exports.f
+        outcomes.append([outcome(store, function, []) for _ in range(2)])
     assert outcomes[0] == outcomes[1]
     assert "cannot enter component instance" in outcomes[0][1][1]
 
@@ -427,6 +429,14 @@ def test_bytes_of_any_size_pass(size: int) -> None:
     data = Random(size).randbytes(size)
     for value in (data, bytearray(data), memoryview(data), array("B", data)):
         assert exports.echo(store, value) == data
+
+
+@pytest.mark.parametrize("count", [0, 1, 14, 3_582, 3_583, 3_584, 7_168, 100_000])
+def test_arrays_of_any_size_pass(count: int) -> None:
+    store, exports = exports_of(echo_in_guest(BULK, "(list f64)"))
+    values = array("d", Random(count).randbytes(8 * count))
+    result = exports.echo.with_arrays()(store, values)
+    assert result.tobytes() == values.tobytes()
 
 
 def test_many_texts_pass() -> None:
