@@ -177,11 +177,12 @@ def test_programs_of_the_same_code_compile_it_once(monkeypatch: pytest.MonkeyPat
 
     made = []
 
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        made.append(args)
-        return Module(*args, **kwargs)
+    class Counted(Module):
+        def _make(self, *args: Any, **kwargs: Any) -> None:
+            made.append(args)
+            super()._make(*args, **kwargs)
 
-    monkeypatch.setattr(engines, "_class_for", lambda kind: counting)
+    monkeypatch.setattr(engines, "_class_for", lambda kind: Counted)
     text = '(module (func (export "_start")) (func $unique))'
     for _ in range(3):
         assert run(text).ok

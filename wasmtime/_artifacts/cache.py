@@ -29,7 +29,7 @@ from .private_directory import PrivateDirectory
 if TYPE_CHECKING:
     from .._engine import Engine
 
-__all__ = ["Cache", "CacheOption", "default_directory", "open_cache"]
+__all__ = ["Cache", "CacheOption", "default_directory", "digest_of", "open_cache"]
 
 _T = TypeVar("_T")
 
@@ -108,17 +108,17 @@ class Cache:
                 directory.remove(name)
         return len(entries), sum(size for _, size, _ in entries)
 
-    def has(self, engine: Engine, kind: str, wasm: bytes) -> bool:
+    def has(self, engine: Engine, kind: str, digest: bytes) -> bool:
         """Tell whether there is an entry; what is in it is found out by `load` alone.
 
         Args:
             engine: The engine.
             kind: What is compiled, "module" or "component".
-            wasm: The WebAssembly binary.
+            digest: The SHA-256 digest of the WebAssembly, binary or text.
         """
         try:
             with self._open() as directory:
-                directory.open(f"{self._key(engine, kind, wasm)}.cwasm").close()
+                directory.open(f"{self._key(engine, kind, digest)}.cwasm").close()
             return True
         except (OSError, WasmtimeError):
             return False
@@ -127,7 +127,7 @@ class Cache:
         self,
         engine: Engine,
         kind: str,
-        wasm: bytes,
+        digest: bytes,
         deserialize: Callable[[BinaryIO], _T],
         compile: Callable[[], _T],
         serialize: Callable[[_T], Any],
@@ -137,7 +137,7 @@ class Cache:
         Args:
             engine: The engine, whose configuration is part of the entry's name.
             kind: What is compiled, "module" or "component".
-            wasm: The WebAssembly binary.
+            digest: The SHA-256 digest of the WebAssembly, binary or text.
             deserialize: Makes it of an entry's file; WasmtimeError means that it is of no use.
             compile: Compiles.
             serialize: The sealed artifact of what was compiled.
@@ -155,7 +155,7 @@ class Cache:
             _warn(f"the {kind} is compiled without the cache: {error}")
             return compile()
         with directory:
-            entry = f"{self._key(engine, kind, wasm)}.cwasm"
+            entry = f"{self._key(engine, kind, digest)}.cwasm"
             try:
                 with directory.open(entry) as file:
                     loaded = deserialize(file)
@@ -173,12 +173,12 @@ class Cache:
             return compiled
 
     @staticmethod
-    def _key(engine: Engine, kind: str, wasm: bytes) -> str:
+    def _key(engine: Engine, kind: str, digest: bytes) -> str:
         key = hashlib.sha256()
         for part in (VERSION, sys.platform, machine(), kind, repr(engine._config)):
             key.update(part.encode())
             key.update(b"\0")
-        key.update(wasm)
+        key.update(digest)
         return key.hexdigest()
 
 
@@ -210,6 +210,11 @@ def _warn(message: str) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, RuntimeWarning, stacklevel=level)
+
+
+def digest_of(wasm: bytes) -> bytes:
+    """Return the digest of WebAssembly, which its entry is named after."""
+    return hashlib.sha256(wasm).digest()
 
 
 def open_cache(option: CacheOption) -> Cache:

@@ -6,7 +6,7 @@ A `Compiled` owns the library's object for the code and gives it up when it is c
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable, ClassVar, TypeVar, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, ClassVar, Optional, TypeVar, Union
 
 from .._engine import Engine, engine_handle
 from .._error import WasmtimeError
@@ -66,8 +66,25 @@ class Compiled(Managed):
 
         def __init__(self, engine: Engine, wasm: Source, *, cache: CacheOption = False) -> None: ...
 
-    def _make(self, engine: Engine, wasm: Source, cache: CacheOption) -> None:
+    @classmethod
+    def _of_digest(
+        cls: type[_Self], engine: Engine, wasm: bytes, cache: CacheOption, digest: bytes
+    ) -> _Self:
+        """As the constructor, for who knows the SHA-256 digest of the bytes already."""
+        made = cls.__new__(cls)
+        made._make(engine, wasm, cache, digest)
+        return made
+
+    def _make(
+        self, engine: Engine, wasm: Source, cache: CacheOption, digest: Optional[bytes] = None
+    ) -> None:
         """Compile a source, or load what it was compiled to before from a cache.
+
+        Args:
+            engine: The engine.
+            wasm: The source.
+            cache: The cache.
+            digest: The SHA-256 digest of the source, which names its entry; None to compute it.
 
         Raises:
             TypeError: An argument is of a wrong type.
@@ -80,13 +97,13 @@ class Compiled(Managed):
         if cache is False or cache is None:
             self._compile(engine, to_wasm(wasm))
             return
-        from .cache import open_cache
+        from .cache import digest_of, open_cache
 
         source = source_bytes(wasm)
         open_cache(cache).load(
             engine,
             self._functions.kind,
-            source,
+            digest_of(source) if digest is None else digest,
             lambda entry: self._load_entry(engine, entry),
             lambda: self._compile(engine, to_wasm(source)),
             lambda _: self.serialize(),

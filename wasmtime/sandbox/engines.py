@@ -203,7 +203,8 @@ def _compiler(code: Code, key: Any, cache: Any, data: Optional[bytes]) -> Callab
     def compile() -> Compiled:
         wasm = code.read() if data is None else data
         option = cache if len(wasm) >= _WORTH_A_FILE else False
-        made = _class_for(code.kind)(engine_of(key[1]), wasm, cache=option)
+        digest = bytes.fromhex(code.sha256)
+        made: Compiled = _class_for(code.kind)._of_digest(engine_of(key[1]), wasm, option, digest)
         with _lock:
             return _programs.keep(key, made)
 
@@ -258,14 +259,13 @@ def adopt(code: Code, limits: ResourceLimits, artifact: bytes) -> Optional[str]:
     return None
 
 
-def is_cached(code: Code, limits: ResourceLimits, cache: Any, data: bytes) -> bool:
+def is_cached(code: Code, limits: ResourceLimits, cache: Any) -> bool:
     """Whether the compiled form of some code is at hand: in this process, or in the cache.
 
     Args:
         code: The code.
         limits: What it is compiled for.
         cache: As `Module` takes it.
-        data: The bytes of the code.
     """
     from .._artifacts.cache import open_cache
 
@@ -273,7 +273,7 @@ def is_cached(code: Code, limits: ResourceLimits, cache: Any, data: bytes) -> bo
     with _lock:
         if (code.sha256, key) in _programs:
             return True
-    return cache is not False and open_cache(cache).has(engine_of(key), code.kind, data)
+    return cache is not False and open_cache(cache).has(engine_of(key), code.kind, bytes.fromhex(code.sha256))
 
 
 def forget() -> None:

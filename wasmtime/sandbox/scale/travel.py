@@ -170,13 +170,12 @@ def _is_within_reach(code: Code, target: Target) -> bool:
     if code.path is None:
         return False
     try:
-        data = code.read()
+        code.read()  # whether it is the same file here
     except SandboxError:
         return False
-    ready = code
     if getattr(target, "_reseed", None) is not None:
         from ..preparing import why_not
 
         if why_not(code) is None:
             return True  # it is another form of it that is compiled
-    return is_cached(ready, target._settings.limits, target._settings.cache, data)
+    return is_cached(code, target._settings.limits, target._settings.cache)
