@@ -273,7 +273,9 @@ def is_cached(code: Code, limits: ResourceLimits, cache: Any) -> bool:
     with _lock:
         if (code.sha256, key) in _programs:
             return True
-    return cache is not False and open_cache(cache).has(engine_of(key), code.kind, bytes.fromhex(code.sha256))
+    return cache is not False and open_cache(cache).has(
+        engine_of(key), code.kind, bytes.fromhex(code.sha256)
+    )
 
 
 def forget() -> None:
