@@ -16,7 +16,7 @@ import pytest
 import wasi_programs
 from support import posix
 
-from wasmtime.sandbox import Plugin, Pool, Program, Reason, ResourceLimits
+from wasmtime.sandbox import Exports, Interpreter, Plugin, Pool, Program, Reason, ResourceLimits
 from wasmtime.sandbox.scale import loss, progress, remote, travel
 from wasmtime.sandbox.scale.batches import Batches
 
@@ -321,11 +321,13 @@ def test_compiled_code_that_does_not_fit_is_compiled_by_the_worker_which_warns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from wasmtime import Config, Engine, Module
+    from wasmtime.sandbox import engines
 
     program = Program(large("(memory $other 1)"))
     config = Config()
     config.consume_fuel = True
-    other = bytes(Module(Engine(config), large("(memory $other 1)")).serialize())
+    data = bytes(Module(Engine(config), large("(memory $other 1)")).serialize())
+    other = engines.Artifact(data, pooled=False)
     monkeypatch.setattr(travel, "artifact_of", lambda *_: other)
     with pytest.warns(RuntimeWarning, match="guest.wat is compiled anew on .*fuel"):
         assert all(r.ok for r in program.map([()] * 3, executor=HereExecutor(), chunksize=1))
@@ -405,3 +407,51 @@ def test_a_guest_that_takes_for_ever_harms_nobody_else(isolation: Any) -> None:
     results = list(plugin.map("run", [0, 1, 0, 0]))
     assert [result.reason.value for result in results] == ["exited", "timeout", "exited", "exited"]
     assert time.monotonic() - began < 60
+
+
+def echo(**options: Any) -> Interpreter:
+    """
+    An interpreter whose language is text that stands for itself.
+    """
+    module = guests.text_plugin(
+        body='(func (export "eval") (param i32 i32) (result i64)'
+        " (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32))"
+        " (i64.extend_i32_u (local.get 1))))"
+    )
+    return Interpreter(module, Exports("eval"), **options)
+
+
+@pytest.mark.usefixtures("_new_worker")
+def test_an_interpreter_is_set_up_by_each_worker() -> None:
+    snippets = ["one", ("two",), {"code": "three"}]
+    assert values(echo().map(snippets)) == ["one", "two", "three"]
+    executor = HereExecutor()
+    assert values(echo().map(snippets, executor=executor)) == ["one", "two", "three"]
+    assert all(len(parcel.spec) < 10_000 for parcel, _, _ in executor.tasks)
+
+
+@pytest.mark.slow
+def test_a_pool_of_worker_processes_runs_an_interpreter() -> None:
+    with Pool(echo(), workers=1, isolation="process", warm=1) as pool:
+        assert values(pool.map(["one", "two"])) == ["one", "two"]
+    with Pool(echo(isolation="process"), workers=1, isolation="thread", warm=1) as pool:
+        assert values(pool.map(["one", "two"])) == ["one", "two"]
+
+
+@pytest.mark.usefixtures("_new_worker")
+def test_compiled_code_that_fits_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wasmtime.sandbox import engines
+
+    executor = HereExecutor()
+    results = Program(large("(global i32 (i32.const 3))")).map([()], executor=executor)
+    taken: list[Any] = []
+
+    def adopt(*args: Any) -> Any:
+        engines.forget()
+        taken.append(engines.adopt(*args))
+        monkeypatch.setattr(engines, "_compiler", None)  # which would be needed to compile
+        return taken[0]
+
+    monkeypatch.setattr(travel, "adopt", adopt)
+    assert [result.ok for result in results] == [True]
+    assert taken == [None]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, 
 from .. import Config, Engine, Module, PoolingAllocationConfig, Store, WasmtimeError
 from .._native.host import host_machine
 from .compiling import compile_within
+from .errors import SandboxError
 from .source import Code, refusal
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .limits import ResourceLimits
 
 __all__ = [
+    "Artifact",
     "Compiled",
     "EngineKey",
     "Recent",
@@ -35,6 +37,7 @@ __all__ = [
     "fits_pool",
     "forget",
     "is_cached",
+    "preferred",
 ]
 
 _T = TypeVar("_T")
@@ -192,6 +195,23 @@ def compiled_code(
     return made
 
 
+def preferred(
+    code: Code, limits: ResourceLimits, cache: Any, data: Optional[bytes] = None
+) -> Compiled:
+    """As `compiled_code`, for instances from the pool where it has room for such.
+
+    Raises:
+        SandboxError: It is not accepted.
+    """
+    if fits_pool(code, limits):
+        try:
+            return compiled_code(code, limits, cache, data, True)
+        except SandboxError as error:
+            if not isinstance(error.__cause__, WasmtimeError):
+                raise  # not the pool's fault
+    return compiled_code(code, limits, cache, data)
+
+
 def _finish(key: Any) -> None:
     with _lock:
         _jobs.pop(key, None)
@@ -234,24 +254,38 @@ def _given(code: Code, limits: ResourceLimits) -> Compiled:
     return compiled
 
 
-def artifact_of(code: Code, limits: ResourceLimits, cache: Any) -> bytes:
+class Artifact(NamedTuple):
     """The compiled form of some code, for another process.
+
+    Attributes:
+        data: What `Module.serialize` gives.
+        pooled: Whether its instances are taken from the pool.
+    """
+
+    data: bytes
+    pooled: bool
+
+
+def artifact_of(code: Code, limits: ResourceLimits, cache: Any) -> Artifact:
+    """The compiled form of some code, as it is instantiated.
 
     Raises:
         SandboxError: It cannot be compiled.
     """
-    return bytes(compiled_code(code, limits, cache, None, fits_pool(code, limits)).serialize())
+    made = preferred(code, limits, cache)
+    pooled = fits_pool(code, limits) and made.engine is engine_of(engine_key(code, limits, True))
+    return Artifact(bytes(made.serialize()), pooled)
 
 
-def adopt(code: Code, limits: ResourceLimits, artifact: bytes) -> Optional[str]:
+def adopt(code: Code, limits: ResourceLimits, artifact: Artifact) -> Optional[str]:
     """Keep the compiled form of some code, which comes from a process that is trusted.
 
     Returns:
         Why it is of no use here: another version, configuration or processor; None if it is kept.
     """
-    key = (code.sha256, engine_key(code, limits, fits_pool(code, limits)))
+    key = (code.sha256, engine_key(code, limits, artifact.pooled))
     try:
-        made = _class_for(code.kind).deserialize(engine_of(key[1]), artifact)
+        made = _class_for(code.kind).deserialize(engine_of(key[1]), artifact.data)
     except WasmtimeError as error:
         return str(error)
     with _lock:

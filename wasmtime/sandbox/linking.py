@@ -10,9 +10,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .. import Engine, Func, Linker, Memory, Module, Store, WasmtimeError
-from .engines import Compiled, Recent, compiled_code, fits_pool
-from .errors import SandboxError
+from .. import Engine, Func, Linker, Memory, Module, Store
+from .engines import Compiled, Recent, compiled_code, preferred
 from .functions import HostFunctions, define_component, define_core
 from .source import Code
 from .steps import Step, Steps, calling
@@ -198,14 +197,8 @@ def link(
     Raises:
         SandboxError: It is not accepted.
     """
-    if pooled and fits_pool(code, limits):
-        try:
-            made = compiled_code(code, limits, cache, data, True)
-            return _linked(made, functions, code.prepared)
-        except SandboxError as error:
-            if not isinstance(error.__cause__, WasmtimeError):
-                raise  # not the pool's fault
-    return _linked(compiled_code(code, limits, cache, data), functions, code.prepared)
+    compiled = (preferred if pooled else compiled_code)(code, limits, cache, data)
+    return _linked(compiled, functions, code.prepared)
 
 
 def _linked(compiled: Compiled, functions: HostFunctions, prepared: Optional[Prepared]) -> Linked:

@@ -6,6 +6,7 @@ import pickle
 import warnings
 from abc import ABC, abstractmethod
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ..._printable import clip
@@ -24,6 +25,8 @@ __all__ = ["Lane", "PoolLane", "lane_for"]
 
 #: Seconds that a batch should take: much longer than to send it, and short beside a person's wait.
 _NEAR, _FAR = 0.02, 0.2
+#: Seconds for which a number of workers is taken to be right.
+_COUNTED = 1.0
 #: How much is told of an input that cannot be sent.
 _LONGEST = 200
 
@@ -115,11 +118,15 @@ class ParcelLane(Lane):
         self._lacking: dict[int, bool] = {}
         self._served: set[str] = set()
         self._warned: set[str] = set()
+        self._count, self._count_again = 1, 0.0
 
     @property
     def workers(self) -> int:
-        """As many as the executor has now."""
-        return _workers_of(self._executor)
+        """As many as the executor has now, or had a moment ago: a cluster takes time to tell."""
+        if monotonic() >= self._count_again:
+            self._count = _workers_of(self._executor)
+            self._count_again = monotonic() + _COUNTED
+        return self._count
 
     def submit(self, batch: Batch) -> Future[Any]:
         """Send it to a worker; inputs that cannot be sent stay here."""

@@ -152,11 +152,11 @@ class _Mapping:
             if not self._away:
                 self._send(self._suspects.popleft())
             return True
-        lane = self._lane
-        while len(self._away) < lane.workers * (1 + _WAITING):
+        workers = self._lane.workers
+        while len(self._away) < workers * (1 + _WAITING):
             if self._batches.taken - self._given >= _MOST_AHEAD:
                 break
-            batch = self._batches.next(lane.workers)
+            batch = self._batches.next(workers)
             if batch is None:
                 break
             self._send(batch)

@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from ..._printable import clip
-from ..engines import adopt, artifact_of, is_cached
+from ..engines import Artifact, adopt, artifact_of, is_cached
 from ..errors import SandboxError
 from ..source import Code
 
@@ -65,7 +65,7 @@ class _Freight(NamedTuple):
 
     data: Optional[bytes]
     compiled: Any
-    artifact: Optional[bytes]
+    artifact: Optional[Artifact]
 
 
 def pack(target: Target, name: Optional[str], retries: int) -> tuple[Parcel, Callable[[], bytes]]:
