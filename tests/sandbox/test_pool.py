@@ -317,3 +317,28 @@ def test_a_pool_of_an_interpreter_has_copies_of_its_state() -> None:
     with Pool(echo, workers=1, warm=2) as pool:
         assert pool.submit("abc").result().value == "abc"
         assert [result.value for result in pool.map(["a", "b"])] == ["a", "b"]
+
+
+@posix
+def test_a_forked_child_is_told_that_the_pool_is_its_parents() -> None:
+    from support import run_in_subprocess
+
+    ended = run_in_subprocess(
+        f"""
+        import os
+        from wasmtime.sandbox import Plugin, Pool, SandboxError
+        pool = Pool(Plugin({DOUBLE!r}), workers=1)
+        pool.submit("double", 1).result()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                pool.submit("double", 1)
+            except SandboxError as error:
+                pool.close()
+                os._exit(0 if "forked" in str(error) else 1)
+            os._exit(2)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert pool.submit("double", 2).result().value == 4
+        """
+    )
+    ended.check()
