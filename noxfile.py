@@ -100,8 +100,13 @@ def unpacked(session: nox.Session) -> Path:
 
 def install(session: nox.Session, extras: str) -> None:
     """Install the package as a user would have it, with extras."""
-    archive = build_sdist(session, temporary(session, "sdist"))
-    session.install(f"wasmtime[{extras}] @ {archive.as_uri()}")
+    directory = temporary(session, "sdist")
+    archive = build_sdist(session, directory)
+    # Of an archive at this path, pip's cache may have the wheel of an earlier state.
+    options = ("--no-cache-dir", "--no-deps", "--wheel-dir", str(directory))
+    session.run("python", "-m", "pip", "wheel", "--quiet", *options, str(archive), silent=True)
+    (wheel,) = directory.glob("*.whl")
+    session.install(f"wasmtime[{extras}] @ {wheel.as_uri()}")
 
 
 def install_extra(session: nox.Session, extra: str) -> None:
