@@ -52,7 +52,7 @@ def celsius(part: Any, plugin: Plugin) -> Any:
 
 def main() -> None:
     plugin = Plugin(FUNCTION, limits=ResourceLimits(timeout=10.0, memory="256 MiB"))
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with cluster, Client(cluster) as client:
         numbers = np.linspace(-40.0, 212.0, 200_000)
         frame = dataframe.from_dict({"fahrenheit": numbers}, npartitions=8)
