@@ -7,12 +7,14 @@ does. Rows of subprocesses show what the same costs natively.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from .rows import Work, row
+from .rows import Loop, Work, row
 
 #: Writes eight bytes.
 TRIVIAL = """
@@ -90,6 +92,22 @@ def worker() -> Work:
     program = Program(TRIVIAL, isolation="process")
     assert program.run().stdout == OUTPUT
     return Work("run()", run=program.run)
+
+
+@row("sandbox.awaited", "the same in an event loop: `await Program.run_async()`", ours_only=True)
+def awaited() -> Loop:
+    from wasmtime.sandbox import Program
+
+    program = Program(TRIVIAL)
+
+    async def main(count: int) -> float:
+        assert (await program.run_async()).stdout == OUTPUT
+        started = time.perf_counter()
+        for _ in range(count):
+            await program.run_async()
+        return time.perf_counter() - started
+
+    return lambda count: asyncio.run(main(count))
 
 
 @row("sandbox.subprocess", "the same as a native process: `subprocess.run`", ours_only=True)

@@ -143,8 +143,9 @@ class Program:
     ) -> Result:
         """As `run`, for a coroutine: the event loop goes on, and cancelling stops the guest.
 
-        `stdin` may be an asynchronous iterator or a stream reader too, and functions of the host
-        may be ``async def``.
+        The loop is asyncio's or trio's. A core module of which nothing can block, such as a plain
+        function of the host, takes no thread while it waits. `stdin` may be an asynchronous
+        iterator or a stream reader too, and functions of the host may be ``async def``.
         """
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
