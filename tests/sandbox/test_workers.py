@@ -120,6 +120,7 @@ def test_a_worker_that_hears_nothing_is_killed_at_the_deadline() -> None:
 
 
 @posix
+@pytest.mark.slow
 def test_workers_die_with_their_parent() -> None:
     ended = run_in_subprocess(
         """
@@ -163,6 +164,7 @@ print(Program('''{TRIVIAL}''', isolation="process").run().ok)
 """
 
 
+@pytest.mark.slow
 def test_workers_come_up_from_an_unguarded_script() -> None:
     assert run_in_subprocess(PROGRAM, preamble=PREAMBLE).check().output == "True\n"
 
@@ -180,6 +182,7 @@ def test_workers_come_up_from_the_command_line_and_from_standard_input() -> None
 
 
 @posix
+@pytest.mark.slow
 def test_a_forked_child_has_workers_of_its_own() -> None:
     ended = run_in_subprocess(
         f"""
