@@ -183,10 +183,8 @@ class Store(core.Store, Managed):
         self._give_wasi(wasi, library)
 
     def _give_wasi(self, wasi: WasiConfig, library: bool) -> None:
-        from . import _wasi
-
         wasi._take_outputs()
-        self._set_wasi(None if library else _wasi.own_wasi(self._engine, wasi))
+        self._set_wasi(None if library else wasi._own(self._engine))
         self._give_native_wasi(wasi, streams=library)
         self._component_wasi = None if library else wasi._snapshot()
         self._wasi_needs_threads = library

@@ -15,7 +15,6 @@ from __future__ import annotations
 from . import fork
 from .config import WasiConfig
 from .output import CustomOutput, Output
-from .own import own_wasi
 from .permissions import DirPerms, FilePerms
 
 __all__ = [
@@ -25,5 +24,4 @@ __all__ = [
     "Output",
     "WasiConfig",
     "fork",
-    "own_wasi",
 ]

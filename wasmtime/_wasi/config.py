@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from .._native import StrPath, lib
 from .._suggestions import unknown_setting
@@ -13,7 +13,7 @@ from .input import CustomInput
 from .limits import OnLimit
 from .native import Served, apply, apply_streams
 from .output import CustomOutput, Output
-from .own import nanoseconds
+from .own import nanoseconds, own_wasi
 from .paths import encode_guest_path, locate, try_directory
 from .permissions import DirPerms, FilePerms, may_change
 from .setting import Setting
@@ -30,6 +30,9 @@ from .streams import (
     StdoutFileSetting,
     Stream,
 )
+
+if TYPE_CHECKING:
+    from .._engine import Engine
 
 __all__ = ["WasiConfig"]
 
@@ -76,20 +79,24 @@ class WasiConfig:
     stdout_custom: Setting[StdoutCustomSetting, CustomOutput] = Setting(StdoutCustomSetting)
     stderr_custom: Setting[StderrCustomSetting, CustomOutput] = Setting(StderrCustomSetting)
 
+    # What a new configuration has. `__init__` does not set it: `__setattr__` is ours, and takes a
+    # good part of the time of a short run.
+    _closed: bool = False
+    _argv: list[str]
+    _env: list[tuple[str, str]]
+    _inherited_env: list[tuple[str, str]]
+    _stdin: Stream = NOTHING
+    _stdout: Stream = NOTHING
+    _stderr: Stream = NOTHING
+    _clock: Union[float, Callable[[], float], None] = None
+    _seed: Union[int, bytes, None] = None
+    _preopens: tuple[Preopen, ...] = ()
+    _network: bool = False
+    _name_lookup: Optional[bool] = None
+    _http: bool = False
+
     def __init__(self) -> None:
-        self._closed = False
-        self._argv: list[str] = []
-        self._env: list[tuple[str, str]] = []
-        self._inherited_env: list[tuple[str, str]] = []
-        self._stdin: Stream = NOTHING
-        self._stdout: Stream = NOTHING
-        self._stderr: Stream = NOTHING
-        self._clock: Union[float, Callable[[], float], None] = None
-        self._seed: Union[int, bytes, None] = None
-        self._preopens: tuple[Preopen, ...] = ()
-        self._network = False
-        self._name_lookup: Optional[bool] = None
-        self._http = False
+        self.__dict__.update(_argv=[], _env=[], _inherited_env=[])
 
     def __setattr__(self, name: str, value: object) -> None:
         # A class of the program's own may have what it likes.
@@ -431,6 +438,14 @@ class WasiConfig:
         """The whole environment: inherited variables that nothing overrides, then the set ones."""
         names = {name for name, _ in self._env}
         return [pair for pair in self._inherited_env if pair[0] not in names] + self._env
+
+    def _own(self, engine: Engine) -> Any:
+        """The `core.Wasi` that serves a store with this configuration.
+
+        Raises:
+            WasmtimeError: If a file that was there when it was set cannot be opened any more.
+        """
+        return own_wasi(engine, self)
 
     def _snapshot(self) -> WasiConfig:
         """The settings as they are now."""
