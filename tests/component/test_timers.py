@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from support import PACKAGE
@@ -16,8 +16,11 @@ from wasmtime import Config, Engine, Store, WasiConfig
 from wasmtime.component import Component, ComponentTimeoutTrap, Linker
 
 #: `duration` and `instant` wait for so many nanoseconds, together with a timer of a minute, by
-#: `poll`; `block` does so alone. Then they loop as often as they are told.
+#: `poll`; `block` does so alone. Then they come to an epoch check. `call` comes to none: it waits,
+#: and calls a function of the host.
 TIMERS = """(component
+  (import "effect" (func $effect))
+  (core func $effect (canon lower (func $effect)))
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $t (sub resource)))
     (export "[method]pollable.block" (func (param "self" (borrow $t))))
@@ -41,6 +44,7 @@ TIMERS = """(component
     (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (core module $m
     (import "" "memory" (memory 1))
+    (import "" "effect" (func $effect))
     (import "" "now" (func $now (result i64)))
     (import "" "duration" (func $duration (param i64) (result i32)))
     (import "" "instant" (func $instant (param i64) (result i32)))
@@ -57,15 +61,19 @@ TIMERS = """(component
       (call $wait (call $instant (i64.add (call $now) (local.get 0)))))
     (func (export "never") (result i32) (call $wait (call $instant (i64.const -1))))
     (func (export "block") (param i64) (result i32)
-      (call $block (call $duration (local.get 0))) (loop) (i32.const 1)))
+      (call $block (call $duration (local.get 0))) (loop) (i32.const 1))
+    (func (export "call") (param i64) (result i32)
+      (call $block (call $duration (local.get 0))) (call $effect) (i32.const 1)))
   (core instance $m (instantiate $m (with "" (instance
     (export "memory" (memory $libc "memory")) (export "now" (func $now))
+    (export "effect" (func $effect))
     (export "duration" (func $duration)) (export "instant" (func $instant))
     (export "block" (func $block)) (export "poll" (func $poll))))))
   (func (export "duration") (param "n" u64) (result u32) (canon lift (core func $m "duration")))
   (func (export "instant") (param "n" u64) (result u32) (canon lift (core func $m "instant")))
   (func (export "never") (result u32) (canon lift (core func $m "never")))
-  (func (export "block") (param "n" u64) (result u32) (canon lift (core func $m "block"))))"""
+  (func (export "block") (param "n" u64) (result u32) (canon lift (core func $m "block")))
+  (func (export "call") (param "n" u64) (result u32) (canon lift (core func $m "call"))))"""
 
 WAYS = ["duration", "instant", "block"]
 SHORT, LONG = 0.02, 30 * 10**9
@@ -81,9 +89,13 @@ def component(engine: Engine) -> Component:
     return Component(engine, TIMERS)
 
 
-def instantiate(engine: Engine, component: Component) -> tuple[Store, Any]:
+def instantiate(
+    engine: Engine, component: Component, effect: Callable[[], None] = lambda: None
+) -> tuple[Store, Any]:
     store, linker = Store(engine), Linker(engine)
     linker.add_wasip2()
+    with linker.root() as root:
+        root.add_func("effect", lambda _: effect())
     store.set_wasi(WasiConfig())
     return store, linker.instantiate(store, component).exports(store)
 
@@ -113,6 +125,21 @@ def test_a_guest_does_not_take_the_end_of_its_time_for_the_end_of_its_wait(
         store.set_timeout(SHORT)
         with pytest.raises(ComponentTimeoutTrap):
             getattr(exports, way)(store, LONG)
+
+
+def test_no_host_function_is_called_after_the_end_of_the_time(
+    engine: Engine, component: Component
+) -> None:
+    effects: list[str] = []
+    store, exports = instantiate(engine, component, lambda: effects.append("done"))
+    store.set_timeout(SHORT)
+    with pytest.raises(ComponentTimeoutTrap):
+        exports.call(store, LONG)
+    assert effects == []
+    other, its = instantiate(engine, component, lambda: effects.append("done"))
+    other.set_timeout(100)
+    assert its.call(other, 1) == 1
+    assert effects == ["done"]
 
 
 @pytest.mark.parametrize("way", WAYS)

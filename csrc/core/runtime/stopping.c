@@ -92,8 +92,8 @@ stop_message(const StoreObject *self)
     snprintf(message.text, sizeof(message.text),
              "%s. The guest ended %u.%03u s later, because it was in what cannot be stopped: a "
              "Python function, a long instruction (memory.fill, atomic.wait), files of WASI (a "
-             "named pipe in a preopened directory), in components also sockets and the look-up of "
-             "names%s. A process of its own can always be stopped",
+             "named pipe in a preopened directory), in components also standard input, HTTP, "
+             "sockets and the look-up of names%s. A process of its own can always be stopped",
              stop_reasons[self->stopped], late / 1000, late % 1000,
              self->stopped == STOP_INTERRUPT ? ", and a poll of several things, which hears a "
                                                "timeout but no interrupt"

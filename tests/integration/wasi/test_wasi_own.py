@@ -138,11 +138,14 @@ class TestWaiting:
         def handler(*_: object) -> None:
             raise Heard
 
+        def waits_for_it() -> None:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            waits()
+
         before = signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
         try:
             with pytest.raises(Heard):
-                waits()
+                waits_for_it()
         finally:
             signal.signal(signal.SIGALRM, before)
 
