@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from inspect import Parameter, Signature
 from keyword import iskeyword
 from types import ModuleType
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 from .._error import ExitTrap, WasmtimeError
 from .._func import BoundFunc, Func
@@ -113,14 +113,21 @@ class CoreModuleLoader(importlib.abc.Loader):
             exports = {
                 export.name or "": by_index[index] for index, export in enumerate(compiled.exports)
             }
-        _show(module, exports, store, parameter_names(self.binary))
+        names = parameter_names(self.binary)
+        # By the types of the module: asking a function for its own would take a turn at the store.
+        signatures = {
+            export.name or "": _signature(export.type, names.get(export.name or "", {}))
+            for export in compiled.exports
+            if isinstance(export.type, FuncType)
+        }
+        _show(module, exports, store, signatures)
 
 
 # --- exports -------------------------------------------------------------------------------------
 
 
 def _show(
-    module: ModuleType, exports: dict[str, Any], store: Store, names: dict[str, dict[int, str]]
+    module: ModuleType, exports: dict[str, Any], store: Store, signatures: dict[str, Signature]
 ) -> None:
     """Make the exports attributes of a module, in place of those that it had before a reload.
 
@@ -128,7 +135,7 @@ def _show(
     become a hook of the module, so only WebAssembly sees it.
     """
     attributes = {
-        name: _function(module, name, item, store, names.get(name, {}))
+        name: _function(module, name, item, store, signatures[name])
         if isinstance(item, Func)
         else item
         for name, item in exports.items()
@@ -146,7 +153,7 @@ def _show(
 
 
 def _function(
-    module: ModuleType, name: str, func: Func, store: Store, names: dict[int, str]
+    module: ModuleType, name: str, func: Func, store: Store, signature: Optional[Signature] = None
 ) -> Callable[..., Any]:
     """A Python function that calls an exported one when its turn at the store has come.
 
@@ -155,13 +162,17 @@ def _function(
         name: The name of the export.
         func: The exported function.
         store: The store that it lives in.
-        names: Those of its parameters that are known, by position.
+        signature: What `inspect.signature` tells of it.
     """
-    call = lock_of(store).wrap(func.bind(store))
+    turn = lock_of(store)
+    with turn.hold(_PATIENCE):  # binding compiles the signature, in the store
+        bound = func.bind(store)
+    call = turn.wrap(bound)
     call.__name__ = call.__qualname__ = name
     call.__module__ = module.__name__
     call.__doc__ = f"The function {name!r} of a WebAssembly module."
-    call.__signature__ = _signature(func.type(store), names)  # type: ignore[attr-defined]
+    if signature is not None:
+        call.__signature__ = signature  # type: ignore[attr-defined]
     return call
 
 
@@ -255,5 +266,5 @@ def _find_item(imported: ModuleType, source: str, name: str, store: Store) -> An
         raise AttributeError(f"module {source!r} has no export {name!r}")
     found = loaded.exports[name]
     if isinstance(found, Func) and loaded.store is not store:
-        return _function(imported, name, found, loaded.store, {})
+        return _function(imported, name, found, loaded.store)
     return found

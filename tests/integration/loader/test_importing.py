@@ -343,3 +343,22 @@ def test_runpy_is_told_that_there_is_no_python_code(run: Run) -> None:
     assert "'adder' is WebAssembly, which has no Python code to run" in told
     assert "python -m wasmtime run" in told
     assert told.endswith("3\n")
+
+
+def test_functions_have_signatures(run: Run) -> None:
+    """
+    With the names that the module tells; the others are counted.
+    """
+    output = run(
+        """
+        import inspect
+        import wasmtime.loader
+        import m
+        print(inspect.signature(m.scale), inspect.signature(m.pair), m.scale.__name__)
+        """,
+        m__dot__wat="""(module
+            (func (export "scale") (param $value f64) (param i32) (result f64) (local.get 0))
+            (func (export "pair") (param externref) (result i32 i32)
+                (i32.const 1) (i32.const 2)))""",
+    )
+    assert output == "(value: float, p1: int, /) -> float (p0: Any, /) -> list scale\n"
