@@ -65,7 +65,7 @@ static HOT void
 bulk_take(BulkReader *self, const wasmtime_component_val_t *answer)
 {
     size_t size;
-    if (!bulk_open(self, answer, &size)) {
+    if (!bulk_open(self, answer, &size) || size == 0) {
         return;
     }
     if (self->size + size > self->room) {
