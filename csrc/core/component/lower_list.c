@@ -179,6 +179,25 @@ refuse_dimensions(PyObject *value, int dimensions, const ComponentPath *path)
     return -1;
 }
 
+/* 1: the elements of this buffer are taken as they lie there; 0: it is to be read as a sequence; -1: an
+ * exception is set. */
+static int
+buffer_use(const Py_buffer *view, BufferClass source, uint8_t kind, PyObject *value,
+           const ComponentPath *path)
+{
+    if (UNLIKELY(view->ndim != 1)) {
+        return refuse_dimensions(value, view->ndim, path);
+    }
+    Py_ssize_t size = view->itemsize;
+    return (size == 1 || size == 2 || size == 4 || size == 8) && buffer_feeds(source, kind);
+}
+
+static inline Py_ssize_t
+buffer_count(const Py_buffer *view)
+{
+    return view->shape != NULL ? view->shape[0] : view->len / view->itemsize;
+}
+
 /* 1: done; 0: this buffer is to be read as a sequence; -1: an exception is set. */
 static int
 lower_buffer(Lowering *self, uint8_t kind, PyObject *value, wasmtime_component_vallist_t *out,
@@ -189,15 +208,10 @@ lower_buffer(Lowering *self, uint8_t kind, PyObject *value, wasmtime_component_v
         PyErr_Clear();
         return 0;
     }
-    int status = 0;
     BufferClass source = buffer_class(&view);
-    if (UNLIKELY(view.ndim != 1)) {
-        status = refuse_dimensions(value, view.ndim, path);
-    }
-    else if (buffer_feeds(source, kind)
-             && (view.itemsize == 1 || view.itemsize == 2 || view.itemsize == 4
-                 || view.itemsize == 8)) {
-        Py_ssize_t count = view.shape != NULL ? view.shape[0] : view.len / view.itemsize;
+    int status = buffer_use(&view, source, kind, value, path);
+    if (status > 0) {
+        Py_ssize_t count = buffer_count(&view);
         out->size = (size_t)count;
         out->data = arena_array(self, (size_t)count, sizeof(wasmtime_component_val_t));
         status =

@@ -84,15 +84,11 @@ pack_buffer(Lowering *self, const ComponentNode *node, uint8_t kind, PyObject *v
     held->next = self->held;
     self->held = held;
     BufferClass source = buffer_class(view);
-    if (UNLIKELY(view->ndim != 1)) {
-        return refuse_dimensions(value, view->ndim, path);
+    int status = buffer_use(view, source, kind, value, path);
+    if (status <= 0) {
+        return status;
     }
-    if (!buffer_feeds(source, kind)
-        || (view->itemsize != 1 && view->itemsize != 2 && view->itemsize != 4
-            && view->itemsize != 8)) {
-        return 0;
-    }
-    Py_ssize_t count = view->shape != NULL ? view->shape[0] : view->len / view->itemsize;
+    Py_ssize_t count = buffer_count(view);
     out->size = (size_t)count;
     if (!check_list_size(node, count, path)) {
         return -1;
