@@ -18,6 +18,7 @@ from typing import Any, Callable, Optional
 from weakref import ref
 
 from ._native import core
+from ._native.host import processors
 
 __all__ = [
     "end_later",
@@ -130,13 +131,14 @@ def in_thread(function: Callable[[], None], may_block: bool) -> Any:
     Returns:
         An iterator that waits.
     """
+    workers = _blocking if may_block else _computing
     loop = _get_running_loop()
     if loop is not None:
-        return _asyncio_wait(loop, function, may_block).__await__()
-    return _trio_wait(running_trio(), function, may_block).__await__()
+        return _asyncio_wait(loop, function, workers).__await__()
+    return _trio_wait(running_trio(), function, workers).__await__()
 
 
-def _asyncio_wait(loop: Any, function: Callable[[], None], may_block: bool) -> Awaitable[None]:
+def _asyncio_wait(loop: Any, function: Callable[[], None], workers: _Workers) -> Awaitable[None]:
     done = loop.create_future()
 
     def finish() -> None:
@@ -150,12 +152,12 @@ def _asyncio_wait(loop: Any, function: Callable[[], None], may_block: bool) -> A
         except RuntimeError:  # the loop is closed: nobody waits any more
             pass
 
-    (_blocking if may_block else _computing).run(run)
+    workers.run(run)
     waits: Awaitable[None] = done
     return waits
 
 
-async def _trio_wait(trio: Any, function: Callable[[], None], may_block: bool) -> None:
+async def _trio_wait(trio: Any, function: Callable[[], None], workers: _Workers) -> None:
     done, token = trio.Event(), trio.lowlevel.current_trio_token()
 
     def run() -> None:
@@ -165,7 +167,7 @@ async def _trio_wait(trio: Any, function: Callable[[], None], may_block: bool) -
         except trio.RunFinishedError:
             pass
 
-    (_blocking if may_block else _computing).run(run)
+    workers.run(run)
     await done.wait()
 
 
@@ -410,17 +412,10 @@ class _Workers:
         return work
 
 
-def _processors() -> int:
-    """How many threads can compute at once."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 #: Seconds until a thread that has nothing to do ends.
 _PATIENCE = 5.0
 #: Of polls that may block, and of guests that compute.
-_blocking, _computing = _Workers(), _Workers(_processors())
+_blocking, _computing = _Workers(), _Workers(processors())
 
 
 def _after_fork() -> None:

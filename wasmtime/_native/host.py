@@ -16,6 +16,7 @@ __all__ = [
     "host_machine",
     "host_triple_hint",
     "is_android",
+    "processors",
     "reserve",
 ]
 
@@ -29,6 +30,13 @@ _MIB = 1 << 20
 def is_android() -> bool:
     """Tell whether this is Android, which `sys.platform` says from Python 3.13 on only."""
     return sys.platform == "android" or hasattr(sys, "getandroidapilevel")
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def host_machine() -> str:

@@ -8,7 +8,6 @@ workers, and instances that wait.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import weakref
 from collections import Counter
@@ -16,6 +15,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .._native.host import processors
 from .limits import parse_count
 from .queueing import Queue
 from .result import Result
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .scale.progress import Progress
     from .targets import Target
 
-__all__ = ["Pool", "processors"]
+__all__ = ["Pool"]
 
 #: Seconds between two requests to stop what runs.
 _PATIENCE = 0.05
@@ -306,13 +306,6 @@ def _input(target: Target, args: tuple[Any, ...], keywords: dict[str, Any]) -> I
         if not args or not isinstance(args[0], str):
             raise TypeError("the first argument must be the name of a function of the plug-in")
     return Input(args, keywords)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _count(name: str, value: object) -> int:

@@ -160,7 +160,7 @@ def test_guests_that_compute_share_a_few_threads(guests: Guests) -> None:
             *(guest.start("spin") for guest in spinning), return_exceptions=True
         )
         assert {type(end) for end in ends} == {TimeoutTrap}
-        assert _event_loops._computing._count <= _event_loops._processors()
+        assert _event_loops._computing._count <= _event_loops.processors()
 
     asyncio.run(main())
 

@@ -9,6 +9,7 @@ from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
+from ..._native.host import processors
 from ..._printable import clip
 from ..reasons import Reason
 from ..result import ExceptionInfo, Result
@@ -188,7 +189,7 @@ class ParcelLane(Lane):
             if text not in self._warned:
                 self._warned.add(text)
                 warnings.warn(text, RuntimeWarning, stacklevel=6)
-        results = report.loaded(batch.first)
+        results = report.loaded()
         for at in range(len(results)):
             results[at] = self._refused.pop(batch.first + at, results[at])
         return report._replace(results=results)
@@ -208,8 +209,6 @@ def _shown(given: Any) -> str:
 
 def _workers_of(executor: Any) -> int:
     """How many tasks an executor runs at a time."""
-    from ..pool import processors
-
     client = getattr(executor, "_client", None)
     known = getattr(client, "nthreads", None)
     if known is not None:

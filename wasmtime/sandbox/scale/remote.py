@@ -47,8 +47,8 @@ class Report(NamedTuple):
     seconds: float
     warnings: tuple[str, ...] = ()
 
-    def loaded(self, first: int) -> list[Result]:
-        """The results, of inputs from `first` on."""
+    def loaded(self) -> list[Result]:
+        """The results, as the worker had them."""
         return [pickle.loads(each) for each in self.results]
 
 
