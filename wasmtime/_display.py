@@ -39,6 +39,8 @@ _FEW = 8
 _MANY = 100
 #: How long a text may be.
 _LONG = 100_000
+#: What bounds a store, in the order of `Store._bounds`.
+_BOUNDS = ("memory_size", "table_elements", "instances", "tables", "memories")
 
 
 def engine_text(engine: Engine) -> str:
@@ -60,7 +62,7 @@ def store_text(store: Store) -> str:
             told.append(f"timeout {store.timeout} s")
         if epochs is not None:
             told.append(f"deadline in {epochs} epoch{'' if epochs == 1 else 's'}")
-        told += [f"{name} {value}" for name, value in store._bounds.items()]
+        told += [f"{name} {bound}" for name, bound in zip(_BOUNDS, store._bounds) if bound >= 0]
         return ", ".join(told)
 
     return _shown("Store", _state(store, describe))
@@ -235,9 +237,10 @@ def _type_of(item: Any, store: Store) -> Any:
 
 
 def _names(names: Iterable[Optional[str]]) -> str:
-    every = [one_line(name or "", 80) for name in names]
+    every = list(names)
     more = f" and {len(every) - _FEW} more" if len(every) > _FEW else ""
-    return ", ".join(every[:_FEW]) + more if every else "nothing"
+    shown = ", ".join(one_line(name or "", 80) for name in every[:_FEW])
+    return shown + more if every else "nothing"
 
 
 def _size(pages: int, length: int) -> str:

@@ -27,7 +27,9 @@ def load_ipython_extension(ipython: Any) -> None:
         name = line.strip()
         if name and not name.isidentifier():
             raise ValueError(f"%%wat takes one name for what it compiles, not {name!r}")
-        engine = ipython.user_ns.setdefault(_ENGINE, Engine())
+        engine = ipython.user_ns.get(_ENGINE)
+        if engine is None:
+            engine = ipython.user_ns[_ENGINE] = Engine()
         binary = to_wasm(cell)
         compiled: Any
         if kind_of(binary) == "component":

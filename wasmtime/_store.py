@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ._engine import Engine
@@ -61,8 +59,9 @@ class Store(core.Store, Managed):
         engine: Engine = self._engine
         return engine
 
-    #: What `set_limits` was told, for `__repr__`.
-    _bounds: Mapping[str, int] = MappingProxyType({})
+    #: What `set_limits` came to, -1 for no bound, for `__repr__`: memory size, table elements,
+    #: instances, tables, memories.
+    _bounds: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         from ._display import store_text
@@ -406,14 +405,7 @@ class Store(core.Store, Managed):
                 tables = _TABLES_OF_TOTAL
                 table_elements = total_memory // (_TABLES_OF_TOTAL * _TABLE_ELEMENT_SIZE)
         self._set_limits(memory_size, table_elements, instances, tables, memories)
-        bounds = {
-            "memory_size": memory_size,
-            "table_elements": table_elements,
-            "instances": instances,
-            "tables": tables,
-            "memories": memories,
-        }
-        self._bounds = {name: bound for name, bound in bounds.items() if bound >= 0}
+        self._bounds = (memory_size, table_elements, instances, tables, memories)
 
 
 #: How ``set_limits(total_memory=)`` bounds tables: so many, of elements of so many bytes
