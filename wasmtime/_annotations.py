@@ -11,7 +11,7 @@ from ._types import FuncType, ValType
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-__all__ = ["f32", "f64", "host_signature", "i32", "i64"]
+__all__ = ["PYTHON_TYPES", "f32", "f64", "host_signature", "i32", "i64"]
 
 #: Annotation of a 32-bit integer; to a type checker it is ``int``.
 i32: TypeAlias = Annotated[int, ValType.I32]
@@ -21,6 +21,15 @@ i64: TypeAlias = Annotated[int, ValType.I64]
 f32: TypeAlias = Annotated[float, ValType.F32]
 #: Annotation of a 64-bit float; to a type checker it is ``float``.
 f64: TypeAlias = Annotated[float, ValType.F64]
+
+#: The Python types of numbers and vectors.
+PYTHON_TYPES: dict[ValType, type] = {
+    ValType.I32: int,
+    ValType.I64: int,
+    ValType.F32: float,
+    ValType.F64: float,
+    ValType.V128: bytes,
+}
 
 if sys.version_info >= (3, 10):
     from types import UnionType

@@ -10,13 +10,14 @@ from keyword import iskeyword
 from types import ModuleType
 from typing import Any, Callable, NamedTuple, Optional
 
+from .._annotations import PYTHON_TYPES
 from .._error import ExitTrap, WasmtimeError
 from .._func import BoundFunc, Func
 from .._instance import Instance
 from .._module import Module
 from .._store import Store
 from .._trap import Trap
-from .._types import FuncType, ValType
+from .._types import FuncType
 from .._wasm.module import parameter_names
 from .python_imports import Refused, find_attribute, find_module
 from .settings import Settings, current
@@ -176,16 +177,6 @@ def _function(
     return call
 
 
-#: The Python types of numbers and vectors.
-_HINTS = {
-    ValType.I32: int,
-    ValType.I64: int,
-    ValType.F32: float,
-    ValType.F64: float,
-    ValType.V128: bytes,
-}
-
-
 def _signature(ty: FuncType, names: dict[int, str]) -> Signature:
     """What `inspect.signature` tells of a function.
 
@@ -202,9 +193,9 @@ def _signature(ty: FuncType, names: dict[int, str]) -> Signature:
         while name in taken:
             name += "_"
         taken.add(name)
-        hint = _HINTS.get(param, Any)
+        hint = PYTHON_TYPES.get(param, Any)
         parameters.append(Parameter(name, Parameter.POSITIONAL_ONLY, annotation=hint))
-    results = [_HINTS.get(result, Any) for result in ty.results]
+    results = [PYTHON_TYPES.get(result, Any) for result in ty.results]
     returned: Any = None if not results else results[0] if len(results) == 1 else list
     return Signature(parameters, return_annotation=returned)
 

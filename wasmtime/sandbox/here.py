@@ -15,7 +15,7 @@ from .settings import Settings
 from .source import Code, refusal
 from .steps import Steps, calling, take, take_async
 from .tiers import Call, Guest
-from .world import Task
+from .world import WHOLE_INPUT, Task
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
@@ -90,7 +90,7 @@ class ThreadGuest(Guest):
             self._code.kind == "module"
             and execution.instance is None
             and self._state is None
-            and (task.stdin is None or isinstance(task.stdin, (str, bytes, bytearray, memoryview)))
+            and isinstance(task.stdin, WHOLE_INPUT)
             and task.output is None
             and task.filter is None
             and not callable(task.clock)

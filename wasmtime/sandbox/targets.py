@@ -13,6 +13,7 @@ from .reasons import Reason
 from .result import ExceptionInfo, Result
 from .settings import Isolation
 from .tiers import Supply, prepare
+from .world import WHOLE_INPUT
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     Target = Union[Program, Plugin, Interpreter]
 
 __all__ = ["Input", "begin_with", "check_target", "input_of", "is_program", "run_input", "supplied"]
-
-#: Standard input that can be read a second time.
-_REPEATABLE = (type(None), str, bytes, bytearray, memoryview)
 
 
 class Input(NamedTuple):
@@ -102,7 +100,7 @@ def run_input(target: Target, given: Input, retries: int) -> Result:
         How it ended; `Reason.NOT_STARTED` too if the input is none.
     """
     result = _run(target, given)
-    if not isinstance(given.keywords.get("stdin"), _REPEATABLE):
+    if not isinstance(given.keywords.get("stdin"), WHOLE_INPUT):
         return result
     while result.reason is Reason.WORKER_LOST and retries > 0:
         retries -= 1

@@ -11,7 +11,10 @@ from .directory import Preopen
 from .limits import ResourceLimits
 from .settings import Clock, Seed
 
-__all__ = ["Collected", "Streams", "Task", "make_wasi"]
+__all__ = ["WHOLE_INPUT", "Collected", "Streams", "Task", "make_wasi"]
+
+#: Standard input that is there as a whole: it blocks nobody, and can be given a second time.
+WHOLE_INPUT = (type(None), str, bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True)

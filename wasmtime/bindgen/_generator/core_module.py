@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any, NamedTuple, Union
 
+from ..._annotations import PYTHON_TYPES
 from ..._engine import Engine
 from ..._module import Module as WasmModule
 from ..._types import FuncType, GlobalType, MemoryType, TableType, ValType
@@ -18,13 +19,6 @@ from .text import one_line
 
 __all__ = ["write_module_package"]
 
-_HINTS = {
-    ValType.I32: "int",
-    ValType.I64: "int",
-    ValType.F32: "float",
-    ValType.F64: "float",
-    ValType.V128: "bytes",
-}
 _KINDS = {GlobalType: "Global", MemoryType: "Memory", TableType: "Table", FuncType: "Func"}
 
 
@@ -65,10 +59,10 @@ def write_module_package(
 
 
 def _hint(module: Module, ty: ValType, hidden: Container[str]) -> str:
-    name = _HINTS.get(ty)
-    if name is None:
+    kind = PYTHON_TYPES.get(ty)
+    if kind is None:
         return module.use("typing", "Any", hidden)
-    return module.use("builtins", name, hidden)
+    return module.use("builtins", kind.__name__, hidden)
 
 
 def _result(module: Module, results: list[ValType], hidden: Container[str]) -> Code:
