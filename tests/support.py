@@ -218,17 +218,18 @@ def run_in_subprocess(
 
 
 @contextmanager
-def interrupting(store: wasmtime.Store, seconds: float = 0.02) -> Iterator[None]:
+def repeatedly(action: Callable[[], object], seconds: float = 0.02) -> Iterator[None]:
     """
-    Interrupt a store from another thread again and again: one that runs nothing yet hears nothing.
+    Do something from another thread again and again, such as interrupting a store: one that runs
+    nothing yet hears nothing.
     """
     over = threading.Event()
 
-    def interrupt() -> None:
+    def run() -> None:
         while not over.wait(seconds):
-            store.interrupt()
+            action()
 
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield

@@ -9,11 +9,10 @@ import inspect
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support import repeatedly
 
 from wasmtime import (
     Config,
@@ -290,26 +289,6 @@ def test_without_epoch_checks_there_are_no_deadlines() -> None:
         store.set_epoch_deadline(1)
 
 
-@contextmanager
-def ticks(engine: Engine) -> Iterator[None]:
-    """
-    Let the engine's epochs pass, however long the guest takes for what it does in one.
-    """
-    over = threading.Event()
-
-    def tick() -> None:
-        while not over.wait(0.01):
-            engine.increment_epoch()
-
-    thread = threading.Thread(target=tick)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 def test_a_callback_decides_at_the_deadline(ticking: Engine) -> None:
     store = Store(ticking)
     spin = export(store, SPIN, "spin")
@@ -323,7 +302,7 @@ def test_a_callback_decides_at_the_deadline(ticking: Engine) -> None:
 
     store.set_epoch_deadline_callback(callback)
     store.set_epoch_deadline(0)
-    with ticks(ticking), pytest.raises(Trap, match="interrupt"):
+    with repeatedly(ticking.increment_epoch, 0.01), pytest.raises(Trap, match="interrupt"):
         spin(store)
     assert len(calls) == 3
     store.set_epoch_deadline_callback(None)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
-from support import interrupting
+from support import repeatedly
 
 from wasmtime import (
     Config,
@@ -307,7 +307,7 @@ def test_an_interrupt_ends_what_runs(
             func(store)
         caught.append(outcome.value)
 
-    with interrupting(store):
+    with repeatedly(store.interrupt):
         if on_main_thread:
             run()
         else:
@@ -414,18 +414,8 @@ def test_a_deadline_callback_lets_a_sleeper_sleep_on(store: Store) -> None:
 
     store.set_epoch_deadline(1)
     store.set_epoch_deadline_callback(callback)
-    stop = threading.Event()
-
-    def tick() -> None:
-        while not stop.wait(0.002):
-            store.engine.increment_epoch()
-
-    ticker = threading.Thread(target=tick)
-    ticker.start()
-    with pytest.raises(Trap):
+    with repeatedly(store.engine.increment_epoch, 0.002), pytest.raises(Trap):
         sleeper(store)(store)
-    stop.set()
-    ticker.join()
     assert len(asked) == 3
 
 
@@ -525,7 +515,7 @@ def test_components_end(store: Store, make: Callable[[Store], Callable[[], objec
     store = Store(store.engine)
     run = make(store)
     with (
-        interrupting(store),
+        repeatedly(store.interrupt),
         pytest.raises(ComponentInterruptTrap, match=r"Store\.interrupt") as interrupt,
     ):
         run()

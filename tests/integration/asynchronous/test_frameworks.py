@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from support import interrupting
+from support import repeatedly
 
 from wasmtime import InterruptTrap, Store, TimeoutTrap
 
@@ -66,7 +66,7 @@ def test_the_end_of_a_guest_reaches_its_host_function_under_trio(guests: Guests,
         async with trio.open_nursery() as nursery:
             if end == "interrupt":
                 nursery.start_soon(interrupt, guest.store)
-            from_a_thread = interrupting(guest.store) if end == "thread" else nullcontext()
+            from_a_thread = repeatedly(guest.store.interrupt) if end == "thread" else nullcontext()
             expected = TimeoutTrap if end == "timeout" else InterruptTrap
             with from_a_thread, pytest.raises(expected):
                 await guest.start("run", 1)

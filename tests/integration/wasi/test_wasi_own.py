@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 import wasi_calls as calls
-from support import HELPERS, interrupting, posix, run_in_subprocess
+from support import HELPERS, posix, repeatedly, run_in_subprocess
 from wasi_calls import Guest
 
 from wasmtime import (
@@ -116,7 +116,7 @@ class TestWaiting:
 
     def test_an_interrupt_ends_it(self, wait: Any) -> None:
         store, waits = wait
-        with interrupting(store), pytest.raises(InterruptTrap):
+        with repeatedly(store.interrupt), pytest.raises(InterruptTrap):
             waits()
 
     def test_an_epoch_deadline_ends_it(self, engine: Engine, wait: Any) -> None:
