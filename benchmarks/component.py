@@ -102,10 +102,10 @@ def add() -> Work:
     return Work("f(store, 5, 3); f.post_return(store)", f=f, store=store)
 
 
-@row("component.host", "a host function called by a component, (s32, s32) → s32")
+@row("component.host", "a host function called by a component, (s32, s32) → s32", inner=100)
 def host() -> Work:
     store, f = function(HOST, "run", host=lambda _store, a, b: a + b)
-    return Work("f(store, 100); f.post_return(store)", inner=100, f=f, store=store)
+    return Work("f(store, 100); f.post_return(store)", f=f, store=store)
 
 
 @row("component.string", "string of 1 KiB, there and back", target=15)

@@ -33,8 +33,9 @@ def _imports(store: Any) -> list[Any]:
     "host_calls.python",
     "wasm calls a Python function, i32 → i32",
     target=35,
+    inner=CALLS,
     note=f"{CALLS} host calls in a loop in WebAssembly; the Python function returns its argument",
 )
 def python() -> Work:
     store, exports = instantiate(MODULE, _imports)
-    return Work("run(store)", inner=CALLS, run=exports["run"], store=store)
+    return Work("run(store)", run=exports["run"], store=store)

@@ -54,7 +54,7 @@ def main() -> None:
     )
     for one in rows.select(options.only):
         if not (options.published and one.ours_only):
-            runner.bench_time_func(one.key, timed, one.key)
+            runner.bench_time_func(one.key, timed, one.key, inner_loops=one.inner)
 
 
 if __name__ == "__main__":

@@ -53,14 +53,12 @@ class Work:
 
     Args:
         statement: One or more lines of Python.
-        inner: How often the statement does the work by itself.
         names: The variables of the statement.
     """
 
-    def __init__(self, statement: str, *, inner: int = 1, **names: Any) -> None:
+    def __init__(self, statement: str, **names: Any) -> None:
         """Keep what `loop` makes a program of."""
         self.statement = statement
-        self.inner = inner
         self.names = names
 
     def loop(self) -> Loop:
@@ -77,7 +75,7 @@ class Work:
         scope: dict[str, Any] = {"_repeat": repeat, "_clock": perf_counter}
         exec(compile(source, "<work>", "exec"), scope)
         run, values = scope["run"], tuple(self.names.values())
-        return lambda count: float(run(count, *values)) / self.inner
+        return lambda count: float(run(count, *values))
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,7 @@ class Row:
         ours_only: The published package has nothing to compare with.
         baseline: Key of another row of ours, whose figure this row's is divided by.
         limit: The greatest quotient by `baseline`, or the least ratio, that is asked for.
+        inner: How often a step of the loop does the work.
         note: What else the reader should know.
     """
 
@@ -105,6 +104,7 @@ class Row:
     ours_only: bool = False
     baseline: Optional[str] = None
     limit: Optional[float] = None
+    inner: int = 1
     note: str = ""
 
     def loop(self) -> Loop:

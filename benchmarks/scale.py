@@ -28,29 +28,38 @@ def _guests() -> tuple[Any, list[int]]:
     return Plugin(COUNT), [STEPS] * GUESTS
 
 
-@row("scale.loop", "a guest of 1 ms, of 100 in a plain loop", ours_only=True)
+@row("scale.loop", "a guest of 1 ms, of 100 in a plain loop", ours_only=True, inner=GUESTS)
 def loop() -> Work:
     plugin, inputs = _guests()
     statement = "for each in inputs: call('count', each)"
-    return Work(statement, inner=GUESTS, inputs=inputs, call=plugin.try_call)
+    return Work(statement, inputs=inputs, call=plugin.try_call)
 
 
-@row("scale.map", "the same by `Pool.map`, one worker: what a map adds", ours_only=True)
+@row(
+    "scale.map", "the same by `Pool.map`, one worker: what a map adds", ours_only=True, inner=GUESTS
+)
 def one_worker() -> Work:
     return _pooled(workers=1)
 
 
-@row("scale.threads", "the same by `Pool.map`, two threads", ours_only=True)
+@row("scale.threads", "the same by `Pool.map`, two threads", ours_only=True, inner=GUESTS)
 def threads() -> Work:
     return _pooled(workers=2)
 
 
-@row("scale.processes", "the same by `Pool.map`, two worker processes", ours_only=True)
+@row(
+    "scale.processes", "the same by `Pool.map`, two worker processes", ours_only=True, inner=GUESTS
+)
 def processes() -> Work:
     return _pooled(workers=2, isolation="process")
 
 
-@row("scale.submit", "the same by `Pool.submit`, one worker, of 100 in its queue", ours_only=True)
+@row(
+    "scale.submit",
+    "the same by `Pool.submit`, one worker, of 100 in its queue",
+    ours_only=True,
+    inner=GUESTS,
+)
 def submit() -> Work:
     from wasmtime.sandbox import Pool
 
@@ -59,7 +68,7 @@ def submit() -> Work:
     statement = (
         "for future in [submit('count', each) for each in inputs]: assert future.result().ok"
     )
-    return Work(statement, inner=GUESTS, submit=pool.submit, inputs=inputs)
+    return Work(statement, submit=pool.submit, inputs=inputs)
 
 
 @row("scale.warm", "an empty call by `Pool.submit`, of an instance that waits", ours_only=True)
@@ -78,7 +87,7 @@ def _pooled(**options: Any) -> Work:
     plugin, inputs = _guests()
     pool = Pool(plugin, **options)
     statement = "assert all(result.ok for result in map(inputs, name='count'))"
-    return Work(statement, inner=GUESTS, map=pool.map, inputs=inputs)
+    return Work(statement, map=pool.map, inputs=inputs)
 
 
 def _empty(**options: Any) -> Work:
