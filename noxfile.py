@@ -98,14 +98,27 @@ def unpacked(session: nox.Session) -> Path:
     return tree
 
 
-def install(session: nox.Session, extras: str) -> None:
-    """Install the package as a user would have it, with extras."""
-    directory = temporary(session, "sdist")
-    archive = build_sdist(session, directory)
+def build_plain_wheel(session: nox.Session, out: Path) -> None:
+    """Build the wheel as pip does for users, into a directory, from the sdist."""
+    archive = build_sdist(session, temporary(session, "sdist"))
     # Of an archive at this path, pip's cache may have the wheel of an earlier state.
-    options = ("--no-cache-dir", "--no-deps", "--wheel-dir", str(directory))
+    options = ("--no-cache-dir", "--no-deps", "--wheel-dir", str(out))
     session.run("python", "-m", "pip", "wheel", "--quiet", *options, str(archive), silent=True)
-    (wheel,) = directory.glob("*.whl")
+
+
+def install(session: nox.Session, extras: str) -> None:
+    """Install the package as a user would have it, with extras.
+
+    A program that runs several sessions of one checkout sets ``WASMTIME_WHEELS`` to a new
+    directory: the wheel for an interpreter is built once then.
+    """
+    kept = os.environ.get("WASMTIME_WHEELS")
+    show = "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'), end='')"
+    suffix = session.run("python", "-c", show, silent=True)
+    wheels = Path(kept) / f"for{suffix}" if kept else temporary(session, "wheel")
+    if not any(wheels.glob("*.whl")):
+        build_plain_wheel(session, wheels)
+    (wheel,) = wheels.glob("*.whl")
     session.install(f"wasmtime[{extras}] @ {wheel.as_uri()}")
 
 
