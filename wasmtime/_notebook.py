@@ -19,8 +19,8 @@ def load_ipython_extension(ipython: Any) -> None:
 
     def wat(line: str, cell: str) -> Any:
         """Compile a cell of WebAssembly text: ``%%wat [NAME]``."""
+        from ._artifacts.compiled import class_for
         from ._engine import Engine
-        from ._module import Module
         from ._wasm.reader import kind_of
         from ._wat2wasm import to_wasm
 
@@ -31,13 +31,7 @@ def load_ipython_extension(ipython: Any) -> None:
         if engine is None:
             engine = ipython.user_ns[_ENGINE] = Engine()
         binary = to_wasm(cell)
-        compiled: Any
-        if kind_of(binary) == "component":
-            from .component import Component
-
-            compiled = Component(engine, binary)
-        else:
-            compiled = Module(engine, binary)
+        compiled = class_for(kind_of(binary))(engine, binary)
         if name:
             ipython.user_ns[name] = compiled
         return compiled

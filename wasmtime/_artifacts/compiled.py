@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .cache import CacheOption
     from .seal import Artifact
 
-__all__ = ["Compiled", "LibraryFunctions"]
+__all__ = ["Compiled", "LibraryFunctions", "class_for"]
 
 if TYPE_CHECKING:
     _Self = TypeVar("_Self", bound="Compiled")
@@ -318,6 +318,23 @@ class Compiled(Managed):
         from .._compiled import _restore
 
         return _restore, (type(self), self.engine, bytes(self.serialize()))
+
+
+def class_for(kind: Optional[str]) -> Any:
+    """`Module` or `Component`, for what a binary is.
+
+    Components are imported where there is one: programs of core modules start sooner without.
+
+    Args:
+        kind: As `wasmtime._wasm.reader.kind_of` tells it; a `Module` refuses what is neither.
+    """
+    if kind == "component":
+        from ..component import Component
+
+        return Component
+    from .._module import Module
+
+    return Module
 
 
 def _check_loaded(error: Any) -> None:

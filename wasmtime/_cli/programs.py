@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Union
 
+from .._artifacts.compiled import class_for
 from .._config import Config
 from .._engine import Engine
 from .._error import WasmtimeError
@@ -24,7 +25,6 @@ __all__ = [
     "add_cache_option",
     "announced",
     "binary_of",
-    "compiled_of",
     "load",
     "load_module",
     "make_engine",
@@ -102,23 +102,10 @@ def load(engine: Engine, path: str, allow_precompiled: bool) -> Union[Module, Co
         with telling_file(path):
             binary = to_wasm(data)
         with announced(path):
-            return compiled_of(engine, binary)
+            made: Union[Module, Component] = class_for(kind_of(binary))(engine, binary)
+            return made
     except WasmtimeError as error:
         raise Failure(f"{path} cannot be loaded: {error}") from None
-
-
-def compiled_of(engine: Engine, binary: bytes) -> Union[Module, Component]:
-    """The module or component of a binary.
-
-    Raises:
-        WasmtimeError: It is not valid.
-    """
-    if kind_of(binary) != "component":
-        return Module(engine, binary)
-    # Imported where it is needed: programs that are core modules start sooner without.
-    from ..component import Component
-
-    return Component(engine, binary)
 
 
 def announced(path: str) -> AbstractContextManager[None]:

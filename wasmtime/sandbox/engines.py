@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from .. import Config, Engine, Module, PoolingAllocationConfig, Store, WasmtimeError
+from .._artifacts.compiled import class_for
 from .._native.host import host_machine
 from .compiling import compile_within
 from .errors import SandboxError
@@ -224,19 +225,11 @@ def _compiler(code: Code, key: Any, cache: Any, data: Optional[bytes]) -> Callab
         wasm = code.read() if data is None else data
         option = cache if len(wasm) >= _WORTH_A_FILE else False
         digest = bytes.fromhex(code.sha256)
-        made: Compiled = _class_for(code.kind)._of_digest(engine_of(key[1]), wasm, option, digest)
+        made: Compiled = class_for(code.kind)._of_digest(engine_of(key[1]), wasm, option, digest)
         with _lock:
             return _programs.keep(key, made)
 
     return compile
-
-
-def _class_for(kind: str) -> Any:
-    if kind == "module":
-        return Module
-    from ..component import Component
-
-    return Component
 
 
 def _given(code: Code, limits: ResourceLimits) -> Compiled:
@@ -285,7 +278,7 @@ def adopt(code: Code, limits: ResourceLimits, artifact: Artifact) -> Optional[st
     """
     key = (code.sha256, engine_key(code, limits, artifact.pooled))
     try:
-        made = _class_for(code.kind).deserialize(engine_of(key[1]), artifact.data)
+        made = class_for(code.kind).deserialize(engine_of(key[1]), artifact.data)
     except WasmtimeError as error:
         return str(error)
     with _lock:
