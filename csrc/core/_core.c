@@ -17,6 +17,7 @@
 #include "runtime/monitor.c"   /* time, locks and conditions of native threads */
 #include "runtime/leaving.c"   /* taking the GIL in callbacks, also while Python ends */
 #include "runtime/ticker.c"    /* the thread that moves epochs: signals, times, polls */
+#include "runtime/imports.c"   /* which packages the program has imported */
 #include "runtime/greenlets.c" /* which greenlet of a thread may enter */
 #include "runtime/handle.c"    /* Handle: owns one native object */
 #include "runtime/owner.c"     /* Owner: has a Handle until it is closed */
@@ -338,7 +339,7 @@ core_begin(void)
             "wasmtime cannot be imported: Py_AtExit() has no room left in this process");
         return false;
     }
-    if (!state_begin() || !greenlets_setup() || !job_setup()) {
+    if (!state_begin() || !greenlets_setup() || !waits_setup() || !job_setup()) {
         return false;
     }
     process_begin();

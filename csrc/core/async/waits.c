@@ -13,6 +13,14 @@
 
 /* --- under trio --------------------------------------------------------------------------------- */
 
+static ImportWatch trio;
+
+static bool
+waits_setup(void)
+{
+    return import_watch(&trio, "trio");
+}
+
 /* Seconds until the store's time is up; less than 0: it is not limited. */
 static double
 async_seconds_left(const StoreObject *store)
@@ -21,25 +29,12 @@ async_seconds_left(const StoreObject *store)
     return expires == MOMENT_NEVER ? -1 : expires > now ? (double)(expires - now) / 1e9 : 0;
 }
 
-/* Whether the program has imported trio; looked up anew when it has imported something. */
-static inline bool
-trio_is_imported(void)
-{
-    PyObject *modules = PyImport_GetModuleDict();
-    Py_ssize_t count = PyDict_Size(modules);
-    if (UNLIKELY(relaxed_load(state.modules_seen) != count)) {
-        relaxed_store(state.has_trio, PyDict_GetItemWithError(modules, state.str_trio) != NULL);
-        relaxed_store(state.modules_seen, count);
-    }
-    return relaxed_load(state.has_trio);
-}
-
 /* What a host function's awaitable is driven by: itself, or where trio runs, a scope of its own.
  * Takes the iterator; NULL with an exception. */
 static PyObject *
 async_in_scope(AsyncCall *call, PyObject *iterator)
 {
-    if (LIKELY(!trio_is_imported())) {
+    if (LIKELY(!import_seen(&trio))) {
         return iterator;
     }
     PyObject *answer =

@@ -79,9 +79,6 @@ static struct {
     PyObject *coroutine; /* types.CoroutineType */
     PyObject *generator; /* types.GeneratorType */
 
-    Py_ssize_t modules_seen; /* how many modules were there when waits.c looked for trio, */
-    bool has_trio;           /* and whether it was among them */
-
     /* Interned names. */
     PyObject *str_handle;
     PyObject *str_code;
@@ -89,7 +86,6 @@ static struct {
     PyObject *str_kind;
     PyObject *str_val;
     PyObject *str_store;
-    PyObject *str_trio;
     PyObject *str_wasm_backtrace;
     PyObject *str_add_note;
     PyObject *str_exnref;
@@ -205,7 +201,6 @@ static const NamedSlot interned_names[] = {
     {"_kind", &state.str_kind},
     {"_val", &state.str_val},
     {"store", &state.str_store},
-    {"trio", &state.str_trio},
     {"wasm_backtrace", &state.str_wasm_backtrace},
     {"add_note", &state.str_add_note},
     {"_exnref", &state.str_exnref},

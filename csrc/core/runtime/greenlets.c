@@ -11,13 +11,11 @@
  * is refused where it would enter native code that uses the list. Thus all calls in progress
  * belong to one greenlet, which ends them in order, whatever ran meanwhile.
  *
- * Nothing is imported for this, and programs without greenlets only pay for a look at
- * the number of modules in each callback. */
+ * Programs without greenlets only pay for a look at the number of modules in each callback. */
 
 static struct {
-    PyObject *modules;          /* sys.modules */
-    PyObject *name, *api;       /* "greenlet" and "_C_API": finding them may not need memory */
-    Py_ssize_t seen;            /* relaxed: how many there were when greenlet was not among them */
+    ImportWatch package;
+    PyObject *api;              /* "_C_API": finding it may not need memory */
     PyObject *(*current)(void); /* once: PyGreenlet_GetCurrent(), NULL until greenlet is there */
 } greenlets;
 
@@ -28,16 +26,12 @@ static struct {
 #define GREENLET_GET_CURRENT 4
 
 static NOINLINE bool
-greenlets_find(Py_ssize_t count)
+greenlets_find(void)
 {
     PyObject *module;
-    int found = PyDict_GetItemRef(greenlets.modules, greenlets.name, &module);
-    if (found == 0) {
-        relaxed_store(greenlets.seen, count);
-        return false;
-    }
+    int found = PyDict_GetItemRef(imports, greenlets.package.name, &module);
     /* Not there yet while another thread imports it: looked for again then. */
-    PyObject *capsule = found < 0 ? NULL : PyObject_GetAttr(module, greenlets.api);
+    PyObject *capsule = found <= 0 ? NULL : PyObject_GetAttr(module, greenlets.api);
     void **table = capsule == NULL ? NULL : PyCapsule_GetPointer(capsule, "greenlet._C_API");
     Py_XDECREF(capsule);
     Py_XDECREF(module);
@@ -54,8 +48,7 @@ greenlets_exist(void)
     if (UNLIKELY(published(greenlets.current) != NULL)) {
         return true;
     }
-    Py_ssize_t count = PyDict_Size(greenlets.modules);
-    return UNLIKELY(count != relaxed_load(greenlets.seen)) && greenlets_find(count);
+    return UNLIKELY(import_seen(&greenlets.package)) && greenlets_find();
 }
 
 /* The greenlet that this code runs in, to be compared only; NULL while the interpreter
@@ -143,7 +136,7 @@ greenlets_switch(void)
 {
     static const char *const libraries[] = {"gevent", "eventlet"};
     for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
-        if (PyDict_GetItemString(greenlets.modules, libraries[i]) != NULL) {
+        if (PyDict_GetItemString(imports, libraries[i]) != NULL) {
             return true;
         }
     }
@@ -160,10 +153,7 @@ greenlet_is_other(void)
 static bool
 greenlets_setup(void)
 {
-    greenlets.modules = Py_XNewRef(PyImport_GetModuleDict());
-    greenlets.name = PyUnicode_InternFromString("greenlet");
     greenlets.api = PyUnicode_InternFromString("_C_API");
-    greenlets.seen = -1;
     greenlets.current = NULL;
-    return greenlets.modules != NULL && greenlets.name != NULL && greenlets.api != NULL;
+    return greenlets.api != NULL && import_watch(&greenlets.package, "greenlet");
 }
