@@ -89,6 +89,7 @@
 /* snapshot: the state of an instance, taken out and put into another */
 #include "snapshot/difference.c" /* where two memories differ */
 #include "snapshot/references.c" /* references as numbers; globals bit by bit */
+#include "snapshot/written.c"    /* WrittenPages: what copies write to */
 #include "snapshot/image.c"      /* SnapshotImage: pages, copied or mapped */
 
 /* async, for core modules */

@@ -13,7 +13,7 @@ from .instances import Parts
 from .rewrite import Prepared
 from .state import MemoryState, State
 
-__all__ = ["restore"]
+__all__ = ["learn", "restore"]
 
 
 def restore(prepared: Prepared, state: State, store: Storelike, instance: Instance) -> None:
@@ -43,6 +43,20 @@ def restore(prepared: Prepared, state: State, store: Storelike, instance: Instan
         parts.named("buffer").set_value(store, state.resume_at)
     for kind, index in state.dropped:
         parts.call(f"{kind}{index}.drop")
+
+
+def learn(prepared: Prepared, state: State, store: Storelike, instance: Instance) -> None:
+    """Look at what a copy has written to, for those that come after it.
+
+    Args:
+        prepared: What the module was compiled from.
+        state: What the copy began with.
+        store: The store of the copy.
+        instance: The copy, which has run.
+    """
+    for memory, content in zip(Parts(prepared, store, instance).memories, state.memories):
+        if isinstance(memory, Memory) and content.runs:
+            content.image.learn(store, memory)
 
 
 def _fill(memory: Union[Memory, SharedMemory], content: MemoryState, store: Storelike) -> None:

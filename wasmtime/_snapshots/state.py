@@ -79,6 +79,11 @@ class State:
         """How many bytes of memory are kept."""
         return sum(len(run) for memory in self.memories for _, run in memory.runs)
 
+    @property
+    def learns(self) -> bool:
+        """Whether copies are to be looked at, once they have run."""
+        return any(memory.image.learns for memory in self.memories if memory.runs)
+
 
 def merge_runs(runs: Iterable[tuple[int, int]], most: int = _MOST_RUNS) -> list[tuple[int, int]]:
     """Join neighbouring runs, the closest first, until there are no more than `most`."""

@@ -61,6 +61,7 @@ class ThreadGuest(Guest):
                 value = take(self._running(call))
             except Exception as error:
                 caught = error
+        self._teach()
         return self._finish(caught, value, call is None)
 
     async def run_async(self, call: Optional[Call]) -> Result:
@@ -164,6 +165,7 @@ class ThreadGuest(Guest):
                 value = take(calling_function(execution, execution.instance, call))
             except Exception as error:
                 caught = error
+        self._teach()
         return self._finish(caught, value, False)
 
     async def call_async(self, call: Call) -> Result:
@@ -202,6 +204,15 @@ class ThreadGuest(Guest):
         assert self._code.prepared is not None
         execution = self._execution
         return execution.instance.exports(execution.store)[self._code.prepared.named(what)]
+
+    def _teach(self) -> None:
+        """Let copies that come after this one profit by what it has written to."""
+        state, prepared, execution = self._state, self._code.prepared, self._execution
+        if state is None or prepared is None or not state.learns or execution.instance is None:
+            return
+        from .._snapshots.restore import learn
+
+        learn(prepared, state, execution.store, execution.instance)
 
     def _finish(self, caught: Optional[BaseException], value: Any, is_program: bool) -> Result:
         result = self._execution.finish(caught, value, is_program)

@@ -73,6 +73,22 @@ attach_frames(PyObject *exception, PyObject *carrier)
     PyErr_Clear();
 }
 
+/* An exit is no failure: it reads its frames when somebody asks for them, as the library's own do,
+ * from the native error or trap of `carrier`. The nearest call comes first, and saw the most. */
+static void
+attach_to_exit(PyObject *exit, PyObject *carrier)
+{
+    PyObject *has = PyObject_GetAttr(exit, state.str_handle);
+    PyObject *handle =
+        has == Py_None && carrier ? PyObject_GetAttr(carrier, state.str_handle) : NULL;
+    if (handle != NULL) {
+        PyObject_SetAttr(exit, state.str_handle, handle);
+    }
+    Py_XDECREF(handle);
+    Py_XDECREF(has);
+    PyErr_Clear();
+}
+
 /* Attach the frames of `error` or `trap`, which are taken. */
 static void
 attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap)
@@ -99,7 +115,12 @@ attach_backtrace(PyObject *exception, wasmtime_error_t *error, wasm_trap_t *trap
             wasm_trap_delete(trap);
         }
     }
-    attach_frames(exception, carrier);
+    if (PyObject_TypeCheck(exception, (PyTypeObject *)state.ExitTrap)) {
+        attach_to_exit(exception, carrier);
+    }
+    else {
+        attach_frames(exception, carrier);
+    }
     Py_XDECREF(carrier);
 }
 

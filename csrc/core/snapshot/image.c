@@ -30,6 +30,7 @@ typedef struct {
     size_t count;
     size_t end; /* how large a memory must be */
     int file;   /* -1: the bytes are not in a file */
+    WrittenPages written;
 } SnapshotImageObject;
 
 /* Below this, copying costs less than mapping. */
@@ -187,49 +188,97 @@ image_dealloc(SnapshotImageObject *self)
         image_drop_bytes(self);
     }
     PyMem_RawFree(self->runs);
+    written_clear(&self->written);
     type_free((PyObject *)self);
 }
 
 /* --- using it ------------------------------------------------------------------------------- */
 
 static void
-image_put(const SnapshotImageObject *self, uint8_t *data, bool may_map)
+image_put(SnapshotImageObject *self, uint8_t *data, size_t size, bool may_map)
 {
     for (size_t i = 0; i < self->count; i++) {
         const ImageRun *run = &self->runs[i];
         size_t mapped = may_map ? image_map_run(self, run, data) : 0;
         memcpy(data + run->offset + mapped, self->bytes + run->place + mapped, run->size - mapped);
     }
+    if (may_map && self->file >= 0) {
+        written_populate(&self->written, data, size);
+    }
+}
+
+/* A memory of a store that has been entered. */
+typedef struct {
+    StoreObject *store;
+    uint8_t *data;
+    size_t size;
+    bool may_map; /* it is the store's alone, and nobody's afterwards */
+} ImageTarget;
+
+/* Enter the store of a memory, for one of the methods below. */
+static bool
+image_enter(PyObject *args, const char *format, ImageTarget *target)
+{
+    PyObject *object, *memory;
+    if (!PyArg_ParseTuple(args, format, &object, state.Memory_base, &memory)) {
+        return false;
+    }
+    StoreObject *store = target->store = item_enter(memory, object);
+    if (store == NULL) {
+        return false;
+    }
+    wasmtime_memory_t *native = &((MemoryObject *)memory)->native;
+    target->data = wasmtime_memory_data(store->context, native);
+    target->size = wasmtime_memory_data_size(store->context, native);
+    target->may_map = ((EngineObject *)store->owner.engine)->memory_owned;
+    return true;
 }
 
 /* restore(store, memory) */
 static PyObject *
 image_restore(SnapshotImageObject *self, PyObject *args)
 {
-    PyObject *object, *memory;
-    if (!PyArg_ParseTuple(args, "OO!:restore", &object, state.Memory_base, &memory)) {
+    ImageTarget target;
+    if (!image_enter(args, "OO!:restore", &target)) {
         return NULL;
     }
-    StoreObject *store = item_enter(memory, object);
-    if (store == NULL) {
-        return NULL;
-    }
-    wasmtime_memory_t *native = &((MemoryObject *)memory)->native;
-    bool fine = wasmtime_memory_data_size(store->context, native) >= self->end;
+    bool fine = target.size >= self->end;
     if (!fine) {
         PyErr_Format(PyExc_ValueError, "the memory is smaller than its snapshot: %zu of %zu bytes",
-                     wasmtime_memory_data_size(store->context, native), self->end);
+                     target.size, self->end);
     }
     else {
-        uint8_t *data = wasmtime_memory_data(store->context, native);
-        bool may_map = ((EngineObject *)store->owner.engine)->memory_owned;
         NativeCall call;
-        native_work_begin(&call, store);
-        image_put(self, data, may_map);
+        native_work_begin(&call, target.store);
+        image_put(self, target.data, target.size, target.may_map);
         native_work_end(&call);
     }
-    store_leave(store);
+    store_leave(target.store);
     return fine ? Py_NewRef(Py_None) : NULL;
+}
+
+/* learn(store, memory) */
+static PyObject *
+image_learn(SnapshotImageObject *self, PyObject *args)
+{
+    ImageTarget target;
+    if (!image_enter(args, "OO!:learn", &target)) {
+        return NULL;
+    }
+    if (target.may_map && self->file >= 0) {
+        NativeCall call;
+        native_work_begin(&call, target.store);
+        written_learn(&self->written, target.data, target.size);
+        native_work_end(&call);
+    }
+    store_leave(target.store);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+image_get_learns(SnapshotImageObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->file >= 0 && !atomic_load(&self->written.looking));
 }
 
 static PyObject *
@@ -247,11 +296,15 @@ image_get_size(SnapshotImageObject *self, void *Py_UNUSED(closure))
 static PyMethodDef image_methods[] = {
     {"restore", (PyCFunction)image_restore, METH_VARARGS,
      "restore($self, store, memory, /)\n--\n\nGive a memory of a new instance the pages of this."},
+    {"learn", (PyCFunction)image_learn, METH_VARARGS,
+     "learn($self, store, memory, /)\n--\n\n"
+     "Look at which pages a copy has written to, so that later ones have them from the start."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef image_getset[] = {
     {"mapped", (getter)image_get_mapped, NULL, "Whether copies share what they do not write.",
      NULL},
+    {"learns", (getter)image_get_learns, NULL, "Whether more is to be learned of copies.", NULL},
     {"size", (getter)image_get_size, NULL, "How many bytes the pages have.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
