@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Optional, Union
 
 from .._globals import Global
@@ -29,26 +30,29 @@ class Parts:
         store: The store of the instance.
         instance: The instance.
 
-    Attributes:
-        memories: The memories that the module defines.
-        tables: The tables that it defines.
-        functions: The table of all functions that can be referred to, if there is one.
     """
 
     def __init__(self, prepared: Prepared, store: Storelike, instance: Instance) -> None:
         self.prepared = prepared
         self.store = store
         self._exports = instance.exports(store)
-        layout = prepared.layout
-        self.memories: list[Union[Memory, SharedMemory]] = [
-            self.named("memory", index) for index in range(len(layout.memories))
-        ]
-        self.tables: list[Table] = [
-            self.named("table", index) for index in range(len(layout.tables))
-        ]
-        self.functions: Optional[Table] = (
-            self.named("functions") if prepared.needs_functions else None
-        )
+
+    @cached_property
+    def memories(self) -> list[Union[Memory, SharedMemory]]:
+        """The memories that the module defines."""
+        count = len(self.prepared.layout.memories)
+        return [self.named("memory", index) for index in range(count)]
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """The tables that it defines."""
+        count = len(self.prepared.layout.tables)
+        return [self.named("table", index) for index in range(count)]
+
+    @cached_property
+    def functions(self) -> Optional[Table]:
+        """The table of all functions that can be referred to, if there is one."""
+        return self.named("functions") if self.prepared.needs_functions else None
 
     def global_(self, index: int) -> Global:
         """Return a global that has state, by its index among the defined ones."""

@@ -9,6 +9,7 @@ from .._memory import Memory
 from .._native import core
 from .._sharedmemory import SharedMemory
 from .._store import Storelike
+from .._wasm.layout import Limits
 from .instances import Parts
 from .rewrite import Prepared
 from .state import MemoryState, State
@@ -29,15 +30,16 @@ def restore(prepared: Prepared, state: State, store: Storelike, instance: Instan
         WasmtimeError: The limits of the store do not let it grow as large as the snapshot is.
     """
     parts = Parts(prepared, store, instance)
-    for memory, content in zip(parts.memories, state.memories):
-        _fill(memory, content, store)
+    for memory, limits, content in zip(parts.memories, prepared.layout.memories, state.memories):
+        _fill(memory, limits, content, store)
     for value in state.globals:
         if prepared.layout.globals[value.index].mutable:
             target = parts.global_(value.index)
             core.set_global_bits(store, target, parts.functions, value.kind, value.bits)
-    for table, held in zip(parts.tables, state.tables):
+    for number, held in enumerate(state.tables):
         # What was added counts as changed. The last comes first: the table is grown with it.
         for index, code in reversed(held.changed):
+            table = parts.tables[number]
             core.set_table_reference(store, table, parts.functions, held.size, index, code)
     if state.resume_at is not None:
         parts.named("buffer").set_value(store, state.resume_at)
@@ -59,17 +61,18 @@ def learn(prepared: Prepared, state: State, store: Storelike, instance: Instance
             content.image.learn(store, memory)
 
 
-def _fill(memory: Union[Memory, SharedMemory], content: MemoryState, store: Storelike) -> None:
+def _fill(
+    memory: Union[Memory, SharedMemory], limits: Limits, content: MemoryState, store: Storelike
+) -> None:
+    missing = content.size // limits.page_size - limits.minimum
     if isinstance(memory, SharedMemory):
-        missing = content.size - memory.data_len()
         if missing > 0:
-            memory.grow(missing >> 16)
+            memory.grow(missing)
         view = memory.view(readonly=False)
         for offset, data in content.runs:
             view[offset : offset + len(data)] = data
         return
-    missing = content.size - memory.data_len(store)
     if missing > 0:
-        memory.grow(store, missing // memory.page_size(store))
+        memory.grow(store, missing)
     if content.runs:
         content.image.restore(store, memory)

@@ -349,8 +349,8 @@ class Interpreter:
         talk = Conversation(self._functions)
         driver = calling(adapter.language, talk.mark, self._functions, whole)
         words = (*(adapter.driver_options or adapter.options), driver, *args)
-        task = task_of(settings, words, talk.read, directories)
-        return replace(task, filter=talk.filter), None, talk
+        task = task_of(settings, words, talk.read, directories, filter=talk.filter)
+        return task, None, talk
 
 
 def _adapter_for(adapter: Adapter, code: Code) -> Any:

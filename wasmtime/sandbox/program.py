@@ -320,6 +320,7 @@ def task_of(
     stdin: Any,
     directories: Directories,
     output: Optional[Callable[[Any, bytes], None]] = None,
+    filter: Optional[Callable[[str, bytes], bytes]] = None,
 ) -> Task:
     """The run that some settings and arguments describe.
 
@@ -341,6 +342,7 @@ def task_of(
         settings.clock,
         settings.network,
         output,
+        filter,
     )
 
 

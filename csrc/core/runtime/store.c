@@ -62,6 +62,19 @@ extern_box_new(StoreObject *self, PyObject *object)
     return box;
 }
 
+/* Nothing that the library calls meanwhile needs the GIL, which is given away if it takes long. */
+static void
+store_delete_native(wasmtime_store_t *store, bool vast)
+{
+    if (!vast) {
+        wasmtime_store_delete(store);
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    wasmtime_store_delete(store);
+    Py_END_ALLOW_THREADS;
+}
+
 /* The only place where a native store dies. */
 static void
 store_delete(StoreObject *self)
@@ -77,7 +90,7 @@ store_delete(StoreObject *self)
     sinks_detach(self);
     destructions_forget(self);
     store_leave_ticker(self);
-    wasmtime_store_delete(store);
+    store_delete_native(store, self->vast);
     while (self->boxes != NULL) {
         /* The library has told of each box that it dropped; the others are ours, too. */
         ExternBox *box = self->boxes;

@@ -120,6 +120,7 @@ struct StoreObject {
     bool polling;      /* the guest runs on a fiber: no Python code until the poll returns */
     bool yielded;      /* the epoch callback ended the poll */
     bool has_stack;    /* of the library's, for asynchronous calls: stacks.c */
+    bool vast;         /* the system takes its time to free it: a snapshot was mapped into it */
     bool over;         /* a component was ended in the middle of a call: none can be entered */
 };
 

@@ -252,6 +252,7 @@ image_restore(SnapshotImageObject *self, PyObject *args)
         native_work_begin(&call, target.store);
         image_put(self, target.data, target.size, target.may_map);
         native_work_end(&call);
+        target.store->vast = target.may_map && self->file >= 0;
     }
     store_leave(target.store);
     return fine ? Py_NewRef(Py_None) : NULL;

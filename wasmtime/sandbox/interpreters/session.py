@@ -306,9 +306,9 @@ class _DriverSession(InterpreterSession):
         # Each snippet has its time and its output; the whole session has no end.
         endless = settings.limits.replace(timeout=None, output=None)
         settings = replace(settings, limits=endless)
-        task = task_of(settings, words, self._talk.read, directories, self._output.add)
+        talk, output = self._talk, self._output
+        task = task_of(settings, words, talk.read, directories, output.add, talk.filter)
         try:
-            task = replace(task, filter=self._talk.filter)
             self._guest: Guest = new_guest(code, settings, task, begun.state if begun else None)
         except BaseException:
             directories.close()

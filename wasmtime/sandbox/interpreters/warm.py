@@ -89,6 +89,8 @@ class OneSnippet(Conversation):
             return result
         status, value = self.outcome
         code = status if isinstance(status, int) else 1
+        if code == result.exit_code and value is None:
+            return result
         return replace(result, exit_code=code, value=value)
 
 
@@ -184,7 +186,7 @@ class Warm:
         else:
             talk.run(self._reseed)
             talk.run(code)
-        task = replace(task_of(settings, (), talk.read, directories), filter=talk.filter)
+        task = task_of(settings, (), talk.read, directories, filter=talk.filter)
         return Plan(ready, state, task, None, talk)
 
     @staticmethod
@@ -215,8 +217,8 @@ class Warm:
             driver = session(self._adapter.language, talk.mark, self._functions, self._setup)
             words = (*(self._adapter.driver_options or self._adapter.options), driver)
         with Directories(self._settings.dirs) as directories:
-            task = task_of(self._settings, words, talk.read, directories)
-            guest = new_guest(ready, self._settings, replace(task, filter=talk.filter))
+            task = task_of(self._settings, words, talk.read, directories, filter=talk.filter)
+            guest = new_guest(ready, self._settings, task)
             try:
                 if isinstance(self._adapter, Argv):
                     result = guest.suspend()
