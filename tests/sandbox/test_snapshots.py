@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from asyncified import PROGRAM
 
+from wasmtime import Engine, Func, Instance, Module, Store, Trap, WasmtimeError, wat2wasm
 from wasmtime.sandbox import (
     Argv,
     Exports,
@@ -26,6 +27,7 @@ from wasmtime.sandbox import (
     ResourceLimits,
     SandboxError,
     Snapshot,
+    engines,
 )
 from wasmtime.sandbox.interpreters import drivers
 
@@ -92,6 +94,97 @@ def test_copies_begin_where_the_session_was_and_go_their_own_ways() -> None:
         one.call("put", 100, 8)
         assert (one.call("next"), one.call("next"), other.call("next")) == (2, 3, 2)
         assert (one.call("at", 100), other.call("at", 100)) == (8, 7)
+
+
+@pytest.fixture
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """
+    The hash of each module that is compiled, by a process that has compiled nothing yet.
+    """
+    digests = []
+    compile = Module._of_digest
+
+    def counted(engine: Any, wasm: Any, cache: Any, digest: Any) -> Any:
+        digests.append(digest)
+        return compile(engine, wasm, cache, digest)
+
+    monkeypatch.setattr(Module, "_of_digest", counted)
+    engines.forget()
+    return digests
+
+
+class Counter(Protocol):
+    def next(self) -> int: ...
+
+
+def test_calls_sessions_and_copies_of_a_plugin_share_one_compilation(
+    compilations: list[Any],
+) -> None:
+    plugin = Plugin(COUNTER)
+    assert plugin.call("next") == plugin.bind(Counter).next() == 1
+    with plugin.open() as session:
+        assert session.bind(Counter).next() == 1
+        snapshot = session.snapshot()
+    with snapshot.open() as copy:
+        assert copy.call("next") == 2
+    assert pickle.loads(pickle.dumps(plugin)).call("next") == 1
+    assert len(compilations) == 1
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_snippets_and_sessions_of_a_library_share_one_compilation(
+    compilations: list[Any], warm: bool
+) -> None:
+    interpreter = Interpreter(ADDER, Exports(), warm=warm)
+    assert interpreter.run("1").value == "1"
+    with interpreter.open() as session:
+        assert session.eval("2").value == "2"
+        with session.snapshot().open() as copy:
+            assert copy.eval("3").value == "5"
+    assert len(compilations) == 1
+
+
+#: A function of the table traps; the table that is added for snapshots has more elements.
+TRAPPING = """
+(module (memory (export "memory") 1) (table 1 funcref) (elem (i32.const 0) $h)
+  (func $h (export "h") unreachable) (func $f (export "f") call $h) (export "f2" (func $f)))
+"""
+
+
+def test_what_is_added_for_snapshots_does_not_show() -> None:
+    """
+    Neither in names, nor in the offsets of frames, nor in the limits.
+    """
+    plugin = Plugin(TRAPPING, limits=ResourceLimits(table_elements=1))
+    told = plugin.try_call("missing").exception
+    assert told is not None
+    assert told.text.endswith("it has 'h', 'f', 'f2'")
+    hidden = plugin.try_call("snapshot:memory0").exception
+    assert hidden is not None
+    assert hidden.type == "LookupError"
+
+    engine = Engine()
+    store = Store(engine)
+    start = Instance(store, Module(engine, TRAPPING), []).exports(store)["f"]
+    assert isinstance(start, Func)
+    with pytest.raises(Trap) as caught:
+        start(store)
+    trap = plugin.try_call("f").trap
+    assert trap is not None
+    assert list(trap.frames) == caught.value.frames
+    assert trap.message == caught.value.message
+
+
+def test_code_that_is_not_valid_is_told_of_as_it_was_given() -> None:
+    binary = wat2wasm('(module (table 1 funcref) (func (export "f") (result i32) i32.const 1))')
+    broken = binary.replace(b"\x41\x01\x0b", b"\x41\x01\x01")
+    with pytest.raises(WasmtimeError) as refused:
+        Module(Engine(), broken)
+    with pytest.raises(SandboxError) as caught:
+        Plugin(broken)
+    told = caught.value.result.exception
+    assert told is not None
+    assert str(refused.value) in told.text
 
 
 def test_a_copy_can_be_captured_again() -> None:
@@ -236,6 +329,59 @@ def test_sessions_of_a_library_can_be_captured() -> None:
     with snapshot.open() as one, snapshot.open() as other:
         assert isinstance(one, InterpreterSession)
         assert [one.eval("1").value, one.eval("1").value, other.eval("1").value] == ["4", "5", "4"]
+
+
+#: It has 2 MiB of ones and as many zeros, and writes a byte to so many pages of 4 KiB.
+WRITTEN = """
+(module (memory 64)
+  (func (export "set_up") (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x200000)))
+  (func (export "write") (param $pages i32) (param $byte i32) (local $at i32)
+    (loop $on
+      (i32.store8 (local.get $at) (local.get $byte))
+      (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+      (br_if $on (i32.lt_u (local.get $at) (i32.mul (local.get $pages) (i32.const 4096))))))
+  (func (export "sum") (result i32) (local $at i32) (local $sum i32)
+    (loop $on
+      (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $at))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br_if $on (i32.lt_u (local.get $at) (i32.const 0x200000))))
+    (local.get $sum)))
+"""
+
+
+@pytest.fixture
+def written() -> Snapshot[PluginSession]:
+    # The pool does not take guests that may have so much memory.
+    with Plugin(WRITTEN, limits=ResourceLimits(memory="1 GiB")).open() as session:
+        session.call("set_up")
+        return session.snapshot()
+
+
+def test_what_copies_have_written_to_is_given_to_others_as_it_was(
+    written: Snapshot[PluginSession],
+) -> None:
+    for pages in (10, 10, 10, 5, 20):
+        with written.open() as copy:
+            assert copy.call("sum") == 0x200000
+            copy.call("write", pages, 3)
+            assert copy.call("sum") == 0x200000 + 2 * pages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are looked at on Linux")
+def test_two_copies_that_write_to_few_pages_tell_what_others_will_write_to(
+    written: Snapshot[PluginSession],
+) -> None:
+    def learns_of(pages: int) -> bool:
+        with written.open() as copy:
+            copy.call("write", pages, 2)
+        return written._state.learns
+
+    assert [learns_of(600), learns_of(10), learns_of(600), learns_of(10)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_copies_run_on_threads_at_once() -> None:

@@ -146,6 +146,22 @@ def test_a_note_shows_the_backtrace(store: Store) -> None:
     assert "guest!inner" in "".join(traceback.format_exception(exception))
 
 
+def test_an_exit_reads_its_frames_when_it_is_asked_for_them(store: Store) -> None:
+    """
+    It is no failure, and has no note.
+    """
+    exit = ExitTrap(3)
+    run = guest(store, raise_it(exit))
+    with pytest.raises(ExitTrap) as caught:
+        guest(store, lambda: run(store))(store)
+    assert caught.value is exit
+    assert (exit.code, exit.message) == (3, "Exited with i32 exit status 3")
+    assert not hasattr(exit, "__notes__")
+    store.close()
+    # The innermost call saw the frames nearest to where it was raised.
+    assert [frame.func_name for frame in exit.frames[:2]] == ["inner", None]
+
+
 def test_the_python_traceback_reaches_into_the_host_function(store: Store) -> None:
     def failing() -> None:
         raise Custom

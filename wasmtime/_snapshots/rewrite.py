@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Optional
 
 from .._wasm.layout import (
+    CODE,
     ELEMENTS,
     FUNCREF,
     FUNCTION_KIND,
@@ -28,6 +29,7 @@ from .._wasm.layout import (
     Global,
     Layout,
     read_layout,
+    section_start,
 )
 from .._wasm.reader import MalformedBinary
 from .._wasm.writer import signed, unsigned
@@ -74,6 +76,13 @@ class Prepared:
     def named(self, what: str, index: Optional[int] = None) -> str:
         """Return the name of an added export."""
         return self.prefix + (what if index is None else f"{what}{index}")
+
+    @cached_property
+    def displacement(self) -> int:
+        """How many bytes behind its old place the code is, where all of it was moved by as many."""
+        if self.suspension is not None:
+            return 0
+        return section_start(self.binary, CODE) - section_start(self.layout.binary, CODE)
 
     @cached_property
     def globals(self) -> tuple[int, ...]:

@@ -49,6 +49,7 @@ __all__ = [
     "Limits",
     "Table",
     "read_layout",
+    "section_start",
 ]
 
 CUSTOM, TYPES, IMPORTS, FUNCTIONS, TABLES, MEMORIES, GLOBALS = range(7)
@@ -74,6 +75,9 @@ FUNCTION_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND, TAG_KIND = range(5)
 #: What can become of a segment: it is copied when the module is instantiated, or when an
 #: instruction says so, or it only declares which functions are referred to.
 ACTIVE, PASSIVE, DECLARED = range(3)
+
+#: No library accepts a module that has more of anything; what is longer is not read for hours.
+_MOST_ITEMS = 1_000_000
 
 #: The type of references to any function.
 FUNCREF = b"\x70"
@@ -244,11 +248,30 @@ def read_layout(binary: bytes) -> Layout:
     return layout
 
 
+def section_start(binary: bytes, code: int) -> int:
+    """Return where the contents of a section begin; where the module ends if it has none."""
+    reader = Reader(binary, at=8)
+    while reader.at < reader.end:
+        found = reader.byte()
+        contents = reader.part(reader.number())
+        if found == code:
+            return contents.at
+    return reader.end
+
+
 # --- sections ------------------------------------------------------------------------------------
 
 
+def _count(reader: Reader) -> int:
+    """Read how many items follow."""
+    count = reader.number()
+    if count > _MOST_ITEMS:
+        raise MalformedBinary(f"{count} items in a section, more than are accepted")
+    return count
+
+
 def _types(layout: Layout, reader: Reader) -> None:
-    for _ in range(reader.number()):
+    for _ in range(_count(reader)):
         layout.type_count += recursive_types(reader)[0]
 
 
@@ -263,11 +286,11 @@ def _extern_type(reader: Reader, kind: int) -> bytes:
 
 
 def _functions(layout: Layout, reader: Reader) -> None:
-    layout.function_types = [reader.number() for _ in range(reader.number())]
+    layout.function_types = [reader.number() for _ in range(_count(reader))]
 
 
 def _tables(layout: Layout, reader: Reader) -> None:
-    for _ in range(reader.number()):
+    for _ in range(_count(reader)):
         initialised = reader.peek() == 0x40
         if initialised:
             reader.skip(2)
@@ -277,11 +300,11 @@ def _tables(layout: Layout, reader: Reader) -> None:
 
 
 def _memories(layout: Layout, reader: Reader) -> None:
-    layout.memories = [_limits(reader) for _ in range(reader.number())]
+    layout.memories = [_limits(reader) for _ in range(_count(reader))]
 
 
 def _globals(layout: Layout, reader: Reader) -> None:
-    for _ in range(reader.number()):
+    for _ in range(_count(reader)):
         content, flags = _value_type(reader), reader.byte()
         layout.globals.append(Global(content, flags == 1, _expression(layout, reader)))
 
@@ -295,7 +318,7 @@ def _start(layout: Layout, reader: Reader) -> None:
 
 
 def _elements(layout: Layout, reader: Reader) -> None:
-    for _ in range(reader.number()):
+    for _ in range(_count(reader)):
         start = reader.at
         flags = reader.number()
         if flags & ~0b111:
@@ -310,7 +333,7 @@ def _elements(layout: Layout, reader: Reader) -> None:
             element_type = _value_type(reader)
         elif flags & 0b011:
             reader.byte()  # the kind: functions
-        size = reader.number()
+        size = _count(reader)
         for _ in range(size):
             if flags & 0b100:
                 _expression(layout, reader)
@@ -325,7 +348,7 @@ def _data_count(layout: Layout, _: Reader) -> None:
 
 
 def _data(layout: Layout, reader: Reader) -> None:
-    for _ in range(reader.number()):
+    for _ in range(_count(reader)):
         start = reader.at
         flags = reader.number()
         if flags > 2:

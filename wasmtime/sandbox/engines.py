@@ -56,6 +56,8 @@ _WORTH_A_FILE = 32 << 10
 #: one may be, its memory, and each of its tables.
 POOL_SIZE = 64
 _POOLED_CODE, _POOLED_MEMORY, _POOLED_ELEMENTS = 256 << 10, 256 << 20, 100_000
+#: How many tables a guest may have in it, with the one that is added for snapshots.
+_POOLED_TABLES = 5
 
 #: Stack that an asynchronous call needs beside what WebAssembly may use of it.
 _HOST_STACK = 1 << 20
@@ -140,8 +142,8 @@ def _configuration(key: EngineKey) -> Config:
         config.allocation_strategy = PoolingAllocationConfig(
             total_core_instances=POOL_SIZE,
             total_memories=POOL_SIZE,
-            total_tables=4 * POOL_SIZE,
-            max_tables_per_module=4,
+            total_tables=_POOLED_TABLES * POOL_SIZE,
+            max_tables_per_module=_POOLED_TABLES,
             max_memory_size=_POOLED_MEMORY,
             table_elements=_POOLED_ELEMENTS,
         )

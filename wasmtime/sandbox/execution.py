@@ -6,6 +6,7 @@ asks for it; `ending` then tells why, from the types of exceptions and from what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,6 +42,8 @@ PAGE = 65536
 _LONGEST_TEXT, _LONGEST_NAME, _MOST_FRAMES = 10_000, 500, 100
 #: How many tables and memories a store may have.
 _MOST_TABLES, _MOST_MEMORIES = 64, 32
+#: Where the library's text of a trap has the offset of a frame in its module.
+_OFFSET = re.compile(r"^(\s*\d+:\s+)0x([0-9a-f]+)(?= - )", re.MULTILINE)
 #: An entry whose time is over before it begins still has to be given some.
 _LEAST_TIME = 1e-6
 
@@ -110,12 +113,12 @@ class Execution:
                 store.set_wasi_http()
 
     def _set_limits(self) -> None:
-        limits = self._task.limits
+        limits, elements = self._task.limits, self._task.limits.table_elements
         self.store.set_limits(
             total_memory=-1 if limits.memory is None else limits.memory,
             memories=-1 if limits.memory is None else self._memories,
-            table_elements=-1 if limits.table_elements is None else limits.table_elements,
-            tables=_MOST_TABLES,
+            table_elements=-1 if elements is None else max(elements, self.linked.own_elements),
+            tables=_MOST_TABLES + (self.linked.own_elements > 0),
             instances=-1 if limits.instances is None else limits.instances,
         )
 
@@ -281,7 +284,8 @@ class Execution:
         if isinstance(error, ExitTrap):
             return Reason.EXITED, error.code, None, None
         if isinstance(error, Trap):
-            return self._reason_of_trap(error), None, trap_info(error), None
+            trap = trap_info(error, self.linked.displacement)
+            return self._reason_of_trap(error), None, trap, None
         if isinstance(error, WasmtimeError):
             reason = Reason.NOT_STARTED if self.instance is None else Reason.TRAPPED
             return reason, None, None, describe(error)
@@ -346,17 +350,32 @@ def describe(error: BaseException) -> ExceptionInfo:
     return ExceptionInfo(type(error).__name__, clip(str(text), _LONGEST_TEXT))
 
 
-def trap_info(trap: Trap) -> TrapInfo:
-    """A trap as data; names, which are the guest's, are cut off where they are long."""
-    frames = tuple(_short_frame(frame) for frame in trap.frames[:_MOST_FRAMES])
-    return TrapInfo(trap.trap_code, clip(trap.message, _LONGEST_TEXT), frames)
+def trap_info(trap: Trap, displacement: int) -> TrapInfo:
+    """A trap as data; names, which are the guest's, are cut off where they are long.
+
+    Args:
+        trap: The trap.
+        displacement: How many bytes behind its place in the guest's own module its code is.
+    """
+    frames = tuple(_short_frame(frame, displacement) for frame in trap.frames[:_MOST_FRAMES])
+    message = clip(trap.message, _LONGEST_TEXT)
+    if displacement:
+        message = _OFFSET.sub(lambda at: _moved(at, displacement), message)
+    return TrapInfo(trap.trap_code, message, frames)
 
 
-def _short_frame(frame: Any) -> Any:
+def _moved(at: re.Match[str], displacement: int) -> str:
+    """The offset of a frame in the guest's own module, as text, in as many characters."""
+    text = hex(int(at[2], 16) - displacement)
+    return at[1] + " " * (len(at[2]) + 2 - len(text)) + text
+
+
+def _short_frame(frame: Any, displacement: int) -> Any:
     from .. import Frame
 
-    names = [
+    function, module = (
         None if name is None else clip(name, _LONGEST_NAME)
         for name in (frame.func_name, frame.module_name)
-    ]
-    return Frame(frame.func_index, names[0], names[1], frame.module_offset, frame.func_offset)
+    )
+    offset = frame.module_offset - displacement
+    return Frame(frame.func_index, function, module, offset, frame.func_offset)

@@ -245,7 +245,9 @@ def exports_here(code: Code, settings: Settings) -> Mapping[str, Any]:
     """The types of the functions that some code exports, by name."""
     from .abi.protocols import exported_functions
 
-    return exported_functions(_link(code, settings).compiled)
+    linked = _link(code, settings)
+    found = exported_functions(linked.compiled)
+    return {name: each for name, each in found.items() if not linked.hides(name)}
 
 
 def _link(code: Code, settings: Settings, data: Optional[bytes] = None) -> Linked:

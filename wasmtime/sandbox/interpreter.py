@@ -16,7 +16,7 @@ from .interpreters.installed import find_installed, known_adapter
 from .interpreters.session import InterpreterSession, open_session
 from .interpreters.warm import OneSnippet, Plan, Warm
 from .limits import ResourceLimits
-from .preparing import prepared_code
+from .preparing import capturable, prepared_code
 from .program import replaced, task_of, with_files
 from .result import Result
 from .settings import Clock, Isolation, Seed, Settings, parse_settings
@@ -115,6 +115,8 @@ class Interpreter:
         """Find out how copies are made, which depends on the settings."""
         self._warm: Optional[Warm] = None
         self._ready = self._code
+        if isinstance(self._adapter, Exports):  # sessions have the form that is compiled
+            self._ready = capturable(self._code, self._settings)
         self._why_not_warm = "warm is False"
         if self._reseed is None:
             return
@@ -288,7 +290,7 @@ class Interpreter:
             return open_session(self._ready, self._settings, adapter, self._setup, self._functions)
         if warm is not None:
             return warm.open()
-        return open_session(self._code, self._settings, adapter, self._setup, self._functions)
+        return open_session(self._ready, self._settings, adapter, self._setup, self._functions)
 
     def explain(self) -> dict[str, str]:
         """How each limit is enforced here, as `Program.explain`."""

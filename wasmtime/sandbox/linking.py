@@ -49,6 +49,9 @@ class LinkedModule:
         self.has_unguarded = False
         self.memories = 1  # as far as is known: see Execution
         self.prepared = prepared
+        #: Elements of a table of ours, which no limit of the guest's is for.
+        self.own_elements = 0 if prepared is None else len(prepared.functions)
+        self.displacement = 0 if prepared is None else prepared.displacement
         self._exports = [each.name for each in module.exports]
         self.is_program = "_start" in self._exports
         self.is_reactor = "_initialize" in self._exports and not self.is_program
@@ -89,6 +92,10 @@ class LinkedModule:
             return Step(linker.instantiate, linker.instantiate_async, (store, self.compiled))
         return Step(pre.instantiate, pre.instantiate_async, (store,))
 
+    def hides(self, name: str) -> bool:
+        """Whether an export is not the guest's own, but was added to it."""
+        return self.prepared is not None and name.startswith(self.prepared.prefix)
+
     def memory_size(self, store: Store, instance: Any) -> Optional[int]:
         """Bytes of the memories that an instance exports, None if there are none."""
         exports = instance.exports(store)
@@ -119,6 +126,7 @@ class LinkedComponent:
 
     uses_wasi = True
     is_reactor = False
+    own_elements = displacement = 0
 
     def __init__(self, component: Component, functions: HostFunctions) -> None:
         from ..component import Linker as ComponentLinker
@@ -142,6 +150,10 @@ class LinkedComponent:
         linker = self._linker
         instance = yield Step(linker.instantiate, linker.instantiate_async, (store, self.compiled))
         return instance
+
+    def hides(self, name: str) -> bool:
+        """False: nothing was added to it."""
+        return False
 
     def memory_size(self, store: Store, instance: Any) -> Optional[int]:
         """None: the C API shows no memory of a component."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .abi.shapes import ABIOption, parse_abi
@@ -10,11 +11,12 @@ from .abi.values import Kind
 from .directory import Directories, DirectoryLike
 from .errors import raise_unless_ok
 from .limits import ResourceLimits
+from .preparing import capturable, prepare_capturable
 from .program import task_of, with_files
 from .result import Result
 from .settings import Clock, Isolation, Seed, parse_settings
-from .source import Source, code_of
-from .tiers import Call, exports_of, prepare, run_guest, run_guest_async
+from .source import Code, Source, code_of
+from .tiers import Call, exports_of, run_guest, run_guest_async
 
 if TYPE_CHECKING:
     from .scale.progress import Progress
@@ -88,7 +90,15 @@ class Plugin:
             limits, env, dirs, functions, seed, clock, network, cache, isolation
         )
         self._code, data = code_of(source, limits.module, portable)
-        prepare(self._code, self._settings, False, data)
+        self._ready = prepare_capturable(self._code, self._settings, data)
+
+    @cached_property
+    def _ready(self) -> Code:
+        """The form in which it is compiled: of which snapshots can be taken, if there is one."""
+        return capturable(self._code, self._settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_ready"}
 
     def call(self, name: str, *args: Any) -> Any:
         """Call a function of a fresh instance, and return what it returns.
@@ -173,7 +183,7 @@ class Plugin:
         """
         from .session import PluginSession
 
-        return PluginSession(self._code, self._settings, self._abi)
+        return PluginSession(self._ready, self._settings, self._abi)
 
     def bind(self, protocol: Callable[..., _T]) -> _T:
         """An object with the methods of a protocol, each of which calls the export of its name.
@@ -201,7 +211,7 @@ class Plugin:
         """
         from .abi.protocols import bind
 
-        exports = exports_of(self._code, self._settings)
+        exports = exports_of(self._ready, self._settings)
         return bind(protocol, exports, self._call, self._call_async)
 
     def explain(self) -> dict[str, str]:
@@ -227,7 +237,7 @@ class Plugin:
         call = Call(name, args, self._abi, returns)
         with Directories(self._settings.dirs) as directories:
             task = task_of(self._settings, (), None, directories)
-            result, cause = run_guest(self._code, self._settings, task, call)
+            result, cause = run_guest(self._ready, self._settings, task, call)
             return with_files(result, directories), cause
 
     async def _try_call_async(
@@ -236,5 +246,5 @@ class Plugin:
         call = Call(name, args, self._abi, returns)
         with Directories(self._settings.dirs) as directories:
             task = task_of(self._settings, (), None, directories)
-            result, cause = await run_guest_async(self._code, self._settings, task, call)
+            result, cause = await run_guest_async(self._ready, self._settings, task, call)
             return with_files(result, directories), cause

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Optional
 from .. import WasmtimeError
 from .._snapshots.errors import NotCapturable
 from .engines import Recent
+from .errors import SandboxError
 from .source import Code
+from .tiers import prepare
 
 if TYPE_CHECKING:
     from .settings import Settings
 
-__all__ = ["capturable", "prepared_code", "start_function", "why_not"]
+__all__ = ["capturable", "prepare_capturable", "prepared_code", "start_function", "why_not"]
 
 _lock = threading.Lock()
 _prepared: Recent[Code] = Recent(16)
@@ -42,6 +44,33 @@ def capturable(code: Code, settings: Settings) -> Code:
     if settings.isolation == "process" or why_not(code) is not None:
         return code
     return prepared_code(code)
+
+
+def prepare_capturable(code: Code, settings: Settings, data: Optional[bytes]) -> Code:
+    """Compile and link code of which snapshots can be taken, or else the same code as it is.
+
+    Args:
+        code: The code of a library.
+        settings: What its guests may see and use.
+        data: Its bytes, if they are at hand.
+
+    Returns:
+        The form that was compiled, which is the only one.
+
+    Raises:
+        SandboxError: It is not accepted.
+    """
+    ready = capturable(code, settings)
+    if ready is not code:
+        try:
+            prepare(ready, settings, False, None)
+            return ready
+        except SandboxError as error:
+            if not isinstance(error.__cause__, WasmtimeError):
+                raise
+    # What is not valid is told of as it was given.
+    prepare(code, settings, False, data)
+    return code
 
 
 def why_not(code: Code) -> Optional[str]:

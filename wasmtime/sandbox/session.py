@@ -10,7 +10,6 @@ from .abi.shapes import CoreABI
 from .abi.values import Kind
 from .directory import Directories
 from .errors import SandboxError, raise_unless_ok
-from .preparing import capturable
 from .program import task_of, with_files
 from .reasons import Reason
 from .result import ExceptionInfo, Result
@@ -59,7 +58,7 @@ class PluginSession:
         self._guest: Optional[Guest] = None
         try:
             task = task_of(settings, (), None, self._directories)
-            guest = new_guest(capturable(code, settings), settings, task, state)
+            guest = new_guest(code, settings, task, state)
             self._guest = guest
             raise_unless_ok(guest.open(), guest.cause)
         except BaseException:

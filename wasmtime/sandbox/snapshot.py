@@ -245,10 +245,10 @@ def _origin_of(target: Union[Plugin, Interpreter]) -> Origin:
     from .plugin import Plugin
 
     if isinstance(target, Plugin):
-        return Origin(target._code, target._settings, target._abi)
+        return Origin(target._ready, target._settings, target._abi)
     if not isinstance(target, Interpreter):
         raise TypeError(f"target must be a Plugin or an Interpreter, not {type(target).__name__}")
     adapter = target._adapter
     if isinstance(adapter, Exports):
-        return Origin(target._code, target._settings, adapter.abi, adapter)
+        return Origin(target._ready, target._settings, adapter.abi, adapter)
     return Origin(target._ready, target._settings, None, adapter, target._functions)

@@ -136,7 +136,7 @@ def begin_with(target: Any) -> tuple[Code, Optional[State]]:
     if hasattr(target, "_begins_with"):
         code, state = target._begins_with()
         return code, state
-    return target._code, None
+    return getattr(target, "_ready", target._code), None
 
 
 def supplied(target: Target, isolation: Optional[Isolation], supply: Optional[Supply]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ... import Func, FuncType, Memory, OutputLimitTrap
 from ..steps import Steps, calling
@@ -36,7 +36,7 @@ def calling_function(execution: Execution, instance: Any, call: Call) -> Steps[A
     """
     store = execution.store
     exports = instance.exports(store)
-    func = find_function(exports, call.name)
+    func = find_function(exports, call.name, execution.linked.hides)
     plan = _plan(func, store, call)
     if plan is None:
         value = yield calling(func, store, *call.args)
@@ -55,33 +55,38 @@ def _plan(func: Any, store: Any, call: Call) -> Optional[Plan]:
     return None if numbers else plan
 
 
-def find_function(exports: Any, name: str) -> Any:
+def find_function(exports: Any, name: str, hides: Callable[[str], bool]) -> Any:
     """The exported function of a name.
+
+    Args:
+        exports: What the guest exports.
+        name: The name.
+        hides: Tells names that are not the guest's.
 
     Raises:
         LookupError: There is none.
     """
     from ...component import Func as ComponentFunc
 
-    item = exports
+    item = {} if hides(name) else exports
     for part in name.split("#"):
         try:
             item = item[part]
         except (KeyError, TypeError):
             raise LookupError(
-                f"the guest exports no function {name!r}: {_known(exports)}"
+                f"the guest exports no function {name!r}: {_known(exports, hides)}"
             ) from None
     if not isinstance(item, (Func, ComponentFunc)):
-        raise LookupError(f"the export {name!r} is no function: {_known(exports)}")
+        raise LookupError(f"the export {name!r} is no function: {_known(exports, hides)}")
     return item
 
 
-def _known(exports: Any) -> str:
+def _known(exports: Any, hides: Callable[[str], bool]) -> str:
     names = []
     for name, item in exports.items():
         if hasattr(item, "get_func"):
             names += [f"{name}#{inner}" for inner in item]
-        elif callable(item):
+        elif callable(item) and not hides(name):
             names.append(name)
     return "it has " + (", ".join(map(repr, names[:30])) or "none at all")
 

@@ -165,7 +165,7 @@ class Warm:
             SandboxError: The interpreter could not be set up.
         """
         begun = Begun(self.captured())
-        return open_copy(self._code, self._settings, self._adapter, {}, begun)
+        return open_copy(prepared_code(self._code), self._settings, self._adapter, {}, begun)
 
     def plan(self, code: str, settings: Settings, directories: Directories) -> Plan:
         """The run of a snippet in a copy.

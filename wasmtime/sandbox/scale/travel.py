@@ -178,4 +178,6 @@ def _is_within_reach(code: Code, target: Target) -> bool:
 
         if why_not(code) is None:
             return True  # it is another form of it that is compiled
-    return is_cached(code, target._settings.limits, target._settings.cache)
+    return is_cached(
+        getattr(target, "_ready", None) or code, target._settings.limits, target._settings.cache
+    )
