@@ -182,7 +182,7 @@ def test_programs_of_the_same_code_compile_it_once(monkeypatch: pytest.MonkeyPat
             made.append(args)
             super()._make(*args, **kwargs)
 
-    monkeypatch.setattr(engines, "_class_for", lambda kind: Counted)
+    monkeypatch.setattr(engines, "class_for", lambda kind: Counted)
     text = '(module (func (export "_start")) (func $unique))'
     for _ in range(3):
         assert run(text).ok

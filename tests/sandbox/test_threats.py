@@ -352,7 +352,7 @@ def test_no_more_is_compiled_than_a_few_that_nobody_waits_for(
         held.wait(30)
         raise ValueError("never mind")
 
-    monkeypatch.setattr(engines, "_class_for", lambda kind: SimpleNamespace(_of_digest=hold))
+    monkeypatch.setattr(engines, "class_for", lambda kind: SimpleNamespace(_of_digest=hold))
     limits = ResourceLimits(compile_timeout=0.01)
     try:
         for number in range(compiling.MOST_ABANDONED):
