@@ -12,9 +12,8 @@ import sys
 from _thread import _local, allocate_lock, start_new_thread
 from asyncio import CancelledError, _get_running_loop
 from collections import deque
-from collections.abc import Awaitable
 from types import coroutine
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 from weakref import ref
 
 from ._native import core
@@ -24,6 +23,7 @@ __all__ = [
     "end_later",
     "in_scope",
     "in_thread",
+    "new_bell",
     "resumed",
     "running_trio",
     "tell_soon",
@@ -119,6 +119,59 @@ def wake(waiter: Any) -> None:
             pass
 
 
+class _AsyncioBell:
+    """What a coroutine of asyncio waits for until another thread rings."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop, self._rung = loop, loop.create_future()
+
+    def ring(self) -> None:
+        """End the wait, from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._finish)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            pass
+
+    def _finish(self) -> None:
+        if not self._rung.done():
+            self._rung.set_result(None)
+
+    async def wait(self, seconds: Optional[float] = None) -> None:
+        """Wait for that, or until so many seconds are over."""
+        timer = None if seconds is None else self._loop.call_later(seconds, self._finish)
+        try:
+            await self._rung
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+
+class _TrioBell:
+    """What a coroutine of trio waits for until another thread rings."""
+
+    def __init__(self, trio: Any) -> None:
+        self._trio, self._rung = trio, trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+
+    def ring(self) -> None:
+        """End the wait, from any thread."""
+        try:
+            self._token.run_sync_soon(self._rung.set)
+        except self._trio.RunFinishedError:
+            pass
+
+    async def wait(self, seconds: Optional[float] = None) -> None:
+        """Wait for that, or until so many seconds are over."""
+        with self._trio.move_on_after(float("inf") if seconds is None else seconds):
+            await self._rung.wait()
+
+
+def new_bell() -> Union[_AsyncioBell, _TrioBell]:
+    """What the loop of this thread waits for until another thread rings."""
+    loop = _get_running_loop()
+    return _AsyncioBell(loop) if loop is not None else _TrioBell(running_trio())
+
+
 def in_thread(function: Callable[[], None], may_block: bool) -> Any:
     """Call a function on another thread, and wait until it has returned.
 
@@ -131,44 +184,14 @@ def in_thread(function: Callable[[], None], may_block: bool) -> Any:
     Returns:
         An iterator that waits.
     """
-    workers = _blocking if may_block else _computing
-    loop = _get_running_loop()
-    if loop is not None:
-        return _asyncio_wait(loop, function, workers).__await__()
-    return _trio_wait(running_trio(), function, workers).__await__()
-
-
-def _asyncio_wait(loop: Any, function: Callable[[], None], workers: _Workers) -> Awaitable[None]:
-    done = loop.create_future()
-
-    def finish() -> None:
-        if not done.done():
-            done.set_result(None)
+    bell = new_bell()
 
     def run() -> None:
         function()
-        try:
-            loop.call_soon_threadsafe(finish)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            pass
+        bell.ring()
 
-    workers.run(run)
-    waits: Awaitable[None] = done
-    return waits
-
-
-async def _trio_wait(trio: Any, function: Callable[[], None], workers: _Workers) -> None:
-    done, token = trio.Event(), trio.lowlevel.current_trio_token()
-
-    def run() -> None:
-        function()
-        try:
-            token.run_sync_soon(done.set)
-        except trio.RunFinishedError:
-            pass
-
-    workers.run(run)
-    await done.wait()
+    (_blocking if may_block else _computing).run(run)
+    return bell.wait().__await__()
 
 
 @coroutine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .abi.calls import calling_function
 from .execution import Execution
@@ -64,28 +64,9 @@ class ThreadGuest(Guest):
         self._teach()
         return self._finish(caught, value, call is None)
 
-    async def run_async(self, call: Optional[Call]) -> Result:
-        if not self._can_be_awaited():
-            return await self._in_thread(lambda: self.run(call))
-        execution = self._execution
-        execution.is_awaited = True
-        value, caught = None, None
-        with watching(execution, self._preopens):
-            try:
-                value = await take_async(self._running(call))
-            except Exception as error:
-                caught = error
-            except BaseException:
-                await execution.cancelled()
-                raise
-        return self._finish(caught, value, call is None)
-
-    def _can_be_awaited(self) -> bool:
-        """Whether nothing of the run can block the event loop: it needs no thread then.
-
-        Functions of the host that are no ``async def`` might, and so might input and output that
-        Python reads and takes; components wait for WASI in ways that no event loop hears of.
-        """
+    def can_be_awaited(self) -> bool:
+        # Functions of the host that are no `async def` might block, and so might input and output
+        # that Python reads and takes; components wait for WASI in ways that no event loop hears of.
         task, execution = self._task, self._execution
         return (
             self._code.kind == "module"
@@ -97,6 +78,22 @@ class ThreadGuest(Guest):
             and not callable(task.clock)
             and self._functions.are_awaited()
         )
+
+    async def run_async(self, call: Optional[Call]) -> Result:
+        execution = self._execution
+        execution.is_awaited = True
+        value, caught = None, None
+        with watching(execution, self._preopens):
+            try:
+                value = await take_async(self._running(call))
+            except Exception as error:
+                caught = error
+            except GeneratorExit:  # nobody runs this coroutine any more, so it cannot wait
+                raise
+            except BaseException:
+                await execution.cancelled()
+                raise
+        return self._finish(caught, value, call is None)
 
     def _running(self, call: Optional[Call]) -> Steps[Any]:
         execution, state = self._execution, self._state
@@ -139,10 +136,6 @@ class ThreadGuest(Guest):
     def stop_at_read(self) -> None:
         self._added("armed").set_value(self._execution.store, 1)
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        waiter = self._execution.waiter
-        return await waiter.in_thread(work, lambda: self.stop(Reason.CANCELLED))
-
     def open(self) -> Result:
         caught = None
         try:
@@ -167,9 +160,6 @@ class ThreadGuest(Guest):
                 caught = error
         self._teach()
         return self._finish(caught, value, False)
-
-    async def call_async(self, call: Call) -> Result:
-        return await self._in_thread(lambda: self.call(call))
 
     def snapshot(self) -> State:
         from .._snapshots.capture import capture

@@ -1,21 +1,27 @@
-"""Programs that run while their host does something else."""
+"""Programs that run while their host does something else.
+
+The guest runs on a thread of its own, in both tiers, and waits there while too much of its output
+is unread. Its host waits for it on threads, or in event loops.
+"""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from time import monotonic
 from typing import Any, Literal, Optional
 
 from .directory import Directories
 from .errors import SandboxError, raise_unless_ok
+from .piping import InputPipe
 from .program import task_of, with_files
-from .reasons import Reason
 from .result import Result
 from .settings import Settings
 from .source import Code
 from .tiers import Guest, new_guest
+from .waiting import Changes, for_loop, until
+from .world import Task
 
 __all__ = ["Running"]
 
@@ -26,6 +32,9 @@ _PATIENCE = 0.05
 
 #: Names of the two streams of output.
 StreamName = Literal["stdout", "stderr"]
+#: What iterating gives.
+Chunk = tuple[StreamName, bytes]
+_END: Chunk = ("stdout", b"")  # which nobody writes
 
 
 class Running:
@@ -33,7 +42,11 @@ class Running:
 
     Iterating gives its output as it comes, as pairs of ``"stdout"`` or ``"stderr"`` and bytes, and
     ends with the program. What is written while nobody reads is kept up to one MiB; then the
-    program waits. It is a context manager, which cancels the program at the end.
+    program waits, at the latest until its time is up. It is a context manager, which cancels the
+    program at the end.
+
+    In a coroutine there are ``async with``, ``async for``, `write_async`, `wait_async` and
+    `cancel_async`, which let the event loop go on: asyncio's or trio's.
 
     Example:
         >>> from wasmtime.sandbox import Program
@@ -43,99 +56,127 @@ class Running:
         ...         print(stream, data)
         ...     running.wait().ok
         True
+        >>> async def main():
+        ...     async with program.start() as running:
+        ...         async for stream, data in running:
+        ...             print(stream, data)
+        ...         return (await running.wait_async()).ok
+        >>> import asyncio
+        >>> asyncio.run(main())
+        True
     """
 
     def __init__(self, code: Code, settings: Settings, args: tuple[str, ...], stdin: Any) -> None:
-        self._changed = threading.Condition()
-        self._chunks: deque[tuple[StreamName, bytes]] = deque()
+        self._changes = Changes()
+        self._chunks: deque[Chunk] = deque()
         self._unread = 0
-        self._stopped = False
+        self._stopped = self._over = False
+        self._due: Optional[float] = None
         self._result: Optional[Result] = None
         self._cause: Optional[BaseException] = None
-        self._input: Optional[int] = None
         self._guest: Optional[Guest] = None
         self._directories = Directories(settings.dirs)
-        reader: Any = None
+        self._pipe: Optional[InputPipe] = None
         try:
             if stdin is None:
-                descriptor, self._input = os.pipe()
-                reader = stdin = open(descriptor, "rb", buffering=0)  # noqa: SIM115
+                self._pipe = InputPipe()
+                stdin = self._pipe.reader
             task = task_of(settings, args, stdin, self._directories, self._show)
+            self._thread = threading.Thread(
+                target=for_loop(self._run),
+                args=(code, settings, task),
+                name=code.name,
+                daemon=True,
+            )
+            self._thread.start()
         except BaseException:
-            self._release(reader)
+            self._release()
             raise
-        self._thread = threading.Thread(
-            target=self._run, args=(code, settings, task, reader), name=code.name, daemon=True
-        )
-        self._thread.start()
 
     # -- the thread of the guest
 
-    def _run(self, code: Code, settings: Settings, task: Any, reader: Any) -> None:
+    def _run(self, code: Code, settings: Settings, task: Task) -> None:
         result, cause = None, None
         try:
             result, cause = self._run_guest(code, settings, task)
         except BaseException as error:
             cause = error
         finally:
-            self._release(reader)
-            with self._changed:
+            self._release()
+            with self._changes:
                 self._result, self._cause = result, cause
-                self._guest = None
                 self._over = True
-                self._changed.notify_all()
-
-    _over = False
+                self._changes.tell()
 
     def _run_guest(
-        self, code: Code, settings: Settings, task: Any
+        self, code: Code, settings: Settings, task: Task
     ) -> tuple[Result, Optional[BaseException]]:
         try:
             guest = new_guest(code, settings, task)
         except SandboxError as refused:
             return refused.result, refused
         try:
-            with self._changed:
+            with self._changes:
                 self._guest = guest
                 if self._stopped:
-                    guest.stop(Reason.CANCELLED)
+                    guest.cancel()
+                limit = task.limits.timeout
+                self._due = None if limit is None else monotonic() + limit
             result = guest.run(None)
             return with_files(result, self._directories), guest.cause
         finally:
-            with self._changed:
+            with self._changes:
                 self._guest = None
             guest.close()
 
     def _show(self, stream: StreamName, data: bytes) -> None:
         """Take what the guest wrote; wait while too much is unread."""
-        with self._changed:
-            while self._unread >= _MOST_UNREAD and not self._stopped:
-                self._changed.wait(_PATIENCE)
+        with self._changes:
+            while self._unread >= _MOST_UNREAD and not self._is_ending():
+                self._changes.wait(_PATIENCE)
             self._chunks.append((stream, data))
             self._unread += len(data)
-            self._changed.notify_all()
+            self._changes.tell()
 
-    def _release(self, reader: Any) -> None:
-        if reader is not None:
-            reader.close()
-        self.close_input()
+    def _is_ending(self) -> bool:
+        """Whether the guest, which waits here, is to hear that it was stopped or is out of time."""
+        return self._stopped or (self._due is not None and monotonic() >= self._due)
+
+    def _release(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
         self._directories.close()
 
-    # -- everybody else
+    # -- its output
 
-    def __iter__(self) -> Iterator[tuple[StreamName, bytes]]:
+    def __iter__(self) -> Iterator[Chunk]:
         return self
 
-    def __next__(self) -> tuple[StreamName, bytes]:
-        with self._changed:
-            while not self._chunks and not self._over:
-                self._changed.wait()
-            if not self._chunks:
-                raise StopIteration
-            stream, data = self._chunks.popleft()
-            self._unread -= len(data)
-            self._changed.notify_all()
-            return stream, data
+    def __next__(self) -> Chunk:
+        chunk: Chunk = self._changes.wait_for(self._next)
+        if chunk is _END:
+            raise StopIteration
+        return chunk
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        chunk: Chunk = await self._changes.wait_for_async(self._next)
+        if chunk is _END:
+            raise StopAsyncIteration
+        return chunk
+
+    def _next(self) -> Any:
+        """What comes next of the output; `_END` behind it, None while there is nothing."""
+        if not self._chunks:
+            return _END if self._over else None
+        chunk = self._chunks.popleft()
+        self._unread -= len(chunk[1])
+        self._changes.tell()
+        return chunk
+
+    # -- its input
 
     def write(self, data: Any) -> None:
         """Write to the program's standard input; wait while it has not read what came before.
@@ -147,28 +188,48 @@ class Running:
             BrokenPipeError: The program has ended, or `close_input` has been called.
             ValueError: The program was started with a standard input of its own.
         """
-        left = memoryview(data.encode() if isinstance(data, str) else data).cast("B")
-        descriptor = self._input
-        if descriptor is None:
-            raise BrokenPipeError("the program has ended, or its input was closed")
-        while left:
-            left = left[os.write(descriptor, left) :]
+        self._own_pipe().write(data)
+
+    async def write_async(self, data: Any) -> None:
+        """As `write`, for a coroutine: cancelling leaves the rest unwritten."""
+        await self._own_pipe().write_async(data)
 
     def close_input(self) -> None:
         """Let the program find the end of its standard input."""
-        descriptor, self._input = self._input, None
-        if descriptor is not None:
-            os.close(descriptor)
+        if self._pipe is not None:
+            self._pipe.close_writer()
+
+    def _own_pipe(self) -> InputPipe:
+        if self._pipe is None:
+            raise ValueError(
+                "the program was started with stdin=, so there is nothing to write to: leave it out"
+            )
+        return self._pipe
+
+    # -- its end
 
     def cancel(self) -> None:
-        """End the program, whatever it does, from any thread; `wait` tells what became of it."""
-        with self._changed:
+        """End the program, whatever it does, from any thread; `wait` tells what became of it.
+
+        It returns when the program has ended; and at once in one of its own host functions, which
+        has to return first.
+        """
+        with self._changes:
+            while not self._stop() and threading.current_thread() is not self._thread:
+                self._changes.wait(_PATIENCE)
+
+    async def cancel_async(self) -> None:
+        """As `cancel`, for a coroutine; it waits for the program's end even if it is cancelled."""
+        await until(self._stop)
+
+    def _stop(self) -> bool:
+        """Ask the program to end, and tell whether it has."""
+        with self._changes:
             self._stopped = True
-            self._changed.notify_all()
-            while not self._over:
-                if self._guest is not None:
-                    self._guest.stop(Reason.CANCELLED)
-                self._changed.wait(_PATIENCE)
+            if self._guest is not None:
+                self._guest.cancel()
+            self._changes.tell()
+            return self._over
 
     def wait(self, timeout: Optional[float] = None, *, check: bool = False) -> Result:
         """Wait for the program's end.
@@ -183,11 +244,38 @@ class Running:
             TimeoutError: It runs still.
             SandboxError: It did not end well, and `check` is true.
         """
-        with self._changed:
-            self._unread = -(1 << 62)  # nobody has to read what it writes from now on
-            self._changed.notify_all()
-            if not self._changed.wait_for(lambda: self._over, timeout):
-                raise TimeoutError(f"the program has not ended within {timeout} s")
+        self._read_no_more()
+        return self._ended(self._changes.wait_for(self._has_ended, timeout), timeout, check)
+
+    async def wait_async(self, timeout: Optional[float] = None, *, check: bool = False) -> Result:
+        """As `wait`, for a coroutine.
+
+        Cancelling this stops the program, as it does with `Program.run_async`; when `timeout` is
+        over, it runs on.
+        """
+        self._read_no_more()
+        try:
+            has_ended = await self._changes.wait_for_async(self._has_ended, timeout)
+        except GeneratorExit:  # nobody runs this coroutine any more, so it cannot wait
+            self._stop()
+            raise
+        except BaseException:
+            await self.cancel_async()
+            raise
+        return self._ended(has_ended, timeout, check)
+
+    def _has_ended(self) -> bool:
+        return self._over
+
+    def _read_no_more(self) -> None:
+        """Let nobody have to read what it writes from now on."""
+        with self._changes:
+            self._unread = -(1 << 62)
+            self._changes.tell()
+
+    def _ended(self, has_ended: bool, timeout: Optional[float], check: bool) -> Result:
+        if not has_ended:
+            raise TimeoutError(f"the program has not ended within {timeout} s")
         self._thread.join()
         if self._result is None:
             assert self._cause is not None
@@ -199,13 +287,18 @@ class Running:
         """Whether the program has ended."""
         return self._over
 
+    def close(self) -> None:
+        """Cancel the program if it runs still, and wait for its end."""
+        self.cancel()
+
     def __enter__(self) -> Running:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Cancel the program if it runs still, and wait for its end."""
-        self.cancel()
-        self._thread.join()
+    async def __aenter__(self) -> Running:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.cancel_async()

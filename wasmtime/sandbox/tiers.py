@@ -17,6 +17,7 @@ from .reasons import Reason
 from .result import Result
 from .settings import Settings
 from .source import Code
+from .waiting import in_thread, watch
 from .world import Task
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ class Guest(ABC):
     def run(self, call: Optional[Call]) -> Result:
         """Start it, and run it as a program, or call one function; to its end."""
 
-    @abstractmethod
+    def can_be_awaited(self) -> bool:
+        """Whether nothing of the run can block an event loop: `run_async` needs no thread then."""
+        return False
+
     async def run_async(self, call: Optional[Call]) -> Result:
-        """The same, for a coroutine; cancelling that stops the guest."""
+        """As `run`, in an event loop; cancelling stops the guest."""
+        raise NotImplementedError
 
     @abstractmethod
     def open(self) -> Result:
@@ -77,13 +82,17 @@ class Guest(ABC):
     def call(self, call: Call) -> Result:
         """Call a function of an open guest."""
 
-    @abstractmethod
     async def call_async(self, call: Call) -> Result:
         """The same, for a coroutine."""
+        return await in_thread(lambda: self.call(call), self.cancel)
 
     @abstractmethod
     def stop(self, reason: Reason) -> None:
         """End what it runs, from any thread; it may be asked for again until it has ended."""
+
+    def cancel(self) -> None:
+        """End what it runs because nobody wants it any more, as `stop`."""
+        self.stop(Reason.CANCELLED)
 
     @abstractmethod
     def close(self) -> None:
@@ -146,6 +155,12 @@ def new_guest(code: Code, settings: Settings, task: Task, state: Optional[State]
     Raises:
         SandboxError: The code cannot be compiled or linked.
     """
+    guest = _made(code, settings, task, state)
+    watch(guest)
+    return guest
+
+
+def _made(code: Code, settings: Settings, task: Task, state: Optional[State]) -> Guest:
     if settings.supply is not None:
         return settings.supply.guest(code, settings, task, state)
     if settings.isolation == "process":
@@ -169,6 +184,10 @@ def run_guest(
         guest = new_guest(code, settings, task, state)
     except SandboxError as refused:
         return refused.result, refused
+    return _run(guest, call)
+
+
+def _run(guest: Guest, call: Optional[Call]) -> tuple[Result, Optional[BaseException]]:
     try:
         return guest.run(call), guest.cause
     finally:
@@ -182,15 +201,25 @@ async def run_guest_async(
     call: Optional[Call],
     state: Optional[State] = None,
 ) -> tuple[Result, Optional[BaseException]]:
-    """The same, for a coroutine."""
+    """The same, for a coroutine; cancelling that stops the guest."""
+    if settings.isolation == "process":  # where a worker may have to be started first
+        return await in_thread(lambda: run_guest(code, settings, task, call, state))
     try:
         guest = new_guest(code, settings, task, state)
     except SandboxError as refused:
         return refused.result, refused
+    if not guest.can_be_awaited():
+        return await in_thread(lambda: _run(guest, call), guest.cancel)
     try:
-        return await guest.run_async(call), guest.cause
-    finally:
+        result = await guest.run_async(call)
+    except GeneratorExit:
+        guest.cancel()  # and a thread that runs it lets go of it then
+        raise
+    except BaseException:
         guest.close()
+        raise
+    guest.close()
+    return result, guest.cause
 
 
 def prepare(code: Code, settings: Settings, is_program: bool, data: Optional[bytes]) -> None:

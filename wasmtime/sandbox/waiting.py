@@ -9,26 +9,98 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import sys
 import threading
+import weakref
 from concurrent.futures import CancelledError, Future
 from time import monotonic
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, Protocol, TypeVar
 
 from .. import InterruptTrap, TimeoutTrap
+from .reasons import Reason
 
-__all__ = ["AsyncInput", "LoopWaiter", "in_thread", "until"]
+__all__ = [
+    "AsyncInput",
+    "Changes",
+    "Errand",
+    "LoopWaiter",
+    "for_loop",
+    "in_thread",
+    "runs_loop",
+    "until",
+    "watch",
+]
 
 _T = TypeVar("_T")
 #: Seconds between two requests to stop.
 _PATIENCE = 0.01
 
 
-async def in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
-    """Do something on another thread, and wait for it.
+class Errand:
+    """What a coroutine has another thread do, and waits for.
+
+    Guests that are made meanwhile are stopped when the coroutine is cancelled; and their functions
+    that are ``async def``, and their asynchronous input, are awaited in its loop.
+
+    Args:
+        stop: Lets it end soon; it may be called again and again.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.submit = _submitter()
+        self._stop, self._is_stopped = stop, False
+        self._guests: weakref.WeakSet[Stoppable] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def do(self, work: Callable[[], _T]) -> _T:
+        """Do it, in a context of its own."""
+        _errand.set(self)
+        return work()
+
+    def watch(self, guest: Stoppable) -> None:
+        """Remember what has to be stopped."""
+        with self._lock:
+            self._guests.add(guest)
+        if self._is_stopped:
+            guest.stop(Reason.CANCELLED)
+
+    def stop(self) -> None:
+        """Let it end soon; it may be asked for again until it has ended."""
+        self._is_stopped = True
+        with self._lock:
+            guests = list(self._guests)
+        for guest in guests:
+            guest.stop(Reason.CANCELLED)
+        self._stop()
+
+
+class Stoppable(Protocol):
+    """What can be stopped from any thread, again and again."""
+
+    def stop(self, reason: Reason) -> None: ...
+
+
+_errand: contextvars.ContextVar[Optional[Errand]] = contextvars.ContextVar("errand", default=None)
+
+
+def watch(guest: Stoppable) -> None:
+    """If a coroutine waits for what this thread does, have a guest stopped with it."""
+    errand = _errand.get()
+    if errand is not None:
+        errand.watch(guest)
+
+
+def _nothing() -> None:
+    pass
+
+
+async def in_thread(work: Callable[[], _T], stop: Callable[[], None] = _nothing) -> _T:
+    """Do something on another thread, and wait for it: see `Errand`.
 
     Args:
         work: What to do.
-        stop: Lets it end soon; it is called, perhaps again and again, when this is cancelled.
+        stop: Lets it end soon, beside its guests; it is called, perhaps again and again, when this
+            is cancelled.
 
     Returns:
         What `work` returned.
@@ -37,24 +109,37 @@ async def in_thread(work: Callable[[], _T], stop: Callable[[], None]) -> _T:
 
     outcome: Future[_T] = Future()
     context = contextvars.copy_context()
+    errand = Errand(stop)
 
     def run() -> None:
         try:
-            outcome.set_result(context.run(work))
+            outcome.set_result(context.run(errand.do, work))
         except BaseException as error:
             outcome.set_exception(error)
 
     def has_ended() -> bool:
         if not outcome.done():
-            stop()
+            errand.stop()
         return outcome.done()
 
     try:
         await resumed(in_thread(run, may_block=True))
+    except GeneratorExit:  # nobody runs this coroutine any more, so it cannot wait
+        errand.stop()
+        raise
     except BaseException:
         await until(has_ended)
         raise
     return outcome.result()
+
+
+def for_loop(work: Callable[..., None]) -> Callable[..., None]:
+    """What a new thread is to do, in the context of this one: the loop of this one serves it."""
+    context = contextvars.copy_context()
+    if not runs_loop():
+        return lambda *args: context.run(work, *args)
+    errand = Errand(_nothing)
+    return lambda *args: context.run(errand.do, lambda: work(*args))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -62,6 +147,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
     Args:
         condition: It is called again and again.
+
+    Raises:
+        CancelledError: It holds, and this was cancelled meanwhile.
     """
     trio = _trio()
     if trio is not None:
@@ -71,11 +159,14 @@ async def until(condition: Callable[[], bool]) -> None:
         return
     import asyncio
 
+    cancelled: Optional[BaseException] = None
     while not condition():
         try:
             await asyncio.sleep(_PATIENCE)
-        except asyncio.CancelledError:
-            pass  # whoever cancelled this is told soon
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _trio() -> Any:
@@ -83,6 +174,12 @@ def _trio() -> Any:
     from .._event_loops import running_trio
 
     return running_trio()
+
+
+def runs_loop() -> bool:
+    """Whether an event loop runs on this thread."""
+    asyncio = sys.modules.get("asyncio")
+    return (asyncio is not None and asyncio._get_running_loop() is not None) or _trio() is not None
 
 
 def _submitter() -> Callable[[Any], Future[Any]]:
@@ -129,17 +226,8 @@ class LoopWaiter:
     """Waits on the thread of a guest for what an event loop does."""
 
     def __init__(self) -> None:
-        self._submit: Optional[Callable[[Any], Future[Any]]] = None
         self._awaited: Optional[Future[Any]] = None
         self._is_stopped = False
-
-    async def in_thread(self, work: Callable[[], _T], stop: Callable[[], None]) -> _T:
-        """As the function of that name; `work` may wait for this event loop meanwhile."""
-        self._submit = _submitter()
-        try:
-            return await in_thread(work, stop)
-        finally:
-            self._submit = None
 
     def wait_for(self, awaitable: Any, deadline: Optional[float]) -> Any:
         """What an awaitable gives.
@@ -154,8 +242,8 @@ class LoopWaiter:
             InterruptTrap: `stop` was called.
             BaseException: What it raised.
         """
-        submit = self._submit
-        if submit is None:
+        errand = _errand.get()
+        if errand is None or runs_loop():  # a loop cannot wait for itself
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise RuntimeError("a function of the host is async def: use run_async or call_async")
@@ -163,7 +251,7 @@ class LoopWaiter:
         async def wait() -> Any:
             return await awaitable
 
-        future = self._awaited = submit(wait())
+        future = self._awaited = errand.submit(wait())
         if self._is_stopped:
             future.cancel()
         try:
@@ -189,6 +277,63 @@ def _is_done(future: Future[Any], seconds: float) -> bool:
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
     return done.wait(seconds)
+
+
+class Changes:
+    """What threads and coroutines wait for: a condition variable for both.
+
+    It is a context manager, which holds its lock.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._bells: list[Any] = []
+
+    def __enter__(self) -> Changes:
+        self._changed.__enter__()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._changed.__exit__(*exc)
+
+    def tell(self) -> None:
+        """Let everybody look again; with the lock."""
+        self._changed.notify_all()
+        for bell in self._bells:
+            bell.ring()
+
+    def wait(self, seconds: Optional[float] = None) -> None:
+        """Wait for a change, on this thread; with the lock."""
+        self._changed.wait(seconds)
+
+    def wait_for(self, what: Callable[[], _T], seconds: Optional[float] = None) -> _T:
+        """Wait on this thread until something is true, and return it; or whatever it is then.
+
+        Args:
+            what: It is called with the lock.
+            seconds: How long to wait; None for as long as it takes.
+        """
+        with self._changed:
+            return self._changed.wait_for(what, seconds)
+
+    async def wait_for_async(self, what: Callable[[], _T], seconds: Optional[float] = None) -> _T:
+        """As `wait_for`, for a coroutine."""
+        from .._event_loops import new_bell
+
+        due = None if seconds is None else monotonic() + seconds
+        while True:
+            with self._changed:
+                found = what()
+                left = None if due is None else due - monotonic()
+                if found or (left is not None and left <= 0):
+                    return found
+                bell = new_bell()
+                self._bells.append(bell)
+            try:
+                await bell.wait(left)
+            finally:
+                with self._changed:
+                    self._bells.remove(bell)
 
 
 class AsyncInput:

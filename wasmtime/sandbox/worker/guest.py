@@ -8,7 +8,7 @@ import select
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ... import GuestExit, OutputLimitTrap
 from ..errors import GuestError
@@ -81,16 +81,6 @@ class WorkerGuest(Guest):
 
     def call(self, call: Call) -> Result:
         return self._ask("call", call)
-
-    async def run_async(self, call: Optional[Call]) -> Result:
-        return await self._in_thread(lambda: self.run(call))
-
-    async def call_async(self, call: Call) -> Result:
-        return await self._in_thread(lambda: self.call(call))
-
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        """Wait for a worker on a thread; cancelling stops the guest, and waits for that."""
-        return await self._waiter.in_thread(work, lambda: self.stop(Reason.CANCELLED))
 
     def stop(self, reason: Reason) -> None:
         loaded = self._loaded
