@@ -251,6 +251,7 @@ def memory() -> Loop:
     "asynchronous.heartbeat",
     f"how late a timer of 10 ms is beside {SPINNERS:,} guests that compute",
     ours_only=True,
+    values=2,
     note="99 % of the time at most",
 )
 def heartbeat() -> Loop:

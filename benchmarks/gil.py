@@ -20,6 +20,8 @@ SHORT, LONG, MILLISECOND, LONGEST = 0.05, 100, 1_000, 20_000
 SECONDS = 0.2
 #: How often one thread and two take turns for a ratio.
 TURNS = 3
+#: How many values there are in a round.
+VALUES = 3
 
 Release = Optional[bool]
 Call = Callable[[], object]
@@ -142,9 +144,11 @@ def with_and_without(
         return lambda: measure(microseconds, release)
 
     published = measure is beside_a_busy_thread
-    row(key, title, ours_only=not published, **details)(make(None))
+    row(key, title, ours_only=not published, values=VALUES, **details)(make(None))
     details.pop("limit", None)
-    row(f"{key}_given", "the same, `release_gil=True`", ours_only=True, **details)(make(True))
+    row(f"{key}_given", "the same, `release_gil=True`", ours_only=True, values=VALUES, **details)(
+        make(True)
+    )
 
 
 for name, title, microseconds in (

@@ -93,6 +93,7 @@ class Row:
         baseline: Key of another row of ours, whose figure this row's is divided by.
         limit: The greatest quotient by `baseline`, or the least ratio, that is asked for.
         inner: How often a step of the loop does the work.
+        values: How many values are measured in a round at the most, where one takes its time.
         note: What else the reader should know.
     """
 
@@ -105,6 +106,7 @@ class Row:
     baseline: Optional[str] = None
     limit: Optional[float] = None
     inner: int = 1
+    values: Optional[int] = None
     note: str = ""
 
     def loop(self) -> Loop:
