@@ -32,7 +32,7 @@ from .interpreters.session import InterpreterSession
 from .limits import ResourceLimits
 from .plugin import Plugin
 from .pool import Pool
-from .program import Program, run
+from .program import Program, run, run_async
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
 from .running import Running
@@ -61,4 +61,5 @@ __all__ = [
     "Stdin",
     "TrapInfo",
     "run",
+    "run_async",
 ]

@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Callable, Optional
 
+from .reasons import Reason
 from .source import refusal
+from .waiting import watch
 
 __all__ = ["MOST_ABANDONED", "compile_within"]
 
@@ -46,16 +47,24 @@ def compile_within(seconds: Optional[float], name: str, job: Future[Any], start:
         threading.Thread(
             target=_run, args=(job, start), name=f"compiling {name}", daemon=True
         ).start()
-    try:
-        return job.result(seconds)
-    except FutureTimeout:
-        if job.done():  # it was compiling that raised this
-            raise
+    wait = _Wait(job)
+    watch(wait)
+    if wait.ended.wait(seconds) and job.done():
+        return job.result()
     _abandon(job)
-    raise refusal(
-        "TimeoutError",
-        f"compiling {name} takes longer than {seconds} s: it goes on, and nobody waits for it",
-    )
+    why = "was cancelled" if wait.ended.is_set() else f"takes longer than {seconds} s"
+    raise refusal("TimeoutError", f"compiling {name} {why}: it goes on, and nobody waits for it")
+
+
+class _Wait:
+    """A wait for a compilation, which ends too when a coroutine is cancelled that waits for it."""
+
+    def __init__(self, job: Future[Any]) -> None:
+        self.ended = threading.Event()
+        job.add_done_callback(lambda _: self.ended.set())
+
+    def stop(self, reason: Reason) -> None:
+        self.ended.set()
 
 
 def _run(job: Future[Any], compile: Callable[[], Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -22,6 +22,7 @@ from .result import Result
 from .settings import Clock, Isolation, Seed, Settings, parse_settings
 from .source import Code, Source, code_of, refusal
 from .tiers import Call, prepare, run_guest, run_guest_async
+from .waiting import in_thread, iterate
 from .world import Task
 
 if TYPE_CHECKING:
@@ -223,9 +224,11 @@ class Interpreter:
         if warm is not None and warm.way == "ahead":
             result, cause = await warm.run_ahead_async(code)
             return raise_unless_ok(result, cause) if check else result
+        if warm is not None:  # what it begins with may have to be made first
+            return await in_thread(lambda: self.run(code, check=check, limits=limits))
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
-            plan = self._plan(code, args, stdin, settings, directories, warm)
+            plan = self._plan(code, args, stdin, settings, directories, None)
             result, cause = await run_guest_async(
                 plan.code, settings, plan.task, plan.call, plan.state
             )
@@ -279,6 +282,28 @@ class Interpreter:
 
         return map_inputs(self, snippets, None, executor, ordered, retries, chunksize, progress)
 
+    def map_async(
+        self,
+        snippets: Iterable[Any],
+        *,
+        executor: Any = None,
+        ordered: bool = True,
+        retries: int = 1,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> AsyncIterator[Result]:
+        """As `map`, for ``async for``: cancelling stops the guests that run here."""
+        return iterate(
+            lambda: self.map(
+                snippets,
+                executor=executor,
+                ordered=ordered,
+                retries=retries,
+                chunksize=chunksize,
+                progress=progress,
+            )
+        )
+
     def open(self) -> InterpreterSession:
         """A copy of the interpreter that is kept, with its state, between snippets.
 
@@ -291,6 +316,10 @@ class Interpreter:
         if warm is not None:
             return warm.open()
         return open_session(self._ready, self._settings, adapter, self._setup, self._functions)
+
+    async def open_async(self) -> InterpreterSession:
+        """As `open`, for a coroutine: ``async with await python.open_async() as session``."""
+        return await in_thread(self.open)
 
     def explain(self) -> dict[str, str]:
         """How each limit is enforced here, as `Program.explain`."""

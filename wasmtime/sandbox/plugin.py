@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
@@ -17,6 +17,7 @@ from .result import Result
 from .settings import Clock, Isolation, Seed, parse_settings
 from .source import Code, Source, code_of
 from .tiers import Call, exports_of, run_guest, run_guest_async
+from .waiting import in_thread, iterate
 
 if TYPE_CHECKING:
     from .scale.progress import Progress
@@ -175,6 +176,30 @@ class Plugin:
 
         return map_inputs(self, inputs, name, executor, ordered, retries, chunksize, progress)
 
+    def map_async(
+        self,
+        name: str,
+        inputs: Iterable[Any],
+        *,
+        executor: Any = None,
+        ordered: bool = True,
+        retries: int = 1,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> AsyncIterator[Result]:
+        """As `map`, for ``async for``: cancelling stops the guests that run here."""
+        return iterate(
+            lambda: self.map(
+                name,
+                inputs,
+                executor=executor,
+                ordered=ordered,
+                retries=retries,
+                chunksize=chunksize,
+                progress=progress,
+            )
+        )
+
     def open(self) -> PluginSession:
         """An instance that is kept between calls.
 
@@ -184,6 +209,10 @@ class Plugin:
         from .session import PluginSession
 
         return PluginSession(self._ready, self._settings, self._abi)
+
+    async def open_async(self) -> PluginSession:
+        """As `open`, for a coroutine: ``async with await plugin.open_async() as session``."""
+        return await in_thread(self.open)
 
     def bind(self, protocol: Callable[..., _T]) -> _T:
         """An object with the methods of a protocol, each of which calls the export of its name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -21,14 +21,14 @@ from .settings import (
 )
 from .source import Source, code_of
 from .tiers import prepare, run_guest, run_guest_async
-from .waiting import AsyncInput
+from .waiting import AsyncInput, in_thread, iterate
 from .world import Task
 
 if TYPE_CHECKING:
     from .running import Running
     from .scale.progress import Progress
 
-__all__ = ["Program", "run"]
+__all__ = ["Program", "run", "run_async"]
 
 _DEFAULT = ResourceLimits()
 
@@ -229,6 +229,28 @@ class Program:
 
         return map_inputs(self, inputs, None, executor, ordered, retries, chunksize, progress)
 
+    def map_async(
+        self,
+        inputs: Iterable[Any],
+        *,
+        executor: Any = None,
+        ordered: bool = True,
+        retries: int = 1,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> AsyncIterator[Result]:
+        """As `map`, for ``async for``: cancelling stops the guests that run here."""
+        return iterate(
+            lambda: self.map(
+                inputs,
+                executor=executor,
+                ordered=ordered,
+                retries=retries,
+                chunksize=chunksize,
+                progress=progress,
+            )
+        )
+
     def explain(self) -> dict[str, str]:
         """How each limit is enforced here, for a program to log and a person to read.
 
@@ -281,6 +303,47 @@ def run(
         isolation=isolation,
     )
     return program.run(*args, stdin=stdin, files=files, check=check)
+
+
+async def run_async(
+    source: Source,
+    *args: str,
+    stdin: Any = None,
+    files: Mapping[str, Contents] = {},
+    check: bool = False,
+    limits: ResourceLimits = _DEFAULT,
+    env: Mapping[str, str] = {},
+    dirs: Mapping[str, DirectoryLike] = {},
+    functions: Mapping[str, Any] = {},
+    seed: Seed = None,
+    clock: Clock = None,
+    network: bool = False,
+    cache: Any = True,
+    isolation: Isolation = "thread",
+) -> Result:
+    """As `run`, for a coroutine, also while it compiles: cancelling stops the guest.
+
+    Example:
+        >>> import asyncio
+        >>> from wasmtime.sandbox import run_async
+        >>> asyncio.run(run_async('(module (func (export "_start")))')).ok
+        True
+    """
+    program = await in_thread(
+        lambda: Program(
+            source,
+            limits=limits,
+            env=env,
+            dirs=dirs,
+            functions=functions,
+            seed=seed,
+            clock=clock,
+            network=network,
+            cache=cache,
+            isolation=isolation,
+        )
+    )
+    return await program.run_async(*args, stdin=stdin, files=files, check=check)
 
 
 def replaced(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from time import monotonic
 from typing import Any, Literal, Optional
 
+from .closing import Closing
 from .directory import Directories
 from .errors import SandboxError, raise_unless_ok
 from .piping import InputPipe
@@ -37,7 +38,7 @@ Chunk = tuple[StreamName, bytes]
 _END: Chunk = ("stdout", b"")  # which nobody writes
 
 
-class Running:
+class Running(Closing):
     """A program that runs: `Program.start` makes them.
 
     Iterating gives its output as it comes, as pairs of ``"stdout"`` or ``"stderr"`` and bytes, and
@@ -291,14 +292,6 @@ class Running:
         """Cancel the program if it runs still, and wait for its end."""
         self.cancel()
 
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Running:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
+    async def close_async(self) -> None:
+        """As `close`, for a coroutine."""
         await self.cancel_async()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .abi.shapes import CoreABI
 from .abi.values import Kind
+from .closing import Closing
 from .directory import Directories
 from .errors import SandboxError, raise_unless_ok
 from .program import task_of, with_files
@@ -16,6 +17,7 @@ from .result import ExceptionInfo, Result
 from .settings import Settings
 from .source import Code
 from .tiers import Call, Guest, exports_of, new_guest
+from .waiting import in_thread
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
@@ -29,7 +31,7 @@ _T = TypeVar("_T")
 _HARMLESS = (Reason.EXITED, Reason.NOT_STARTED)
 
 
-class PluginSession:
+class PluginSession(Closing):
     """One instance of a plug-in, whose state is kept from call to call.
 
     `Plugin.open` makes them. A call that traps, runs out of something or is stopped ends the
@@ -113,6 +115,10 @@ class PluginSession:
 
         return Snapshot(Origin(self._code, self._settings, self._abi), self._state())
 
+    async def snapshot_async(self) -> Snapshot[PluginSession]:
+        """As `snapshot`, for a coroutine."""
+        return await in_thread(self.snapshot)
+
     def _state(self) -> State:
         """The state of the instance."""
         from .snapshot import take_state
@@ -136,12 +142,6 @@ class PluginSession:
     def close(self) -> None:
         """Give up the instance; what is called afterwards raises."""
         self._end(Reason.EXITED)
-
-    def __enter__(self) -> PluginSession:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if getattr(self, "_guest", None) is not None:

@@ -15,6 +15,7 @@ from .preparing import prepared_code, why_not
 from .settings import Settings
 from .source import Code, refusal
 from .tiers import Guest
+from .waiting import in_thread
 
 if TYPE_CHECKING:
     from .._snapshots.rewrite import Prepared
@@ -119,6 +120,10 @@ class Snapshot(Generic[_S]):
         found: _S = opened
         return found
 
+    async def open_async(self) -> _S:
+        """As `open`, for a coroutine."""
+        return await in_thread(self.open)
+
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
         """Write it to a file: what `load` reads.
 
@@ -142,6 +147,10 @@ class Snapshot(Generic[_S]):
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
+
+    async def save_async(self, path: Union[str, os.PathLike[str]]) -> None:
+        """As `save`, for a coroutine."""
+        await in_thread(lambda: self.save(path))
 
     @classmethod
     def load(
@@ -177,6 +186,13 @@ class Snapshot(Generic[_S]):
             )
         return cls(replace(origin, mark=mark), state)
 
+    @classmethod
+    async def load_async(
+        cls, path: Union[str, os.PathLike[str]], target: Union[Plugin, Interpreter]
+    ) -> Snapshot[Any]:
+        """As `load`, for a coroutine."""
+        return await in_thread(lambda: cls.load(path, target))
+
     def bake(self) -> bytes:
         """A WebAssembly module that begins with this state, for any engine.
 
@@ -193,6 +209,10 @@ class Snapshot(Generic[_S]):
             return bake(self._prepared, self._state, _INITIALISERS)
         except NotCapturable as error:
             raise refusal("ValueError", f"{self._origin.code.name}: {error}") from error
+
+    async def bake_async(self) -> bytes:
+        """As `bake`, for a coroutine."""
+        return await in_thread(self.bake)
 
     @property
     def size(self) -> int:

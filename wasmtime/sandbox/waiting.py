@@ -12,6 +12,7 @@ import inspect
 import sys
 import threading
 import weakref
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError, Future
 from time import monotonic
 from typing import Any, Callable, Optional, Protocol, TypeVar
@@ -25,7 +26,9 @@ __all__ = [
     "Errand",
     "LoopWaiter",
     "for_loop",
+    "in_context",
     "in_thread",
+    "iterate",
     "runs_loop",
     "until",
     "watch",
@@ -34,6 +37,10 @@ __all__ = [
 _T = TypeVar("_T")
 #: Seconds between two requests to stop.
 _PATIENCE = 0.01
+
+
+def _nothing() -> None:
+    pass
 
 
 class Errand:
@@ -46,7 +53,7 @@ class Errand:
         stop: Lets it end soon; it may be called again and again.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None] = _nothing) -> None:
         self.submit = _submitter()
         self._stop, self._is_stopped = stop, False
         self._guests: weakref.WeakSet[Stoppable] = weakref.WeakSet()
@@ -90,17 +97,18 @@ def watch(guest: Stoppable) -> None:
         errand.watch(guest)
 
 
-def _nothing() -> None:
-    pass
-
-
-async def in_thread(work: Callable[[], _T], stop: Callable[[], None] = _nothing) -> _T:
+async def in_thread(
+    work: Callable[[], _T],
+    stop: Callable[[], None] = _nothing,
+    errand: Optional[Errand] = None,
+) -> _T:
     """Do something on another thread, and wait for it: see `Errand`.
 
     Args:
         work: What to do.
         stop: Lets it end soon, beside its guests; it is called, perhaps again and again, when this
             is cancelled.
+        errand: What it is a part of; None for one of its own.
 
     Returns:
         What `work` returned.
@@ -109,23 +117,23 @@ async def in_thread(work: Callable[[], _T], stop: Callable[[], None] = _nothing)
 
     outcome: Future[_T] = Future()
     context = contextvars.copy_context()
-    errand = Errand(stop)
+    whole = Errand(stop) if errand is None else errand
 
     def run() -> None:
         try:
-            outcome.set_result(context.run(errand.do, work))
+            outcome.set_result(context.run(whole.do, work))
         except BaseException as error:
             outcome.set_exception(error)
 
     def has_ended() -> bool:
         if not outcome.done():
-            errand.stop()
+            whole.stop()
         return outcome.done()
 
     try:
         await resumed(in_thread(run, may_block=True))
     except GeneratorExit:  # nobody runs this coroutine any more, so it cannot wait
-        errand.stop()
+        whole.stop()
         raise
     except BaseException:
         await until(has_ended)
@@ -133,13 +141,36 @@ async def in_thread(work: Callable[[], _T], stop: Callable[[], None] = _nothing)
     return outcome.result()
 
 
-def for_loop(work: Callable[..., None]) -> Callable[..., None]:
-    """What a new thread is to do, in the context of this one: the loop of this one serves it."""
+async def iterate(begin: Callable[[], Iterator[_T]]) -> AsyncIterator[_T]:
+    """Iterate in a coroutine over what blocks; where that is cancelled, its guests are stopped.
+
+    Args:
+        begin: Gives what is iterated over, a generator.
+    """
+    errand = Errand()
+    iterator: Any = await in_thread(begin, errand=errand)
+    try:
+        while True:
+            item: Any = await in_thread(lambda: next(iterator, errand), errand=errand)
+            if item is errand:
+                return
+            yield item
+    finally:
+        await in_thread(iterator.close, errand=errand)
+
+
+def in_context(work: Callable[..., None]) -> Callable[..., None]:
+    """What a new thread is to do, in the context of this one, and so as a part of its errand."""
     context = contextvars.copy_context()
+    return lambda *args: context.run(work, *args)
+
+
+def for_loop(work: Callable[..., None]) -> Callable[..., None]:
+    """As `in_context`; and the loop of this thread, if there is one, serves the guests."""
     if not runs_loop():
-        return lambda *args: context.run(work, *args)
-    errand = Errand(_nothing)
-    return lambda *args: context.run(errand.do, lambda: work(*args))
+        return in_context(work)
+    errand = Errand()
+    return in_context(lambda *args: errand.do(lambda: work(*args)))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
+from ..closing import Closing
 from ..directory import Directories
 from ..errors import SandboxError, raise_unless_ok
 from ..limits import ResourceLimits
@@ -20,6 +21,7 @@ from ..session import PluginSession
 from ..settings import Settings
 from ..source import Code, refusal
 from ..tiers import Guest, new_guest
+from ..waiting import in_thread
 from .adapters import Argv, Exports
 from .conversation import Conversation
 from .drivers import session
@@ -36,7 +38,7 @@ _PATIENCE = 0.05
 _LONGEST_CAPTURE = 60
 
 
-class InterpreterSession(ABC):
+class InterpreterSession(Closing, ABC):
     r"""An interpreter that keeps its state between snippets: `Interpreter.open` makes them.
 
     A snippet that fails in its own language (an exception) ends with status 1, and the session goes
@@ -94,15 +96,15 @@ class InterpreterSession(ABC):
 
     async def eval_async(self, code: str, *, check: bool = False) -> Result:
         """As `eval`, for a coroutine: cancelling ends the snippet, and the session with it."""
-        from ..waiting import in_thread
-
         return await in_thread(lambda: self.eval(code, check=check), self.cancel)
 
-    def __enter__(self) -> InterpreterSession:
-        return self
+    async def snapshot_async(self) -> Snapshot[InterpreterSession]:
+        """As `snapshot`, for a coroutine."""
+        return await in_thread(self.snapshot)
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    async def cancel_async(self) -> None:
+        """As `cancel`, for a coroutine."""
+        await in_thread(self.cancel)
 
 
 def open_session(

@@ -1,0 +1,208 @@
+"""
+What blocks has an asynchronous form, in which the event loop goes on and cancelling stops guests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from wasmtime.sandbox import (
+    Exports,
+    Interpreter,
+    InterpreterSession,
+    Plugin,
+    PluginSession,
+    Program,
+    Reason,
+    ResourceLimits,
+    Running,
+    SandboxError,
+    Snapshot,
+    engines,
+    run_async,
+)
+
+from . import guests
+from .test_event_loops import LOOPS
+
+LONG = ResourceLimits(timeout=300)
+
+#: What needs no asynchronous form: it returns at once.
+AT_ONCE = {
+    "start",  # gives a `Running`, which has them
+    "bind",
+    "explain",
+    "cancel",
+    "close_input",
+    "write",  # of `Running`, as the next
+    # They make an interpreter, and compile it, as constructors do.
+    "python",
+    "micropython",
+    "javascript",
+}
+
+#: A library that takes its time to begin, and counts what it is told.
+LATE = """
+(module
+  (import "env" "ask" (func $ask (param i32) (result i32)))
+  (func (export "_initialize") (loop $again (br_if $again (call $ask (i32.const 1)))))
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
+"""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Program, Plugin, PluginSession, Interpreter, InterpreterSession, Running, Snapshot],
+    ids=lambda kind: kind.__name__,
+)
+def test_everything_has_an_asynchronous_form(kind: Any) -> None:
+    names = {name for name, value in inspect.getmembers(kind, callable) if name[0] != "_"}
+    lacking = {name for name in names - AT_ONCE if not name.endswith("_async")}
+    assert {name for name in lacking if f"{name}_async" not in names} == set()
+    for name in names:
+        plain, twin = getattr(kind, name), getattr(kind, f"{name}_async", None)
+        if twin is not None:  # and it takes the same
+            parameters = list(inspect.signature(plain).parameters.values())
+            assert list(inspect.signature(twin).parameters.values()) == parameters
+
+
+@LOOPS
+def test_sessions_and_snapshots(run: Any, tmp_path: Path) -> None:
+    plugin = Plugin(guests.COUNTER)
+
+    async def main() -> None:
+        async with await plugin.open_async() as session:
+            assert await session.call_async("next") == 1
+            snapshot = await session.snapshot_async()
+        assert session.ended is Reason.EXITED
+        await snapshot.save_async(tmp_path / "state")
+        loaded = await Snapshot.load_async(tmp_path / "state", plugin)
+        async with await loaded.open_async() as copy:
+            assert await copy.call_async("next") == 2
+        assert await Plugin(await snapshot.bake_async()).call_async("next") == 2
+
+    run(main)
+
+
+@LOOPS
+def test_sessions_of_interpreters(run: Any) -> None:
+    echo = Interpreter(guests.text_plugin(), Exports("same"))
+
+    async def main() -> None:
+        assert (await echo.run_async("a")).value == "a"
+        async with await echo.open_async() as session:
+            assert (await session.eval_async("b")).value == "b"
+            copy = await (await session.snapshot_async()).open_async()
+            assert (await copy.eval_async("c")).value == "c"
+            await copy.cancel_async()
+            assert not (await copy.eval_async("d")).ok
+
+    run(main)
+
+
+@LOOPS
+def test_a_session_that_is_being_opened_is_stopped(run: Any) -> None:
+    asked = []
+
+    async def ask(number: int) -> int:
+        asked.append(number)
+        await anyio.sleep(0.001)
+        return 1  # for ever
+
+    plugin = Plugin(LATE, functions={"ask": ask}, limits=LONG)
+
+    async def main() -> None:
+        with anyio.move_on_after(0.1) as scope:
+            await plugin.open_async()
+        assert scope.cancelled_caught
+
+    run(main)
+    assert asked
+
+
+@LOOPS
+def test_coroutines_of_the_host_serve_a_session_that_is_opened(run: Any) -> None:
+    async def ask(number: int) -> int:
+        await anyio.sleep(0)
+        return 0
+
+    async def main() -> int:
+        async with await Plugin(LATE, functions={"ask": ask}).open_async() as session:
+            return int(await session.call_async("add", 5, 3))
+
+    assert run(main) == 8
+
+
+@LOOPS
+def test_maps_are_iterated(run: Any) -> None:
+    plugin, program = Plugin(guests.ADD), Program(guests.HELLO)
+    echo = Interpreter(guests.text_plugin(), Exports("same"))
+
+    async def main() -> None:
+        numbers = [(n, 1) for n in range(20)]
+        sums = [result.value async for result in plugin.map_async("add", numbers)]
+        assert sums == list(range(1, 21))
+        assert [r.text async for r in program.map_async([(), ("x",)])] == ["hello", "hello"]
+        assert [r.value async for r in echo.map_async(["a", "b"])] == ["a", "b"]
+        with pytest.raises(TypeError):
+            async for _ in program.map_async(5):  # type: ignore[arg-type]
+                pass
+
+    run(main)
+
+
+@LOOPS
+def test_a_map_that_is_cancelled_stops_its_guests(run: Any) -> None:
+    program = Program(guests.SPIN, limits=LONG)
+    threads = threading.active_count()
+
+    async def main() -> None:
+        with anyio.move_on_after(0.1) as scope:
+            async for _ in program.map_async([()] * 4):
+                pass
+        assert scope.cancelled_caught
+
+    run(main)
+    deadline = time.monotonic() + 60
+    while threading.active_count() > threads and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= threads
+
+
+def test_a_program_that_was_not_made_before() -> None:
+    assert asyncio.run(run_async(guests.HELLO)).text == "hello"
+    with pytest.raises(SandboxError):
+        asyncio.run(run_async(guests.HELLO, check=True))
+
+
+@LOOPS
+def test_compiling_that_is_cancelled_is_not_waited_for(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, begun = threading.Event(), threading.Event()
+
+    def compile() -> Any:
+        begun.set()
+        release.wait(300)
+        raise OSError("late")
+
+    monkeypatch.setattr(engines, "_compiler", lambda *_: compile)
+
+    async def main() -> None:
+        with anyio.move_on_after(0.1) as scope:
+            await run_async("(module)")
+        assert scope.cancelled_caught
+
+    try:
+        run(main)
+    finally:
+        release.set()
+    assert begun.is_set()
