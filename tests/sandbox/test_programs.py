@@ -178,9 +178,9 @@ def test_programs_of_the_same_code_compile_it_once(monkeypatch: pytest.MonkeyPat
     made = []
 
     class Counted(Module):
-        def _make(self, *args: Any, **kwargs: Any) -> None:
+        def _obtain(self, *args: Any, **kwargs: Any) -> None:
             made.append(args)
-            super()._make(*args, **kwargs)
+            super()._obtain(*args, **kwargs)
 
     monkeypatch.setattr(engines, "class_for", lambda kind: Counted)
     text = '(module (func (export "_start")) (func $unique))'

@@ -39,6 +39,9 @@ CacheOption = Union[bool, str, os.PathLike[str], None]
 #: When the entries exceed this many bytes, those unused for longest go.
 _CAPACITY = 1 << 30
 
+#: Names of what is entered: compiled code, and notes (`digests`).
+_KINDS = (".cwasm", ".note")
+
 #: A temporary file this many seconds old was left by a process that was killed.
 _ABANDONED = 3600
 
@@ -172,6 +175,22 @@ class Cache:
                 _warn(f"the compiled {kind} could not be entered in the cache: {error}")
             return compiled
 
+    def recall(self, name: str) -> Optional[bytes]:
+        """What was noted under a name; None if there is nothing, or no safe directory."""
+        try:
+            with self._open() as directory, directory.open(f"{name}.note") as file:
+                return file.read()
+        except (OSError, WasmtimeError):
+            return None
+
+    def remember(self, name: str, contents: bytes) -> None:
+        """Note something short under a name, where that can be."""
+        try:
+            with self._open() as directory:
+                directory.write(f"{name}.note", contents)
+        except (OSError, WasmtimeError):
+            pass  # what needs the directory says so
+
     @staticmethod
     def _key(engine: Engine, kind: str, digest: bytes) -> str:
         key = hashlib.sha256()
@@ -197,7 +216,7 @@ def _trim(directory: PrivateDirectory, newest: str) -> None:
         if name.endswith(".tmp"):
             superfluous = changed < time.time() - _ABANDONED
         else:
-            superfluous = name.endswith(".cwasm") and name != newest and total > _CAPACITY
+            superfluous = name.endswith(_KINDS) and name != newest and total > _CAPACITY
         if superfluous:
             directory.remove(name)
             total -= size

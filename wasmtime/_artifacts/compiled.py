@@ -68,23 +68,27 @@ class Compiled(Managed):
 
     @classmethod
     def _of_digest(
-        cls: type[_Self], engine: Engine, wasm: bytes, cache: CacheOption, digest: bytes
+        cls: type[_Self],
+        engine: Engine,
+        read: Callable[[], bytes],
+        cache: CacheOption,
+        digest: bytes,
     ) -> _Self:
-        """As the constructor, for who knows the SHA-256 digest of the bytes already."""
+        """As the constructor, for who knows the SHA-256 digest of the bytes already.
+
+        They are read if they have to be compiled.
+        """
         made = cls.__new__(cls)
-        made._make(engine, wasm, cache, digest)
+        made._obtain(engine, read, cache, digest)
         return made
 
-    def _make(
-        self, engine: Engine, wasm: Source, cache: CacheOption, digest: Optional[bytes] = None
-    ) -> None:
+    def _make(self, engine: Engine, wasm: Source, cache: CacheOption) -> None:
         """Compile a source, or load what it was compiled to before from a cache.
 
         Args:
             engine: The engine.
             wasm: The source.
             cache: The cache.
-            digest: The SHA-256 digest of the source, which names its entry; None to compute it.
 
         Raises:
             TypeError: An argument is of a wrong type.
@@ -97,15 +101,26 @@ class Compiled(Managed):
         if cache is False or cache is None:
             self._compile(engine, to_wasm(wasm))
             return
-        from .cache import digest_of, open_cache
+        from .cache import digest_of
 
         source = source_bytes(wasm)
+        self._obtain(engine, lambda: source, cache, digest_of(source))
+
+    def _obtain(
+        self, engine: Engine, read: Callable[[], bytes], cache: CacheOption, digest: bytes
+    ) -> None:
+        """As `_make`, for bytes of which the SHA-256 digest is known."""
+        if cache is False or cache is None:
+            self._compile(engine, to_wasm(read()))
+            return
+        from .cache import open_cache
+
         open_cache(cache).load(
             engine,
             self._functions.kind,
-            digest_of(source) if digest is None else digest,
+            digest,
             lambda entry: self._load_entry(engine, entry),
-            lambda: self._compile(engine, to_wasm(source)),
+            lambda: self._compile(engine, to_wasm(read())),
             lambda _: self.serialize(),
         )
 

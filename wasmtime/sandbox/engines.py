@@ -224,10 +224,10 @@ def _compiler(code: Code, key: Any, cache: Any, data: Optional[bytes]) -> Callab
     """What compiles some code and keeps it, to be called on a thread."""
 
     def compile() -> Compiled:
-        wasm = code.read() if data is None else data
-        option = cache if len(wasm) >= _WORTH_A_FILE else False
+        read = code.read if data is None else lambda: data
+        option = cache if code.size >= _WORTH_A_FILE else False
         digest = bytes.fromhex(code.sha256)
-        made: Compiled = class_for(code.kind)._of_digest(engine_of(key[1]), wasm, option, digest)
+        made: Compiled = class_for(code.kind)._of_digest(engine_of(key[1]), read, option, digest)
         with _lock:
             return _programs.keep(key, made)
 

@@ -95,7 +95,7 @@ class Interpreter:
         settings = parse_settings(
             limits, env, dirs, functions, seed, clock, False, cache, isolation
         )
-        self._code, data = code_of(source, limits.module, portable)
+        self._code, data = code_of(source, limits.module, portable, cache)
         self._adapter = _adapter_for(adapter, self._code)
         self._functions = settings.functions.flat()
         self._setup = setup

@@ -90,7 +90,7 @@ class Plugin:
         self._settings = parse_settings(
             limits, env, dirs, functions, seed, clock, network, cache, isolation
         )
-        self._code, data = code_of(source, limits.module, portable)
+        self._code, data = code_of(source, limits.module, portable, cache)
         self._ready = prepare_capturable(self._code, self._settings, data)
 
     @cached_property

@@ -91,7 +91,7 @@ class Program:
         self._settings = parse_settings(
             limits, env, dirs, functions, seed, clock, network, cache, isolation
         )
-        self._code, data = code_of(source, limits.module, portable)
+        self._code, data = code_of(source, limits.module, portable, cache)
         prepare(self._code, self._settings, True, data)
 
     def run(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Optional, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Optional, Union
 
 from .errors import SandboxError
 from .reasons import Reason
@@ -79,7 +81,7 @@ def refusal(kind: str, text: str) -> SandboxError:
 
 
 def code_of(
-    source: Source, limit: Optional[int], portable: bool = False
+    source: Source, limit: Optional[int], portable: bool = False, cache: Any = False
 ) -> tuple[Code, Optional[bytes]]:
     """Find the code that a `source` argument means.
 
@@ -87,15 +89,17 @@ def code_of(
         source: A path, bytes (binary or text), text, a `Module` or a `Component`.
         limit: How many bytes are accepted.
         portable: Whether it is to be compiled for every processor of this architecture.
+        cache: Where notes are kept of what large files hold, as `Module` takes it.
 
     Returns:
-        The code; and its bytes, so that they need not be read again, None for compiled ones.
+        The code; and its bytes, so that they need not be read again. None for compiled ones, and
+        for those of a file that was read by another process, and has not changed.
 
     Raises:
         SandboxError: It cannot be read, or is too large.
         TypeError: `source` is of another type, or compiled already and to be portable.
     """
-    code, data = _found(source, limit)
+    code, data = _found(source, limit, cache)
     if not isinstance(portable, bool):
         raise TypeError(f"portable must be a bool, not {type(portable).__name__}")
     if portable and code.compiled is not None:
@@ -103,14 +107,15 @@ def code_of(
     return replace(code, portable=portable), data
 
 
-def _found(source: Source, limit: Optional[int]) -> tuple[Code, Optional[bytes]]:
+def _found(source: Source, limit: Optional[int], cache: Any) -> tuple[Code, Optional[bytes]]:
     if isinstance(source, str) and is_text(source):
         return _of_bytes("guest.wat", source.encode("utf-8", "surrogatepass"), None, limit)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _of_bytes("guest.wasm", bytes(source), None, limit)
     if isinstance(source, (str, os.PathLike)):
         path = os.path.abspath(os.fspath(source))
-        return _of_bytes(Path(path).name, _read(path, limit), path, limit)
+        with _reading(path):
+            return _of_file(path, limit, cache)
     from .. import Module
     from ..component import Component
 
@@ -158,16 +163,44 @@ def _kind(data: bytes) -> Literal["module", "component"]:
     return "component" if re.match(r"\(\s*component\b", text[start:]) else "module"
 
 
-def _read(path: str, limit: Optional[int] = None) -> bytes:
-    """Read a file; more than the limit if it has more."""
+def _of_file(path: str, limit: Optional[int], cache: Any) -> tuple[Code, Optional[bytes]]:
+    """The code in a file, which is not read if it is known to hold what it held before."""
+    from .._artifacts.digests import Note, recall, remember
+
+    name = Path(path).name
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        if limit is None or status.st_size <= limit:
+            note = recall(cache, path, status)
+            if note is not None:
+                kind: Any = note.kind
+                return Code(name, kind, note.digest.hex(), status.st_size, path), None
+        code, data = _of_bytes(name, _contents(file, limit), path, limit)
+        note = Note(bytes.fromhex(code.sha256), code.kind)
+        remember(cache, path, status, os.fstat(file.fileno()), note)
+        return code, data
+
+
+def _contents(file: BinaryIO, limit: Optional[int]) -> bytes:
+    """What a file holds; more than the limit if it has more."""
+    if limit is None:
+        return file.read()
+    # No more room than the file needs: making it and giving it back takes long.
+    room = min(limit, os.fstat(file.fileno()).st_size) + 1
+    data = file.read(room)
+    return data if len(data) < room else data + file.read(limit + 1 - room)
+
+
+def _read(path: str) -> bytes:
+    with _reading(path), open(path, "rb") as file:
+        return file.read()
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Let a file that cannot be read be refused like other code that is not accepted."""
     try:
-        with open(path, "rb") as file:
-            if limit is None:
-                return file.read()
-            # No more room than the file needs: making it and giving it back takes long.
-            room = min(limit, os.fstat(file.fileno()).st_size) + 1
-            data = file.read(room)
-            return data if len(data) < room else data + file.read(limit + 1 - room)
+        yield
     except OSError as error:
         refused = refusal("OSError", f"cannot read {path!r}: {error.strerror or error}")
         raise refused from error
