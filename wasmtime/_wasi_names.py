@@ -30,3 +30,5 @@ PREVIEW2 = (
 #: same.
 CLOCK = "wasi:clocks/monotonic-clock@0.2.12"
 POLL = "wasi:io/poll@0.2.12"
+HTTP_TYPES = "wasi:http/types@0.2.12"
+HTTP_HANDLER = "wasi:http/outgoing-handler@0.2.12"

@@ -44,9 +44,9 @@
 #include "async/future.c" /* the native future: polls, notes, deletion */
 #include "async/stacks.c" /* no more stacks than the system allows */
 #include "async/turns.c"  /* guests that compute take turns */
-#include "async/away.c"   /* polls that may block, on another thread */
 #include "async/errand.c" /* what may collect garbage, on the guest's stack */
 #include "async/waits.c"  /* what a call waits for, and what ends that */
+#include "async/away.c"   /* polls that may block, on another thread */
 #include "async/step.c"   /* one step of a call: the guest, the host, the loop */
 #include "async/call.c"   /* AsyncCall: the coroutine */
 

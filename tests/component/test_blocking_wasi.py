@@ -13,7 +13,12 @@ import pytest
 from support import needs
 
 from wasmtime import Config, Engine, Store, WasiConfig, WasmtimeError, _event_loops
-from wasmtime.component import Component, Linker
+from wasmtime.component import (
+    Component,
+    ComponentInterruptTrap,
+    ComponentTimeoutTrap,
+    Linker,
+)
 
 #: `sleep` sleeps for so many nanoseconds, then asks the host; `spin` never ends.
 SLEEPER = """(component
@@ -71,6 +76,20 @@ async def sleeper(component: Component) -> tuple[Store, Any]:
     return store, (await linker.instantiate_async(store, component)).exports(store)
 
 
+async def closed(store: Store) -> None:
+    """
+    Wait until the other thread is done with a store.
+    """
+    for _ in range(3000):
+        try:
+            store.close()
+        except WasmtimeError:
+            await asyncio.sleep(0.01)
+        else:
+            return
+    pytest.fail("the guest never ended")
+
+
 def test_guests_sleep_beside_each_other_and_the_loop_runs(component: Component) -> None:
     async def main() -> None:
         guests = [await sleeper(component) for _ in range(50)]
@@ -111,15 +130,7 @@ def test_a_cancelled_sleep_leaves_a_store_that_refuses(component: Component) -> 
             store.close()
         with pytest.raises(WasmtimeError, match="in use"):
             await exports.sleep.call_async(store, 1)
-        for _ in range(500):
-            await asyncio.sleep(0.01)
-            try:
-                store.close()
-            except WasmtimeError:
-                continue
-            break
-        else:
-            pytest.fail("the guest never woke up")
+        await closed(store)
 
     asyncio.run(main())
 
@@ -151,15 +162,7 @@ def test_a_timeout_ends_a_guest_that_spins_on_another_thread(component: Componen
         store, exports = await sleeper(component)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(exports.spin.call_async(store), 0.05)
-        for _ in range(500):
-            try:
-                store.close()
-            except WasmtimeError:
-                await asyncio.sleep(0.01)
-            else:
-                break
-        else:
-            pytest.fail("the guest never ended")
+        await closed(store)
 
     asyncio.run(main())
 
@@ -173,6 +176,64 @@ def test_the_loop_ends_while_a_guest_sleeps(component: Component) -> None:
     tasks: list[Any] = []
     asyncio.run(main())
     assert tasks[0].cancelled()
+
+
+@pytest.mark.parametrize("function", ["sleep", "spin"])
+def test_a_guest_on_another_thread_ends_with_its_time(component: Component, function: str) -> None:
+    async def main() -> None:
+        store, exports = await sleeper(component)
+        store.set_timeout(0.05)
+        arguments = [500 * MILLISECOND] if function == "sleep" else []
+        with pytest.raises(ComponentTimeoutTrap):
+            await getattr(exports, function).call_async(store, *arguments)
+        await closed(store)
+
+    asyncio.run(main())
+
+
+def test_a_guest_that_sleeps_on_another_thread_can_be_interrupted(component: Component) -> None:
+    async def main() -> None:
+        store, exports = await sleeper(component)
+        started = time.monotonic()
+        asyncio.get_running_loop().call_later(0.05, store.interrupt)
+        with pytest.raises(ComponentInterruptTrap):
+            await exports.sleep.call_async(store, 500 * MILLISECOND)
+        assert time.monotonic() - started >= 0.05
+        await closed(store)
+
+    asyncio.run(main())
+
+
+def test_a_sleep_within_the_time_goes_on(component: Component) -> None:
+    async def main() -> None:
+        store, exports = await sleeper(component)
+        store.set_timeout(100)
+        assert await exports.sleep.call_async(store, MILLISECOND) == 42
+        assert await exports.sleep.call_async(store, MILLISECOND) == 42
+
+    asyncio.run(main())
+
+
+@needs("trio")
+def test_a_guest_on_another_thread_ends_with_its_time_under_trio(component: Component) -> None:
+    import trio
+
+    async def main() -> None:
+        store, exports = await sleeper(component)
+        store.set_timeout(0.05)
+        with pytest.raises(ComponentTimeoutTrap):
+            await exports.sleep.call_async(store, 300 * MILLISECOND)
+        other, its = await sleeper(component)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(interrupt, other)
+            with pytest.raises(ComponentInterruptTrap):
+                await its.sleep.call_async(other, 300 * MILLISECOND)
+
+    async def interrupt(store: Store) -> None:
+        await trio.sleep(0.05)
+        store.interrupt()
+
+    trio.run(main)
 
 
 @needs("trio")

@@ -4,31 +4,24 @@ The library waits for them in native code, which hears no timeout. So ``subscrib
 ``subscribe-instant`` are functions of ours: they ask the library for the guest's moment, or for
 the end of the store's time if that is sooner. The wait is over then, and the guest with it: it
 is watched from then on (``Store._cut_wait``).
-
-The library's functions can be called by a component only: a small one, which is instantiated in a
-store when its guest first asks for a timer, and compiled for an engine when that first happens.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
-from .._native import check, core, ffi, lib
 from .._store import StoreContext
 from .._wasi_names import CLOCK, POLL
-from ._component import Component
-from ._linker_instance import open_instance, open_root
+from ._forwarding import Forwarding, shadow
 
 if TYPE_CHECKING:
-    from .._engine import Engine
-    from .._store import Store
     from ._linker import Linker
 
 __all__ = ["define_clocks"]
 
 #: Its functions are given the nanoseconds that are left, too. A moment counts from the library's
 #: own beginning of time.
-_FORWARDING = f"""(component
+_SOURCE = f"""(component
   (import "{POLL}" (instance $poll (export "pollable" (type $t (sub resource)))))
   (alias export $poll "pollable" (type $pollable))
   (import "{CLOCK}" (instance $clock
@@ -70,66 +63,28 @@ _FORWARDING = f"""(component
 _NEVER = 2**64 - 1
 
 
-def _forwarding(engine: Engine) -> tuple[Linker, Component]:
-    """What is instantiated in the stores of an engine."""
-    from ._linker import Linker
-
-    found: Any = engine.__dict__.get("_wasi_clocks")
-    if found is None:
-        linker = Linker(engine)
-        linker._add_wasip2_of_library()
-        found = engine.__dict__["_wasi_clocks"] = (linker, Component(engine, _FORWARDING))
-    return found  # type: ignore[no-any-return]
+def _library(linker: Linker) -> None:
+    linker._add_wasip2_of_library()
 
 
-def _timers(store: Store, context: StoreContext) -> Any:
-    """The exports that forward, in a store."""
-    exports = store.__dict__.get("_wasi_clocks")
-    if exports is None:
-        linker, component = _forwarding(store.engine)
-        store._suspend_limits()
-        try:
-            exports = linker.instantiate(context, component).exports(context)
-        finally:
-            store._resume_limits(1, 0)
-        store.__dict__["_wasi_clocks"] = exports
-    return exports
+_FORWARDING = Forwarding("_wasi_clocks", _SOURCE, _library, instances=1)
 
 
 def _subscribe_duration(context: StoreContext, when: int) -> Any:
-    store = context._store
-    return _timers(store, context)["subscribe-duration"](context, when, store._cut_wait(when))
+    left = context._store._cut_wait(when)
+    return _FORWARDING.exports(context)["subscribe-duration"](context, when, left)
 
 
 def _subscribe_instant(context: StoreContext, when: int) -> Any:
-    store = context._store
-    left = store._cut_wait(_NEVER)  # the guest's moment counts from where only the library knows
-    return _timers(store, context)["subscribe-instant"](context, when, left)
+    # The guest's moment counts from where only the library knows.
+    left = context._store._cut_wait(_NEVER)
+    return _FORWARDING.exports(context)["subscribe-instant"](context, when, left)
 
 
 def define_clocks(linker: Linker) -> None:
-    """Let a linker's timers be ours. It defines the library's already.
-
-    Not for asynchronous calls: in the middle of one, no component can be called.
-    """
-    with linker._changing() as native:
-        lib.wasmtime_component_linker_allow_shadowing(native, True)
-        try:
-            # Freed at the end of the block: each is a claim on what it was opened in.
-            with open_root(native) as root, open_instance(root, CLOCK.encode()) as clock:
-                _define(linker, clock, b"subscribe-duration", _subscribe_duration)
-                _define(linker, clock, b"subscribe-instant", _subscribe_instant)
-        finally:
-            lib.wasmtime_component_linker_allow_shadowing(native, linker._shadowing)
-
-
-def _define(linker: Linker, clock: Any, name: bytes, func: Callable[..., Any]) -> None:
-    host = core.ComponentHostFunc(func, False, True)
-    callback = ffi.cast("wasmtime_component_func_callback_t", host.callback)
-    env = ffi.cast("void *", host.env)
-    with linker._keeping(host):
-        check(
-            lib.wasmtime_component_linker_instance_add_func(
-                clock, name, len(name), callback, env, ffi.NULL
-            )
-        )
+    """Let a linker's timers be ours. It defines the library's already."""
+    functions = {
+        "subscribe-duration": _subscribe_duration,
+        "subscribe-instant": _subscribe_instant,
+    }
+    shadow(linker, CLOCK, functions)

@@ -177,6 +177,12 @@ class Linker(LinkerBase):
 
         C API: ``wasmtime_component_linker_add_wasi_http``.
         """
+        from ._http import define_http
+
+        self._add_wasi_http_of_library()
+        define_http(self)
+
+    def _add_wasi_http_of_library(self) -> None:
         with self._changing() as linker:
             self._do(
                 linker, lambda native: check(lib.wasmtime_component_linker_add_wasi_http(native))

@@ -73,7 +73,6 @@ struct AsyncHost {
     const AsyncHostKind *kind; /* NULL: nothing is noted */
     PyObject *function;        /* HostFunc or ComponentHostFunc, which the definitions keep */
     CallerObject *caller;      /* what the function was given, if it asks for it; a reference */
-    PyObject *scope;           /* of trio's, that what it returned is awaited in; a reference */
     bool awaits;               /* an awaitable result is awaited; false: it is an externref */
     bool again;                /* answer() did not answer yet: run() is called once more */
     union {
@@ -122,6 +121,7 @@ struct AsyncCall {
     wasmtime_error_t *error; /* the same */
     AsyncHost host;          /* the host call that is noted */
     PyObject *inner;         /* the awaitable's iterator that is driven, or NULL */
+    PyObject *scope;         /* of trio's, that `inner` is awaited in, or NULL: waits.c */
     PyObject *timer;         /* the loop's, for the end of the store's time, or NULL: waits.c */
     Moment timer_at;         /* when that is */
     Errand errand;           /* to be run by the continuation, or NULL */

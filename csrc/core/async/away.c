@@ -2,8 +2,9 @@
  * there is none that would tell an event loop when they are ready.
  *
  * The store is held meanwhile: it refuses everybody. A call whose task is cancelled during such a
- * poll is abandoned: nobody waits for it any more, and the thread drops it when the poll is over.
- * A guest that computes notices within a moment, one that sleeps when it wakes up.
+ * poll is abandoned, as is one that is interrupted, or whose time is up, while the poll blocks:
+ * nobody waits for it any more, and the thread drops it when the poll is over. A guest that computes
+ * notices within a moment, one that sleeps when it wakes up.
  *
  * Which thread that is, and how an event loop waits for it, is Python's affair (state.in_thread):
  * it is given a method of the call, which it keeps alive, and told whether the poll may block.
@@ -12,9 +13,8 @@
  * beside the loop and beside others, until it calls the host. */
 
 static void async_drop(AsyncCall *call);
-static void async_forget_timer(AsyncCall *call);
 
-/* Begin a poll on another thread: what waits for it. NULL with an exception. */
+/* Begin a poll on another thread: what waits for it. NULL with an exception; it may be away. */
 static PyObject *
 away_begin(AsyncCall *call)
 {
@@ -23,12 +23,14 @@ away_begin(AsyncCall *call)
         return NULL;
     }
     call->away = true; /* the thread may run before this one goes on */
+    call->store->told = false;
     PyObject *waits = PyObject_CallFunction(state.in_thread, "Oi", poll, call->store->blocks);
     Py_DECREF(poll);
     if (waits == NULL) {
         call->away = false;
+        return NULL;
     }
-    return waits;
+    return async_may_be_told(call) ? async_in_scope(call, waits) : waits;
 }
 
 /* Nobody waits for the poll any more. */

@@ -202,11 +202,9 @@ async_close(AsyncCall *call)
     }
     bool fine = inner == NULL || closed != NULL;
     Py_XDECREF(closed);
-    if (call->away) {
-        async_abandon(call);
-    }
-    else if (call->state != ASYNC_DONE) {
-        async_drop(call);
+    Py_CLEAR(call->scope);
+    if (call->state != ASYNC_DONE) {
+        async_give_up(call);
     }
     return fine;
 }
@@ -271,7 +269,7 @@ async_call_traverse(AsyncCall *self, visitproc visit, void *arg)
     Py_VISIT(self->object);
     Py_VISIT(self->inner);
     Py_VISIT(self->timer);
-    Py_VISIT(self->host.scope);
+    Py_VISIT(self->scope);
     Py_VISIT(self->waiter);
     Py_VISIT(self->parent);
     Py_VISIT(self->host.caller);
@@ -332,6 +330,7 @@ async_call_dealloc(AsyncCall *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     Py_CLEAR(self->inner);
+    Py_CLEAR(self->scope);
     Py_CLEAR(self->timer);
     Py_CLEAR(self->waiter);
     Py_CLEAR(self->parent);

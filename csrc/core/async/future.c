@@ -50,7 +50,6 @@ async_note(StoreObject *store, const AsyncHostKind *kind, void *function,
     call->host.kind = kind;
     call->host.function = function;
     call->host.caller = NULL;
-    call->host.scope = NULL;
     call->host.awaits = true;
     return &call->host;
 }

@@ -146,8 +146,6 @@ async_end_host(AsyncCall *call)
         AsyncHost host = call->host;
         call->host.kind = NULL;
         call->host.caller = NULL;
-        call->host.scope = NULL;
-        Py_CLEAR(host.scope);
         host.kind->end(call, &host);
     }
 }
@@ -163,6 +161,7 @@ async_drop(AsyncCall *call)
         Py_DECREF(child);
     }
     Py_CLEAR(call->inner);
+    Py_CLEAR(call->scope);
     call->store->over |= call->future != NULL && call->kind->store_ends;
     future_delete(call);
     async_end_host(call);
@@ -388,13 +387,25 @@ async_attend(AsyncCall *call, PyObject **out)
     return async_give_way(call);
 }
 
+/* Drop a call, or have that done by the thread that polls it, when the poll is over. */
+static void
+async_give_up(AsyncCall *call)
+{
+    if (call->away) {
+        async_abandon(call);
+    }
+    else {
+        async_drop(call);
+    }
+}
+
 static StepEnd
 async_poll_away(AsyncCall *call)
 {
     call->inner = away_begin(call);
     call->state = ASYNC_AWAY;
     if (call->inner == NULL) {
-        async_drop(call);
+        async_give_up(call);
         return STEP_OVER;
     }
     return STEP_ON;
@@ -484,6 +495,7 @@ static StepEnd
 async_inner_over(AsyncCall *call, PyObject *result, PyObject **out)
 {
     Py_CLEAR(call->inner);
+    Py_CLEAR(call->scope);
     if (call->state == ASYNC_HOST) {
         if (result == NULL && call->blocking) {
             async_explain_loop();
@@ -493,12 +505,12 @@ async_inner_over(AsyncCall *call, PyObject *result, PyObject **out)
         }
         return async_answer(call, result);
     }
-    if (result == NULL && call->away) { /* the poll is not over: its thread drops the call */
-        async_abandon(call);
-        return STEP_OVER;
-    }
     if (result == NULL) {
-        async_drop(call);
+        bool ended = call->state == ASYNC_AWAY && async_explain_stop(call->store);
+        if (ended && call->kind->refine != NULL) {
+            call->kind->refine();
+        }
+        async_give_up(call);
         return STEP_OVER;
     }
     Py_DECREF(result);

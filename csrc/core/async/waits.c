@@ -7,7 +7,7 @@
  * ended for.
  *
  * A future of asyncio's can be cancelled. Under trio the host function runs in a cancel scope, which
- * is what the store keeps (`host.scope`).
+ * is what the store keeps (`scope`).
  *
  * Ownership: a call owns its timer, which refers to the store weakly. */
 
@@ -29,7 +29,15 @@ async_seconds_left(const StoreObject *store)
     return expires == MOMENT_NEVER ? -1 : expires > now ? (double)(expires - now) / 1e9 : 0;
 }
 
-/* What a host function's awaitable is driven by: itself, or where trio runs, a scope of its own.
+/* Whether a wait of the call is ended by a timeout or an interrupt: that of a host function, and
+ * that for a poll that blocks. What computes elsewhere hears of both itself. */
+static inline bool
+async_may_be_told(const AsyncCall *call)
+{
+    return call->state == ASYNC_HOST || (call->away && call->store->blocks);
+}
+
+/* What an awaitable is driven by: itself, or where trio runs, a scope of its own.
  * Takes the iterator; NULL with an exception. */
 static PyObject *
 async_in_scope(AsyncCall *call, PyObject *iterator)
@@ -44,12 +52,12 @@ async_in_scope(AsyncCall *call, PyObject *iterator)
         return iterator;
     }
     Py_DECREF(iterator);
-    Py_CLEAR(call->host.scope);
-    if (answer == NULL || !PyArg_ParseTuple(answer, "OO:in_scope", &call->host.scope, &iterator)) {
+    Py_CLEAR(call->scope);
+    if (answer == NULL || !PyArg_ParseTuple(answer, "OO:in_scope", &call->scope, &iterator)) {
         Py_XDECREF(answer);
         return NULL;
     }
-    Py_INCREF(call->host.scope);
+    Py_INCREF(call->scope);
     Py_INCREF(iterator);
     Py_DECREF(answer);
     return iterator;
@@ -150,11 +158,11 @@ static void
 async_wait_begin(AsyncCall *call, PyObject *out)
 {
     StoreObject *store = call->store;
-    if (call->state != ASYNC_HOST || out == Py_None || call->blocking || store->told
+    if (!async_may_be_told(call) || out == Py_None || call->blocking || store->told
         || store->awaited != NULL) {
         return;
     }
-    PyObject *awaited = call->host.scope != NULL ? call->host.scope : out;
+    PyObject *awaited = call->scope != NULL ? call->scope : out;
     Py_XDECREF(locked_swap(store, &store->awaited, Py_NewRef(awaited)));
     async_set_timer(call, awaited);
     if (UNLIKELY(store_stop_reason(store) != STOP_NOT)) { /* told while it did not wait yet */
@@ -170,23 +178,24 @@ async_wait_end(StoreObject *store)
     }
 }
 
-/* A host function has raised: if it was cancelled because the guest is to end, say so instead. */
-static void
+/* What was awaited has raised: if it was cancelled because the guest is to end, say so instead, and
+ * return true. */
+static bool
 async_explain_stop(StoreObject *store)
 {
     StopReason reason = store_stop_reason(store);
     if (reason == STOP_NOT) {
-        return;
+        return false;
     }
     PyObject *raised = PyErr_GetRaisedException();
     if (PyErr_GivenExceptionMatches(raised, PyExc_Exception)
         || strcmp(type_name(raised), "CancelledError") != 0) {
         PyErr_SetRaisedException(raised);
-        return;
+        return false;
     }
-    store->stopped = reason;
-    stop_raise(store);
+    stop_raise_for(store, reason);
     PyObject *better = PyErr_GetRaisedException();
     PyException_SetContext(better, raised);
     PyErr_SetRaisedException(better);
+    return true;
 }

@@ -72,21 +72,21 @@ static const char *const stop_reasons[STOP_REASONS] = {
 
 /* When the guest should have ended. */
 static Moment
-stop_moment(const StoreObject *self)
+stop_moment(const StoreObject *self, StopReason reason)
 {
-    return self->stopped == STOP_TIMEOUT     ? store_expires(self)
-           : self->stopped == STOP_INTERRUPT ? (Moment)atomic_load(&self->interrupted)
-                                             : MOMENT_NEVER;
+    return reason == STOP_TIMEOUT     ? store_expires(self)
+           : reason == STOP_INTERRUPT ? (Moment)atomic_load(&self->interrupted)
+                                      : MOMENT_NEVER;
 }
 
 static StopMessage
-stop_message(const StoreObject *self)
+stop_message(const StoreObject *self, StopReason reason)
 {
     StopMessage message;
-    Moment due = stop_moment(self), now = moment_now();
+    Moment due = stop_moment(self, reason), now = moment_now();
     unsigned late = due < now ? (unsigned)moment_min((now - due) / MILLISECOND, UINT_MAX) : 0;
     if (late < STOP_LATE / MILLISECOND) {
-        snprintf(message.text, sizeof(message.text), "%s", stop_reasons[self->stopped]);
+        snprintf(message.text, sizeof(message.text), "%s", stop_reasons[reason]);
         return message;
     }
     snprintf(message.text, sizeof(message.text),
@@ -94,10 +94,10 @@ stop_message(const StoreObject *self)
              "Python function, a long instruction (memory.fill, atomic.wait), files of WASI (a "
              "named pipe in a preopened directory), in components also standard input, HTTP, "
              "sockets and the look-up of names%s. A process of its own can always be stopped",
-             stop_reasons[self->stopped], late / 1000, late % 1000,
-             self->stopped == STOP_INTERRUPT ? ", and a poll of several things, which hears a "
-                                               "timeout but no interrupt"
-                                             : "");
+             stop_reasons[reason], late / 1000, late % 1000,
+             reason == STOP_INTERRUPT ? ", and a poll of several things, which hears a "
+                                        "timeout but no interrupt"
+                                      : "");
     return message;
 }
 
@@ -105,7 +105,7 @@ stop_message(const StoreObject *self)
 static wasmtime_error_t *
 stop_error(const StoreObject *self)
 {
-    StopMessage message = stop_message(self);
+    StopMessage message = stop_message(self, self->stopped);
     return wasmtime_error_new(message.text);
 }
 
@@ -113,7 +113,7 @@ stop_error(const StoreObject *self)
 static wasm_trap_t *
 stop_trap(const StoreObject *self)
 {
-    StopMessage message = stop_message(self);
+    StopMessage message = stop_message(self, self->stopped);
     return wasmtime_trap_new(message.text, strlen(message.text));
 }
 
@@ -126,19 +126,27 @@ stop_exception(StopReason stopped)
                                        : state.Trap;
 }
 
-/* The same for a host function in Python; the exception is set. */
+/* Set the exception that what the store runs ends with. */
 static void
-stop_raise(StoreObject *self)
+stop_raise_for(const StoreObject *self, StopReason reason)
 {
-    StopMessage message = stop_message(self);
-    PyObject *exception = PyObject_CallFunction(stop_exception(self->stopped), "s", message.text);
-    self->stopped = STOP_NOT;
+    StopMessage message = stop_message(self, reason);
+    PyObject *exception = PyObject_CallFunction(stop_exception(reason), "s", message.text);
     if (exception != NULL && PyObject_SetAttr(exception, state.str_interrupted, Py_True) == 0) {
         PyErr_SetRaisedException(exception);
     }
     else {
         Py_XDECREF(exception);
     }
+}
+
+/* The same for a host function in Python. */
+static void
+stop_raise(StoreObject *self)
+{
+    StopReason reason = self->stopped;
+    self->stopped = STOP_NOT;
+    stop_raise_for(self, reason);
 }
 
 /* --- timeouts --------------------------------------------------------------------------------- */
