@@ -131,11 +131,79 @@ async def _lines() -> AsyncIterator[bytes]:
 
 
 @LOOPS
-def test_asynchronous_input_is_read_in_the_loop(run: Any) -> None:
+def test_asynchronous_input_is_read_in_the_loop(run: Any, threads: list[str]) -> None:
     async def main() -> str:
         return (await Program(wasi_programs.CAT).run_async(stdin=_lines())).text
 
     assert run(main) == "one\ntwo\n"
+    assert threads == []
+
+
+@LOOPS
+@pytest.mark.parametrize("isolation", guests.TIERS)
+def test_asynchronous_input_is_read_beside_what_may_block(run: Any, isolation: Any) -> None:
+    program = Program(
+        wasi_programs.CAT.replace("(module", '(module (import "env" "f" (func))', 1),
+        functions={"f": lambda: None},
+        isolation=isolation,
+    )
+
+    async def main() -> str:
+        return (await program.run_async(stdin=_lines())).text
+
+    assert run(main) == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("isolation", guests.TIERS)
+@pytest.mark.parametrize("given", ["text", 1 << 50, None])
+def test_input_that_is_none_is_the_fault_of_the_host(isolation: Any, given: Any) -> None:
+    program = Program(wasi_programs.CAT, isolation=isolation)
+
+    async def pieces() -> AsyncIterator[Any]:
+        yield given
+
+    async def main() -> Any:
+        return await program.run_async(stdin=pieces())
+
+    for result in (asyncio.run(main()), program.run(stdin=lambda size: given)):
+        assert result.reason is Reason.HOST_ERROR
+        assert "standard input must be bytes" in result.message
+
+
+@LOOPS
+def test_what_asynchronous_input_raises_is_the_cause(run: Any) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise KeyError("tea")
+
+    async def main() -> None:
+        with pytest.raises(SandboxError) as caught:
+            await Program(wasi_programs.CAT).run_async(stdin=pieces(), check=True)
+        assert caught.value.result.reason is Reason.HOST_ERROR
+        assert isinstance(caught.value.__cause__, KeyError)
+
+    run(main)
+
+
+@LOOPS
+@pytest.mark.parametrize("isolation", guests.TIERS)
+def test_time_ends_a_guest_that_waits_for_asynchronous_input(run: Any, isolation: Any) -> None:
+    limits = ResourceLimits(timeout=0.1)
+    program = Program(wasi_programs.CAT, limits=limits, isolation=isolation)
+    ended = []
+
+    async def never() -> AsyncIterator[bytes]:
+        try:
+            await anyio.sleep(300)
+        finally:
+            ended.append(True)
+        yield b""
+
+    async def main() -> Any:
+        return await program.run_async(stdin=never())
+
+    assert run(main).reason is Reason.TIMEOUT
+    assert ended == [True]
 
 
 @LOOPS

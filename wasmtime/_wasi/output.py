@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Optional
+from collections.abc import Awaitable
+from functools import partial
+from typing import Any, Callable, Optional, Union
 
 from .._error import WasmtimeError
 from .._native import core
 from .._trap import OutputLimitTrap
+from .input import Awaited
 from .limits import POLICIES, OnLimit, check_limit, check_on_limit
 
 __all__ = ["CustomOutput", "Deliver", "Output"]
 
 #: What `WasiConfig.stdout_custom` and `WasiConfig.stderr_custom` take: it is called with the bytes
-#: that the guest wrote and returns None, or how many of them it took.
-CustomOutput = Callable[[bytes], Optional[int]]
+#: that the guest wrote and returns None, or how many of them it took; or an awaitable of that.
+CustomOutput = Callable[[bytes], Union[Optional[int], Awaitable[Optional[int]]]]
 
 
 class Output:
@@ -128,7 +131,8 @@ class Output:
 class Deliver:
     """Hands bytes to a user's callable, up to a limit, and validates the count that it returns.
 
-    Called by the C core, which refuses a guest's write where it returns False.
+    Called by the C core, which refuses a guest's write where it returns False, and awaits what is
+    not there yet in asynchronous calls (`Awaited`).
     """
 
     __slots__ = ("_callback", "_limit", "_on_limit", "_room", "_what")
@@ -146,42 +150,49 @@ class Deliver:
         self._room = limit
         self._on_limit = on_limit
 
-    def __call__(self, data: bytes) -> bool:
+    def __call__(self, data: bytes) -> Union[bool, Awaited]:
         if self._room is None:
-            self._hand_over(data)
-            return True
-        if len(data) > self._room:
-            return self._exceed(data)
-        self._room -= len(data)
-        self._hand_over(data)
-        return True
-
-    def _exceed(self, data: bytes) -> bool:
-        assert self._room is not None
+            return self._hand_over(data, False)
+        if len(data) <= self._room:
+            self._room -= len(data)
+            return self._hand_over(data, False)
         if self._on_limit is None:
             return False
         data, self._room = data[: self._room], 0
-        self._hand_over(data)
-        if self._on_limit == "stop":
+        return self._hand_over(data, True)
+
+    def _hand_over(self, data: bytes, exceeds: bool) -> Union[bool, Awaited]:
+        """Hand over bytes, behind which there were more than may be, or not."""
+        while data:
+            taken: Any = self._callback(data)
+            if taken is None:
+                break
+            if hasattr(taken, "__await__"):
+                rest = partial(self._hand_over_rest, data, exceeds)
+                return Awaited(taken, rest, self._what)
+            data = data[self._count(taken, data) :]
+        if exceeds and self._on_limit == "stop":
             raise OutputLimitTrap(
                 f"the guest wrote more than the limit of {self._limit} bytes to {self._what}"
             )
         return True
 
-    def _hand_over(self, data: bytes) -> None:
-        while data:
-            taken = self._callback(data)
-            if taken is None:
-                return
-            if isinstance(taken, bool) or not isinstance(taken, int):
-                raise TypeError(
-                    f"the callable of {self._what} must return None or how many bytes it took, "
-                    f"not {type(taken).__name__}"
-                )
-            if taken < 0:
-                raise OSError(-taken, os.strerror(-taken))
-            if taken == 0 or taken > len(data):
-                raise ValueError(
-                    f"the callable of {self._what} said that it took {taken} of {len(data)} bytes"
-                )
-            data = data[taken:]
+    def _hand_over_rest(self, data: bytes, exceeds: bool, taken: object) -> Union[bool, Awaited]:
+        """Go on when it is there how many bytes were taken."""
+        rest = b"" if taken is None else data[self._count(taken, data) :]
+        return self._hand_over(rest, exceeds)
+
+    def _count(self, taken: object, data: bytes) -> int:
+        """How many bytes a callable says that it took."""
+        if isinstance(taken, bool) or not isinstance(taken, int):
+            raise TypeError(
+                f"the callable of {self._what} must return None or how many bytes it took, "
+                f"not {type(taken).__name__}"
+            )
+        if taken < 0:
+            raise OSError(-taken, os.strerror(-taken))
+        if taken == 0 or taken > len(data):
+            raise ValueError(
+                f"the callable of {self._what} said that it took {taken} of {len(data)} bytes"
+            )
+        return taken

@@ -239,6 +239,11 @@ class StdinCustomSetting(_StreamSetting):
     `Store.interrupt`; a Python function, ``read`` of a buffered file included, ends when it
     returns.
 
+    In an asynchronous call the source may be asynchronous too: a coroutine function, an object with
+    an asynchronous ``read`` such as `asyncio.StreamReader`, or an asynchronous iterator of bytes,
+    whose end is the end of the input. The event loop waits for it, and time limits and
+    cancellations reach it. A synchronous call refuses it with TypeError.
+
     An exception that is raised comes out of the call into WebAssembly as the same object.
 
     It takes the package's own implementation: components do not have it.
@@ -265,7 +270,7 @@ class StdinCustomSetting(_StreamSetting):
 
         Args:
             source: A callable that is given the greatest useful number of bytes and returns bytes,
-                or a file object that is opened for reading bytes.
+                a file object that is opened for reading bytes, or an asynchronous iterator.
 
         Raises:
             TypeError: If it is neither, or opened for text.
@@ -306,7 +311,8 @@ class _CustomSetting(_StreamSetting):
 
         Args:
             callback: Called with non-empty bytes. It returns None if it took them all, or how many
-                it took (as `io.RawIOBase.write` does): it is then called again with the rest.
+                it took (as `io.RawIOBase.write` does): it is then called again with the rest. In
+                an asynchronous call of preview 1 it may be ``async def``.
             limit: The greatest number of bytes that a guest may write in all, or None.
             on_limit: What becomes of more: ``"truncate"`` discards it, and the guest's write
                 succeeds; ``"stop"`` ends the guest with `OutputLimitTrap`; without it the guest's

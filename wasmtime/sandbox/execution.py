@@ -24,11 +24,12 @@ from .. import (
     WasmtimeError,
 )
 from .._printable import clip
+from .._wasi.input import AsyncInput, Awaited, Reader, check_source, descriptor_of
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
 from .steps import Steps, take
-from .waiting import AsyncInput, LoopWaiter, until
-from .world import Streams, Task, make_wasi
+from .waiting import LoopWaiter, until
+from .world import WHOLE_INPUT, Streams, Task, make_wasi
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
@@ -103,14 +104,30 @@ class Execution:
         store._roams = self.is_awaited
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
-        if isinstance(task.stdin, AsyncInput):
-            source = task.stdin
-            task = replace(task, stdin=lambda size: self.wait_for(source.read(size)))
         if self.linked.uses_wasi:
+            stdin = self._input(task.stdin)
+            if stdin is not task.stdin:
+                task = replace(task, stdin=stdin)
             wasi, self._streams = make_wasi(self._name, task, self._note)
             store.set_wasi(wasi)
             if task.network and getattr(self.linked, "uses_http", False):
                 store.set_wasi_http()
+
+    def _input(self, stdin: Any) -> Any:
+        """Standard input as WASI takes it: what is asynchronous is awaited, or waited for."""
+        if isinstance(stdin, WHOLE_INPUT) or descriptor_of(stdin) >= 0:
+            return stdin
+        check_source(stdin)
+        given = Reader(stdin.read if isinstance(stdin, AsyncInput) else stdin)
+
+        async def read_async(size: int) -> Any:
+            return await given(size)  # type: ignore[misc]
+
+        def read(size: int) -> Any:
+            piece = given(size)
+            return self.wait_for(piece) if isinstance(piece, Awaited) else piece
+
+        return read_async if self.is_awaited else read
 
     def _set_limits(self) -> None:
         limits, elements = self._task.limits, self._task.limits.table_elements

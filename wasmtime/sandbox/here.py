@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from .._wasi.input import AsyncInput
 from .abi.calls import calling_function
 from .execution import Execution
 from .linking import Linked, link
@@ -72,7 +73,7 @@ class ThreadGuest(Guest):
             self._code.kind == "module"
             and execution.instance is None
             and self._state is None
-            and isinstance(task.stdin, WHOLE_INPUT)
+            and isinstance(task.stdin, (*WHOLE_INPUT, AsyncInput))
             and task.output is None
             and task.filter is None
             and not callable(task.clock)

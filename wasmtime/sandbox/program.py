@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .._wasi.input import AsyncInput
 from .directory import Contents, Directories, DirectoryLike, inputs, parse_directories
 from .errors import raise_unless_ok
 from .limits import ResourceLimits
@@ -21,7 +22,7 @@ from .settings import (
 )
 from .source import Source, code_of
 from .tiers import prepare, run_guest, run_guest_async
-from .waiting import AsyncInput, in_thread, iterate
+from .waiting import in_thread, iterate
 from .world import Task
 
 if TYPE_CHECKING:

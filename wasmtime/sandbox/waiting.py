@@ -8,7 +8,6 @@ there. The loop is asyncio's, or what takes its place, or trio's.
 from __future__ import annotations
 
 import contextvars
-import inspect
 import sys
 import threading
 import weakref
@@ -21,7 +20,6 @@ from .. import InterruptTrap, TimeoutTrap
 from .reasons import Reason
 
 __all__ = [
-    "AsyncInput",
     "Changes",
     "Errand",
     "LoopWaiter",
@@ -275,9 +273,10 @@ class LoopWaiter:
         """
         errand = _errand.get()
         if errand is None or runs_loop():  # a loop cannot wait for itself
-            if inspect.iscoroutine(awaitable):
-                awaitable.close()
-            raise RuntimeError("a function of the host is async def: use run_async or call_async")
+            close = getattr(awaitable, "close", None)
+            if close is not None:  # a coroutine, which would warn otherwise
+                close()
+            raise RuntimeError("the host is asynchronous here: use run_async or call_async")
 
         async def wait() -> Any:
             return await awaitable
@@ -365,34 +364,3 @@ class Changes:
             finally:
                 with self._changed:
                     self._bells.remove(bell)
-
-
-class AsyncInput:
-    """Standard input from an asynchronous iterator, or from an object with an async ``read``.
-
-    Args:
-        source: The iterator of bytes, or the object, such as an `asyncio.StreamReader`.
-    """
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._rest = b""
-
-    @staticmethod
-    def is_needed(source: Any) -> bool:
-        """Whether something is such a source."""
-        return hasattr(source, "__aiter__") or inspect.iscoroutinefunction(
-            getattr(source, "read", None)
-        )
-
-    async def read(self, size: int) -> bytes:
-        """Up to so many bytes; none at the end."""
-        if inspect.iscoroutinefunction(getattr(self._source, "read", None)):
-            return bytes(await self._source.read(size))
-        while not self._rest:
-            try:
-                self._rest = bytes(await self._source.__anext__())
-            except StopAsyncIteration:
-                return b""
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from .. import GuestExit, OutputLimitTrap, WasiConfig
+from .._coroutines import is_coroutine_function
 from .directory import Preopen
 from .limits import ResourceLimits
 from .settings import Clock, Seed
@@ -85,25 +87,33 @@ def _set_stdin(wasi: WasiConfig, stdin: Any, note: Callable[[BaseException], Non
         wasi.stdin_bytes = stdin.encode()
     elif isinstance(stdin, (bytes, bytearray, memoryview)):
         wasi.stdin_bytes = stdin
-    elif callable(stdin):
-        wasi.stdin_custom = noting(stdin, note)
     else:
-        wasi.stdin_custom = stdin
+        wasi.stdin_custom = noting(stdin, note) if callable(stdin) else stdin
 
 
 def noting(function: Callable[..., Any], note: Callable[[BaseException], None]) -> Any:
     """A function that tells what it raises, before it does."""
 
     def call(*args: Any) -> Any:
-        try:
+        with _noting(note):
             return function(*args)
-        except GuestExit:
-            raise
-        except Exception as error:
-            note(error)
-            raise
 
-    return call
+    async def call_async(*args: Any) -> Any:
+        with _noting(note):
+            return await function(*args)
+
+    return call_async if is_coroutine_function(function) else call
+
+
+@contextmanager
+def _noting(note: Callable[[BaseException], None]) -> Iterator[None]:
+    try:
+        yield
+    except GuestExit:
+        raise
+    except Exception as error:
+        note(error)
+        raise
 
 
 class Streams:

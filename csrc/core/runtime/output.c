@@ -333,6 +333,16 @@ sinks_have_output(StoreObject *store)
     return false;
 }
 
+/* What Python gave for a stream is not there yet, and nothing here awaits it: it raises (`Awaited` in
+ * wasmtime/_wasi/input.py). False. */
+static NOINLINE bool
+awaited_refuse(PyObject *answer)
+{
+    PyObject *never = PyObject_CallMethod(answer, "refuse", NULL);
+    Py_XDECREF(never);
+    return false;
+}
+
 static bool
 sink_deliver(PyObject *pair)
 {
@@ -342,7 +352,7 @@ sink_deliver(PyObject *pair)
     if (atomic_load(&buffer->waiting) != 0 && callable != Py_None) {
         PyObject *bytes = sink_bytes(buffer, TAKE_BYTES);
         PyObject *answer = bytes ? PyObject_CallFunctionObjArgs(callable, bytes, NULL) : NULL;
-        fine = answer != NULL;
+        fine = answer != NULL && (PyBool_Check(answer) || awaited_refuse(answer));
         Py_XDECREF(answer);
         Py_XDECREF(bytes);
     }

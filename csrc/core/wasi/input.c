@@ -30,15 +30,13 @@ input_ask(WasiCall *call)
     return answer;
 }
 
-/* The callable is the package's (`Reader`), which gives bytes and nothing else. */
+/* The callable is the package's (`Reader`), which gives bytes, or what an asynchronous call awaits. */
 static bool
 input_answer(WasiCall *call, PyObject *answer)
 {
     Stream *stream = &call->wasi->streams[OWN_STDIN];
     if (!PyBytes_Check(answer)) {
-        PyErr_Format(PyExc_TypeError, "standard input must be bytes, not %.200s",
-                     type_name(answer));
-        return false;
+        return awaited_refuse(answer);
     }
     PyObject *before = stream->held;
     stream->held = Py_NewRef(answer);

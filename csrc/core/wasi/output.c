@@ -20,10 +20,14 @@ output_ask(WasiCall *call)
     return answer;
 }
 
-/* The callable is the package's (`Deliver`): False means that a limit refuses the bytes. */
+/* The callable is the package's (`Deliver`): False means that a limit refuses the bytes; or it gives
+ * what an asynchronous call awaits. */
 static bool
 output_answer(WasiCall *call, PyObject *answer)
 {
+    if (!PyBool_Check(answer)) {
+        return awaited_refuse(answer);
+    }
     call->answered = true;
     call->error = answer == Py_False ? WASI_NOSPC : WASI_SUCCESS;
     call->done = answer == Py_False ? 0 : call->length;

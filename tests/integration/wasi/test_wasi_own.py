@@ -277,7 +277,7 @@ class TestInput:
         async def source(size: int) -> bytes:
             return b""
 
-        with pytest.raises(TypeError, match="asynchronous call"):
+        with pytest.raises(TypeError, match="needs an asynchronous call"):
             Guest(engine, with_stdin(source)).read(0, 1)
 
     @pytest.mark.parametrize("source", [None, 3, b"bytes", io.StringIO("text")])

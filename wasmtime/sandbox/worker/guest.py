@@ -11,6 +11,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Optional
 
 from ... import GuestExit, OutputLimitTrap
+from ..._wasi.input import as_bytes
 from ..errors import GuestError
 from ..execution import describe
 from ..plain import from_plain, to_plain
@@ -20,7 +21,7 @@ from ..result import ExceptionInfo, Result
 from ..settings import Settings
 from ..source import Code, refusal
 from ..tiers import Call, Guest
-from ..waiting import AsyncInput, LoopWaiter
+from ..waiting import LoopWaiter
 from ..world import Collected, Task
 from .channel import ChannelClosed, Expired, Malformed
 from .messages import call_parts, longest_result, result_of, task_parts
@@ -282,14 +283,11 @@ class WorkerGuest(Guest):
             raise Malformed("a size that is none")
         size = min(size, 1 << 20)
         stdin = self._task.stdin
-        if isinstance(stdin, AsyncInput):
-            return bytes(self._waiter.wait_for(stdin.read(size), due))
-        if callable(stdin):
-            given: Any = stdin(size)
-            return bytes(given)
         descriptor = _descriptor(stdin)
         if descriptor is None:
-            return bytes(stdin.read(size))
+            given = (stdin if callable(stdin) else stdin.read)(size)
+            awaited = hasattr(given, "__await__")
+            return as_bytes(self._waiter.wait_for(given, due) if awaited else given)
         while not _is_readable(descriptor):
             if self._stopped or (due is not None and monotonic() >= due):
                 return None
