@@ -140,3 +140,17 @@ ASKING = """
   (func (export "run") (param "n" u32) (result (result (error string)))
     (canon lift (core func $run) (memory $bytes) (realloc $realloc))))
 """
+
+#: An interpreter that is a library: ``turn`` takes text, and returns as its exit status what the
+#: digit at the end of it says. ``all`` returns all text that it was given, from 4096 on.
+TURNS = """
+(module (memory (export "memory") 2) (global $at (mut i32) (i32.const 4096))
+  (func (export "host_alloc") (param $n i32) (result i32)
+    (global.get $at) (global.set $at (i32.add (global.get $at) (local.get $n))))
+  (func (export "turn") (param $p i32) (param $n i32) (result i32)
+    (i32.sub (i32.load8_u (i32.sub (i32.add (local.get $p) (local.get $n)) (i32.const 1)))
+             (i32.const 48)))
+  (func (export "all") (param $p i32) (param $n i32) (result i64)
+    (i64.or (i64.shl (i64.const 4096) (i64.const 32))
+            (i64.extend_i32_u (i32.sub (global.get $at) (i32.const 4096))))))
+"""

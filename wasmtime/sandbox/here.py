@@ -106,7 +106,8 @@ class ThreadGuest(Guest):
         if execution.linked.is_reactor and state is None:
             yield calling(instance.exports(execution.store)["_initialize"], execution.store)
             execution.enter()
-        value = yield from calling_function(execution, instance, call)
+        for each in (*call.first, call):
+            value = yield from calling_function(execution, instance, each)
         return value
 
     def _running_program(self, instance: Any) -> Steps[Any]:

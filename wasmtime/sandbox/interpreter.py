@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from .directory import Contents, Directories, DirectoryLike
 from .errors import raise_unless_ok
 from .functions import HostFunctions
-from .interpreters.adapters import Adapter, Argv, Exports, Stdin
+from .interpreters.adapters import Adapter, Argv, Exports, Stdin, has_driver
 from .interpreters.conversation import Conversation
 from .interpreters.drivers import calling
 from .interpreters.installed import find_installed, known_adapter
@@ -99,11 +99,11 @@ class Interpreter:
         self._adapter = _adapter_for(adapter, self._code)
         self._functions = settings.functions.flat()
         self._setup = setup
-        if self._functions and self._adapter.language is None:
+        if self._functions and not has_driver(self._adapter):
             raise refusal(
                 "ValueError",
                 f"{self._code.name} offers no way to call functions of the host: there are drivers "
-                "for Python and JavaScript, and its adapter names neither",
+                "for programs in Python and JavaScript, and its adapter names none",
             )
         self._settings = replace(settings, functions=HostFunctions(self._adapter.imports))
         self._reseed = reseed if warm else None
@@ -139,17 +139,17 @@ class Interpreter:
         Raises:
             SandboxError: None is installed; the message names the package to install.
         """
-        return cls(find_installed("python"), **options)
+        return cls(**find_installed("python").options(options))
 
     @classmethod
     def micropython(cls, **options: Any) -> Interpreter:
         """MicroPython, as `python`."""
-        return cls(find_installed("micropython"), **options)
+        return cls(**find_installed("micropython").options(options))
 
     @classmethod
     def javascript(cls, **options: Any) -> Interpreter:
         """QuickJS, as `python`."""
-        return cls(find_installed("javascript"), **options)
+        return cls(**find_installed("javascript").options(options))
 
     def run(
         self,
@@ -188,7 +188,7 @@ class Interpreter:
         with Directories(settings.dirs) as directories:
             plan = self._plan(code, args, stdin, settings, directories, warm)
             result, cause = run_guest(plan.code, settings, plan.task, plan.call, plan.state)
-            result = _complete(with_files(result, directories), plan.talk)
+            result = self._told(with_files(result, directories), plan.talk)
         return raise_unless_ok(result, cause) if check else result
 
     def _warm_for(self, code: str, args: tuple[str, ...], *others: Any) -> Optional[Warm]:
@@ -232,7 +232,7 @@ class Interpreter:
             result, cause = await run_guest_async(
                 plan.code, settings, plan.task, plan.call, plan.state
             )
-            result = _complete(with_files(result, directories), plan.talk)
+            result = self._told(with_files(result, directories), plan.talk)
         return raise_unless_ok(result, cause) if check else result
 
     def map(
@@ -336,6 +336,12 @@ class Interpreter:
 
     def __repr__(self) -> str:
         return f"<wasmtime.sandbox.Interpreter {self._code.name!r}>"
+
+    def _told(self, result: Result, talk: Optional[Conversation]) -> Result:
+        """The result of a snippet, of the result of its guest."""
+        if isinstance(self._adapter, Exports):
+            return self._adapter.told(result)
+        return _complete(result, talk)
 
     def _plan(
         self,

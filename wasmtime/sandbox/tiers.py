@@ -43,12 +43,14 @@ class Call(NamedTuple):
         args: The arguments.
         abi: How they pass to a core module.
         returns: The kind of the result of a core module, where an annotation says it.
+        first: Calls that are made before, whatever they return; in the thread tier.
     """
 
     name: str
     args: Sequence[Any]
     abi: CoreABI
     returns: Optional[Kind] = None
+    first: Sequence[Any] = ()
 
 
 class Guest(ABC):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Literal, Optional, Union
 
 from ..abi.shapes import CoreABI
+from ..reasons import Reason
+from ..result import Result
 from .drivers import Language
 
-__all__ = ["Adapter", "Argv", "Exports", "Stdin"]
+__all__ = ["Adapter", "Argv", "Exports", "Stdin", "has_driver"]
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,32 @@ class Exports:
     """An interpreter that is a library, with a function that takes code as text.
 
     Args:
-        evaluate: Name of the function. What it returns is the value of a snippet.
+        evaluate: Name of the function.
         abi: How text passes, as for `Plugin`.
         imports: Functions that the interpreter imports beside WASI.
+        language: ``"python"`` or ``"javascript"``: whose generators of random numbers begin anew in
+            copies of what was set up once. None for another language.
+        returns: Whether what the function returns is the value of a snippet, or its exit status.
     """
 
     evaluate: str = "eval"
     abi: CoreABI = CoreABI("str")  # noqa: RUF009 - it does not change
     imports: Mapping[str, Mapping[str, Callable[..., Any]]] = field(default_factory=dict)
-    language: None = None
+    language: Optional[Language] = None
+    returns: Literal["value", "status"] = "value"
+
+    def told(self, result: Result) -> Result:
+        """The result of a snippet, of the result of the call."""
+        if self.returns == "value" or result.reason is not Reason.EXITED:
+            return result
+        if not isinstance(result.value, int):
+            return result
+        return replace(result, exit_code=result.value, value=None)
+
+
+def has_driver(adapter: Union[Argv, Exports, Stdin]) -> bool:
+    """Whether there is a driver for an interpreter: for programs, in some languages."""
+    return isinstance(adapter, Argv) and adapter.language is not None
 
 
 #: What the `adapter` argument of `Interpreter` may be.

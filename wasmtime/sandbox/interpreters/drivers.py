@@ -20,15 +20,32 @@ functions anyway, and what it tells of itself concerns itself alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from textwrap import indent
 from typing import Literal
 
-__all__ = ["Language", "calling", "session"]
+__all__ = ["Language", "calling", "reseeding", "session"]
 
 #: The languages that there are drivers for.
 Language = Literal["python", "javascript"]
 
-_PYTHON = """\
+_RESEED_PYTHON = """\
+def reseed(words):
+    # What draws from the system, such as secrets, needs nothing.
+    import sys
+    modules = sys.modules
+    seed = words[0] | words[1] << 32 | words[2] << 64 | words[3] << 96
+    if "random" in modules:
+        modules["random"].seed(seed)
+    if "numpy.random" in modules:
+        modules["numpy.random"].seed(seed % 2**32)
+    if "uuid" in modules:
+        modules["uuid"]._node = modules["uuid"]._last_timestamp = None
+    if "tempfile" in modules:
+        modules["tempfile"]._name_sequence = None
+"""
+
+_PYTHON = f"""\
 def __driver(mark, names, scope):
     import json, sys
     out, inp = sys.stdout, sys.stdin
@@ -73,18 +90,7 @@ def __driver(mark, names, scope):
                 traceback.print_exc()
                 sys.stderr.flush()
             return 1, None
-    def reseed(words):
-        # What draws from the system, such as secrets, needs nothing.
-        modules = sys.modules
-        seed = words[0] | words[1] << 32 | words[2] << 64 | words[3] << 96
-        if "random" in modules:
-            modules["random"].seed(seed)
-        if "numpy.random" in modules:
-            modules["numpy.random"].seed(seed % 2**32)
-        if "uuid" in modules:
-            modules["uuid"]._node = modules["uuid"]._last_timestamp = None
-        if "tempfile" in modules:
-            modules["tempfile"]._name_sequence = None
+{indent(_RESEED_PYTHON, "    ")}\
     def serve():
         status, value = 0, None
         while True:
@@ -94,6 +100,19 @@ def __driver(mark, names, scope):
             status, value = run(said[1])
     return serve
 """
+
+_RESEED_JAVASCRIPT = """\
+([a, b, c, d]) => {  // xoshiro128**
+    const next = () => {
+      const drawn = Math.imul(b, 5), result = Math.imul((drawn << 7) | (drawn >>> 25), 9) >>> 0;
+      const shifted = b << 9;
+      c ^= a; d ^= b; b ^= c; a ^= d; c ^= shifted; d = (d << 11) | (d >>> 21);
+      return result;
+    };
+    Math.random = function random() {
+      return (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
+    };
+  }"""
 
 _JAVASCRIPT = """\
 globalThis.__driver = ((std, mark, names) => {
@@ -124,17 +143,7 @@ globalThis.__driver = ((std, mark, names) => {
       return [1, null];
     }
   };
-  const reseed = ([a, b, c, d]) => {  // xoshiro128**
-    const next = () => {
-      const drawn = Math.imul(b, 5), result = Math.imul((drawn << 7) | (drawn >>> 25), 9) >>> 0;
-      const shifted = b << 9;
-      c ^= a; d ^= b; b ^= c; a ^= d; c ^= shifted; d = (d << 11) | (d >>> 21);
-      return result;
-    };
-    Math.random = function random() {
-      return (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
-    };
-  };
+  const reseed = %(reseed)s;
   return () => {
     let status = 0, value = null;
     for (;;) {
@@ -182,5 +191,19 @@ def session(language: Language, mark: str, names: Iterable[str], setup: str) -> 
     return _javascript(mark, names) + f"\n(0, eval)({json.dumps(setup)});\n__serve();\n"
 
 
+def reseeding(language: Language, words: Sequence[int]) -> str:
+    """A snippet that lets the generators of a language begin anew.
+
+    Args:
+        language: The language.
+        words: What they begin with: four numbers of 32 bits.
+    """
+    if language == "python":  # in a namespace of its own
+        program = f"{_RESEED_PYTHON}reseed({list(words)})\n"
+        return f"exec({program!r}, {{}})"
+    return f"({_RESEED_JAVASCRIPT})({json.dumps(list(words))})"
+
+
 def _javascript(mark: str, names: Iterable[str]) -> str:
-    return _JAVASCRIPT % {"mark": json.dumps(mark), "names": json.dumps(list(names))}
+    parts = {"mark": json.dumps(mark), "names": json.dumps(list(names))}
+    return _JAVASCRIPT % {**parts, "reseed": _RESEED_JAVASCRIPT}

@@ -174,10 +174,14 @@ class _LibrarySession(InterpreterSession):
         self._evaluate = adapter.evaluate
         self._session = PluginSession(code, settings, adapter.abi, state)
         if setup:
-            self._session.call(self._evaluate, setup)
+            try:
+                self.eval(setup, check=True)
+            except BaseException:
+                self.close()
+                raise
 
     def eval(self, code: str, *, check: bool = False) -> Result:
-        result = self._session.try_call(self._evaluate, code)
+        result = self._adapter.told(self._session.try_call(self._evaluate, code))
         return raise_unless_ok(result, None) if check else result
 
     def snapshot(self) -> Snapshot[InterpreterSession]:

@@ -30,7 +30,7 @@ from ..tiers import Call, Supply, new_guest
 from ..world import Task
 from .adapters import Argv, Exports
 from .conversation import Conversation
-from .drivers import session
+from .drivers import reseeding, session
 from .session import Begun, InterpreterSession, open_copy, open_session
 
 __all__ = ["OneSnippet", "Plan", "Warm"]
@@ -165,7 +165,12 @@ class Warm:
             SandboxError: The interpreter could not be set up.
         """
         begun = Begun(self.captured())
-        return open_copy(prepared_code(self._code), self._settings, self._adapter, {}, begun)
+        code = prepared_code(self._code)
+        session = open_copy(code, self._settings, self._adapter, {}, begun)
+        first = self._reseeding(self._settings)
+        if first:
+            session.eval(first)
+        return session
 
     def plan(self, code: str, settings: Settings, directories: Directories) -> Plan:
         """The run of a snippet in a copy.
@@ -177,8 +182,10 @@ class Warm:
         ready = prepared_code(self._code)
         if isinstance(self._adapter, Exports):
             task = task_of(settings, (), None, directories)
-            text = code if self._reseed in ("auto", "") else f"{self._reseed}\n{code}"
-            call = Call(self._adapter.evaluate, [text], self._adapter.abi)
+            first = self._reseeding(settings)
+            call = self._evaluation(code)
+            if first:
+                call = call._replace(first=[self._evaluation(first)])
             return Plan(ready, state, task, call, None)
         talk = OneSnippet(self._functions, self._mark)
         if self._reseed in ("auto", ""):
@@ -188,6 +195,17 @@ class Warm:
             talk.run(code)
         task = task_of(settings, (), talk.read, directories, filter=talk.filter)
         return Plan(ready, state, task, None, talk)
+
+    def _evaluation(self, code: str) -> Call:
+        """The call that runs a snippet in a library."""
+        return Call(self._adapter.evaluate, [code], self._adapter.abi)
+
+    def _reseeding(self, settings: Settings) -> str:
+        """A snippet for a copy of a library to run first; "" if there is none."""
+        if self._reseed != "auto":
+            return self._reseed
+        language = self._adapter.language
+        return "" if language is None else reseeding(language, self._seeds(settings))
 
     @staticmethod
     def _seeds(settings: Settings) -> Seeds:
@@ -225,8 +243,8 @@ class Warm:
                 else:
                     result = guest.open()
                     if result.ok and self._setup:
-                        setup = [self._setup]
-                        result = guest.call(Call(self._adapter.evaluate, setup, self._adapter.abi))
+                        result = guest.call(self._evaluation(self._setup))
+                        result = self._adapter.told(result)
                 if not result.ok or (result.exit_code and not isinstance(self._adapter, Argv)):
                     raise SandboxError(result) from guest.cause
                 state = guest.snapshot()
