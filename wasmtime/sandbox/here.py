@@ -118,8 +118,7 @@ class ThreadGuest(Guest):
         else:
             entry = self._execution.linked.entry(store, instance)
         value = yield calling(entry, store)
-        while self._has_stopped(instance):
-            assert self.at_stop is not None
+        while self.at_stop is not None and self._has_stopped(instance):
             self.at_stop()
             value = yield calling(self._added("resume"), store)
         return value

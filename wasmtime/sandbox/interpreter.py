@@ -187,7 +187,8 @@ class Interpreter:
         settings = replaced(self._settings, files, limits, env, dirs)
         with Directories(settings.dirs) as directories:
             plan = self._plan(code, args, stdin, settings, directories, warm)
-            result, cause = run_guest(plan.code, settings, plan.task, plan.call, plan.state)
+            parts = (plan.code, settings, plan.task, plan.call, plan.state, plan.meet)
+            result, cause = run_guest(*parts)
             result = self._told(with_files(result, directories), plan.talk)
         return raise_unless_ok(result, cause) if check else result
 

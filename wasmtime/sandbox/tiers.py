@@ -61,7 +61,8 @@ class Guest(ABC):
     """
 
     cause: Optional[BaseException] = None
-    #: Called, on the thread of the guest, when a program has stopped after `stop_at_read`.
+    #: Called, on the thread of the guest, when a program has stopped after `stop_at_read`, to go on
+    #: then; None: it has ended.
     at_stop: Optional[Callable[[], None]] = None
 
     @abstractmethod
@@ -111,7 +112,7 @@ class Guest(ABC):
         raise NotCapturable("it runs in another process: use isolation='thread'")
 
     def stop_at_read(self) -> None:
-        """Let a program stop at its next read of its input, for `at_stop`, and go on.
+        """Let a program stop at its next read of its input.
 
         It is called on the thread of the guest, in a function of the host.
 
@@ -180,12 +181,24 @@ def run_guest(
     task: Task,
     call: Optional[Call],
     state: Optional[State] = None,
+    meet: Optional[Callable[[Guest], None]] = None,
 ) -> tuple[Result, Optional[BaseException]]:
-    """Run a guest to its end; its result, and the cause of an error about it."""
+    """Run a guest to its end; its result, and the cause of an error about it.
+
+    Args:
+        code: What it runs.
+        settings: What it may see and use.
+        task: The run.
+        call: What is called; None for a program.
+        state: What it begins with.
+        meet: Is given the guest before it runs.
+    """
     try:
         guest = new_guest(code, settings, task, state)
     except SandboxError as refused:
         return refused.result, refused
+    if meet is not None:
+        meet(guest)
     return _run(guest, call)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from ..._error import ExitTrap
 from ..._snapshots.errors import NotCapturable
 from ..._snapshots.state import State
 from ..directory import Directories
@@ -26,7 +25,7 @@ from ..reasons import Reason
 from ..result import Result
 from ..settings import Settings
 from ..source import Code, refusal
-from ..tiers import Call, Supply, new_guest
+from ..tiers import Call, Guest, Supply, new_guest
 from ..world import Task
 from .adapters import Argv, Exports
 from .conversation import Conversation
@@ -49,6 +48,11 @@ class Plan:
     call: Optional[Call]
     talk: Optional[Conversation]
 
+    @property
+    def meet(self) -> Optional[Callable[[Guest], None]]:
+        """What is given the guest before it runs."""
+        return self.talk.meet if isinstance(self.talk, OneSnippet) else None
+
 
 class OneSnippet(Conversation):
     """A conversation with a copy that runs one snippet, and ends behind it.
@@ -61,6 +65,11 @@ class OneSnippet(Conversation):
         super().__init__(functions, mark)
         self.outcome: Optional[tuple[Any, Any]] = None
         self._left = 0
+        self._guest: Optional[Guest] = None
+
+    def meet(self, guest: Guest) -> None:
+        """Be given the copy."""
+        self._guest = guest
 
     def run(self, code: str, seed: Optional[Seeds] = None) -> None:
         """Let the copy run a snippet, behind those that it was given before.
@@ -77,11 +86,9 @@ class OneSnippet(Conversation):
         self._left -= 1
         if self._left == 0:
             self.outcome = (status, value)
-
-    def wait(self) -> None:
-        """The copy reads on: it has nothing more to do."""
-        if self.outcome is not None:
-            raise ExitTrap(0)  # without the time that an interpreter takes to leave
+            # It reads on, and stops there: without the time that an interpreter takes to leave.
+            assert self._guest is not None
+            self._guest.stop_at_read()
 
     def complete(self, result: Result) -> Result:
         """A result with what the snippet came to."""
