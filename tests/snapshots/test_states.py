@@ -19,6 +19,7 @@ from wasmtime import (
 )
 from wasmtime._snapshots.errors import NotCapturable
 from wasmtime._snapshots.rewrite import prepare
+from wasmtime._snapshots.state import merge_runs
 
 from .guests import Guest, original
 
@@ -220,3 +221,24 @@ def test_functions_that_are_imported_are_told_in_tables() -> None:
     guest = Guest(module, prepared, linker=linker)
     guest.call("set")
     assert Guest(module, prepared, guest.capture(), linker).call("call") == 77
+
+
+@pytest.mark.parametrize(
+    ("runs", "most", "merged"),
+    [
+        pytest.param([], 4, [], id="nothing"),
+        pytest.param([(0, 40), (50, 90)], 4, [(0, 90)], id="what is between is little"),
+        pytest.param([(0, 40), (90, 130)], 4, [(0, 40), (90, 130)], id="it is much"),
+        pytest.param([(0, 40), (90, 130)], 1, [(0, 130)], id="there may be one"),
+        pytest.param(
+            [(0, 40), (65, 95), (105, 145)], 4, [(0, 40), (65, 145)], id="the closest come first"
+        ),
+        pytest.param(
+            [(0, 1), (5, 6), (8, 9), (100, 101)], 2, [(0, 9), (100, 101)], id="until few are left"
+        ),
+    ],
+)
+def test_runs_that_are_close_are_joined(
+    runs: list[tuple[int, int]], most: int, merged: list[tuple[int, int]]
+) -> None:
+    assert merge_runs(runs, most) == merged
