@@ -76,6 +76,11 @@ class Conversation:
         taken, self._answers = self._answers[:size], self._answers[size:]
         return taken
 
+    def said(self) -> bytes:
+        """All that there is to say now."""
+        said, self._answers = self._answers, b""
+        return said
+
     def wait(self) -> None:
         """Called when the guest reads and there is nothing to say: it finds the end."""
 

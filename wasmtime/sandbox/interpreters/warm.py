@@ -200,7 +200,9 @@ class Warm:
         else:
             talk.run(self._reseed)
             talk.run(code)
-        task = task_of(settings, (), talk.read, directories, filter=talk.filter)
+        # All that is ever said without functions of the host, which needs nobody to say it then.
+        stdin = talk.read if self._functions else talk.said()
+        task = task_of(settings, (), stdin, directories, filter=talk.filter)
         return Plan(ready, state, task, None, talk)
 
     def _evaluation(self, code: str) -> Call:
