@@ -12,6 +12,7 @@ The best and the median of all rounds are shown: on a machine that is busy, the 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import subprocess
 import sys
 import threading
@@ -71,6 +72,11 @@ def timed(work: Callable[[], None]) -> float:
     return perf_counter() - start
 
 
+def hashing() -> None:
+    """What threads do without each other: the machine's own ratio."""
+    hashlib.sha256(bytes(1 << 20)).digest()
+
+
 def rate(work: Callable[[], None], count: int) -> float:
     """Runs a second, on so many threads."""
 
@@ -87,6 +93,13 @@ def rate(work: Callable[[], None], count: int) -> float:
             thread.join()
 
     return count * RUNS / timed(together)
+
+
+def show_threads(name: str, work: Callable[[], None]) -> None:
+    """Show how many runs one thread makes, and two."""
+    pairs = [(rate(work, 1), rate(work, 2)) for _ in range(ROUNDS)]
+    one, two = (max(rates) for rates in zip(*pairs))
+    print(f"{name}: {one:.0f}/s on one thread, {two:.0f}/s on two: {two / one:.2f}")
 
 
 def private_memory() -> Optional[int]:
@@ -144,11 +157,9 @@ def main() -> None:
         guests.append(javascript(options.javascript))
         works["QuickJS, 20,000 keys"] = (snippet(guests[-1], "console.log(6*7)"), RUNS)
     show_times(works)
+    show_threads("SHA-256 of 1 MiB", hashing)
     for name, guest in zip(list(works)[2:], guests):
-        work = works[name][0]
-        pairs = [(rate(work, 1), rate(work, 2)) for _ in range(ROUNDS)]
-        one, two = (max(rates) for rates in zip(*pairs))
-        print(f"{name}: {one:.0f}/s on one thread, {two:.0f}/s on two: {two / one:.2f}")
+        show_threads(name, works[name][0])
         show_memory(guest)
 
 
