@@ -191,10 +191,10 @@ class Store(core.Store, Managed):
         self._http_allowed = wasi._http
         self._has_wasi_http = False
 
-    def _give_native_wasi(self, wasi: WasiConfig, streams: bool) -> None:
+    def _give_native_wasi(self, wasi: WasiConfig, streams: bool, components: bool = False) -> None:
         """Give the library's WASI a configuration, with the streams or without."""
         with door(self) as context:
-            native, sinks = wasi._configure(streams)
+            native, sinks = wasi._configure(streams, self if components else None)
             check(lib.wasmtime_context_set_wasi(context, native))
             self._has_wasi = True
         for pair in sinks:
@@ -215,7 +215,7 @@ class Store(core.Store, Managed):
                 "a module of this store may have files open, which a component's WASI would take "
                 "from it: use another store for the component"
             )
-        self._give_native_wasi(wasi, streams=True)
+        self._give_native_wasi(wasi, streams=True, components=True)
         self._component_wasi = None
         if self._has_wasi_http:
             with door(self) as context:

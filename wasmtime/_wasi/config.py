@@ -33,6 +33,7 @@ from .streams import (
 
 if TYPE_CHECKING:
     from .._engine import Engine
+    from .._store import Store
 
 __all__ = ["WasiConfig"]
 
@@ -465,11 +466,14 @@ class WasiConfig:
         for output in outputs:
             output._attached = True
 
-    def _configure(self, streams: bool) -> tuple[Any, list[Served]]:
+    def _configure(
+        self, streams: bool, components: Optional[Store] = None
+    ) -> tuple[Any, list[Served]]:
         """Make the native configuration, for `Store.set_wasi`.
 
         Args:
             streams: Whether the library is to serve the streams.
+            components: The store whose components it serves; None if it serves a module.
 
         Returns:
             A ``wasi_config_t *`` that belongs to the caller, and what the store must serve.
@@ -481,7 +485,7 @@ class WasiConfig:
         config = lib.wasi_config_new()
         try:
             apply(self, config)
-            sinks = apply_streams(self, config) if streams else []
+            sinks = apply_streams(self, config, components) if streams else []
         except BaseException:
             lib.wasi_config_delete(config)
             raise

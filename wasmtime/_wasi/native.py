@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from .._error import WasmtimeError
 from .._native import byte_vec, core, decode_path, ffi, lib
+from .feeding import fed
 from .output import Deliver
 from .own import gone
 from .streams import Stream
 
 if TYPE_CHECKING:
+    from .._store import Store
     from .config import WasiConfig
 
 __all__ = ["Served", "apply", "apply_streams"]
@@ -74,8 +76,13 @@ def apply(wasi: WasiConfig, native: Any) -> None:
         lib.wasi_config_allow_ip_name_lookup(native, wasi._name_lookup)
 
 
-def apply_streams(wasi: WasiConfig, native: Any) -> list[Served]:
+def apply_streams(wasi: WasiConfig, native: Any, store: Optional[Store]) -> list[Served]:
     """Apply the streams to a native configuration, whose guests the library serves.
+
+    Args:
+        wasi: The configuration.
+        native: The native one.
+        store: The store of components; None for a module that the library serves alone.
 
     Returns:
         The sinks that the store must serve.
@@ -85,7 +92,7 @@ def apply_streams(wasi: WasiConfig, native: Any) -> list[Served]:
             library cannot do what the configuration asks for.
     """
     _refuse_what_is_ours(wasi)
-    _apply_input(native, wasi._stdin)
+    _apply_input(native, wasi._stdin, store)
     sinks: list[Served] = []
     _apply_output(native, wasi._stdout, _STDOUT, sinks)
     if wasi._stderr is not wasi._stdout or wasi._stderr.kind != "capture":
@@ -123,13 +130,21 @@ def _apply_environment(native: Any, variables: Sequence[tuple[str, str]]) -> Non
             raise WasmtimeError("failed to configure environment")
 
 
-def _apply_input(native: Any, stream: Stream) -> None:
+def _apply_input(native: Any, stream: Stream, store: Optional[Store]) -> None:
     if stream.kind == "bytes":
         lib.wasi_config_set_stdin_bytes(native, byte_vec(stream.value))
-    elif stream.kind == "file":
-        with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
-            if not lib.wasi_config_set_stdin_file(native, stream.native):
-                raise gone("stdin file", stream)
+        return
+    with nullcontext() if store is None else fed(store, stream) as pipe:
+        if pipe is not None:
+            _set_input_file(native, pipe, stream)
+        elif stream.kind == "file":
+            with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
+                _set_input_file(native, stream.native, stream)
+
+
+def _set_input_file(native: Any, path: bytes, stream: Stream) -> None:
+    if not lib.wasi_config_set_stdin_file(native, path):
+        raise gone("stdin file", stream)
 
 
 def _apply_output(

@@ -506,6 +506,9 @@ static PyMethodDef store_methods[] = {
     {"_cut_wait", (PyCFunction)store_cut_wait, METH_O,
      "_cut_wait($self, when, /)\n--\n\n"
      "The nanoseconds that a wait of the library's may last, instead of so many."},
+    {"_cut_input", (PyCFunction)store_cut_input, METH_O,
+     "_cut_input($self, descriptor, /)\n--\n\n"
+     "Take a descriptor to write to when what the guest reads is to end."},
     {"_sleep", (PyCFunction)store_sleep, METH_O,
      "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
     {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,

@@ -44,6 +44,8 @@ typedef struct {
     TickedEngine *engine;
     size_t place;   /* locked: in the heap, from 1 on; 0: not there */
     unsigned ticks; /* locked: that it was given since its time has passed */
+    int cut;        /* locked: one more than the descriptor of a pipe by which its guest's standard
+                     * input is cut off, which is owned; 0: there is none */
 } Expiry;
 
 /* In the word that says which thread is inside of a store: it is to end what it runs. */
@@ -322,6 +324,20 @@ expiry_is_due(Expiry *expiry, Moment now)
     return (thread & STORE_INTERRUPTED) != 0 || (thread != 0 && expires != 0 && expires <= now);
 }
 
+/* Have the input of its guest end, for which that may wait in native code (_wasi/feeding.py). */
+static void
+expiry_cut(const Expiry *expiry)
+{
+#if !defined(_WIN32)
+    if (expiry->cut != 0) {
+        ssize_t written = write(expiry->cut - 1, "", 1); /* full: it was told often enough */
+        (void)written;
+    }
+#else
+    (void)expiry;
+#endif
+}
+
 /* It was to be looked at now. */
 static void
 ticker_look_at_store(Expiry *expiry, Moment now)
@@ -330,6 +346,7 @@ ticker_look_at_store(Expiry *expiry, Moment now)
     atomic_store(&expiry->scheduled, 0);
     if (expiry_is_due(expiry, now)) {
         ticker_tick(expiry->engine, now);
+        expiry_cut(expiry);
         unsigned doublings =
             expiry->ticks < TICKER_MOST_DOUBLINGS ? expiry->ticks++ : TICKER_MOST_DOUBLINGS;
         heap_schedule(expiry, now + (TICKER_EXPIRY << doublings));
@@ -580,6 +597,24 @@ ticker_forget(Expiry *expiry, bool reserved)
     mutex_unlock(&ticker.lock);
 }
 
+/* The guest's standard input can be cut off by a descriptor, which is taken; -1: there is none any
+ * more, and what it reads ends. */
+static void
+ticker_set_cut(Expiry *expiry, int descriptor)
+{
+    mutex_lock(&ticker.lock);
+    int before = expiry->cut - 1;
+    expiry->cut = descriptor + 1;
+    mutex_unlock(&ticker.lock);
+#if !defined(_WIN32)
+    if (before >= 0) {
+        (void)close(before);
+    }
+#else
+    (void)before;
+#endif
+}
+
 /* --- engines ---------------------------------------------------------------------------------- */
 
 /* The record of a new engine; NULL: there is no memory. */
@@ -670,6 +705,10 @@ ticker_after_fork_in_child(void)
     }
     for (TickedEngine *engine = ticker.engines; engine != NULL; engine = engine->next) {
         engine->polls = engine->polled = 0;
+    }
+    /* Their input is fed by the parent, which is not to hear of the times of the child. */
+    for (size_t i = 1; i <= ticker.count; i++) {
+        ticker.heap[i]->cut = 0;
     }
 }
 #endif
