@@ -405,7 +405,10 @@ def test_cpython_as_a_library(tmp_path: Path) -> None:
     os.symlink(_fetch(spec, f"{inside}python.wasm", known.sha256), tmp_path / "python.wasm")
     os.symlink(_fetch(spec, f"{inside}{known.library.file}", STDLIB), tmp_path / known.library.file)
     options = installed.Installed(known, tmp_path / "python.wasm").options(
-        {"setup": "import json, random, sys, uuid", "limits": ResourceLimits(compile_timeout=1000)}
+        {
+            "setup": "import json, random, secrets, sys, uuid",
+            "limits": ResourceLimits(compile_timeout=1000),
+        }
     )
     python = Interpreter(**options)
     assert "runs once" in python.explain()["setup"]
@@ -414,7 +417,7 @@ def test_cpython_as_a_library(tmp_path: Path) -> None:
     failed = python.run("1 / 0")
     assert (failed.reason, failed.exit_code) == (Reason.EXITED, 1)
     assert b"ZeroDivisionError" in failed.stderr
-    for code in ("random.random()", "uuid.uuid1()", "uuid.uuid4()"):
+    for code in ("random.random()", "uuid.uuid1()", "uuid.uuid4()", "secrets.token_hex()"):
         drawn = [python.run(f"print({code})", check=True).text for _ in range(2)]
         assert drawn[0] != drawn[1]
     assert python.run("import numpy; print(numpy.arange(3))").text == "[0 1 2]\n"

@@ -491,6 +491,23 @@ def test_the_driver_of_python_lets_generators_begin_anew() -> None:
     assert drawn([1, 2, 3, 4]).endswith(b"None")
 
 
+def test_what_a_snippet_has_written_is_there_when_the_driver_asks_for_the_next() -> None:
+    driver = drivers.session("python", "@", [], "import sys")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", driver], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        code = "sys.stderr.write('no line'); sys.stdout.write('none either')"
+        process.stdin.write(json.dumps(["code", code]).encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b"@")
+        assert process.stdout.readline().startswith(b"none either@")
+        assert process.stderr.read1(100) == b"no line"  # type: ignore[attr-defined]
+
+
 def test_a_snippet_for_a_library_lets_generators_begin_anew() -> None:
     import random
 

@@ -8,8 +8,8 @@
  * pages on to the next instance.
  *
  * Ownership: an image owns its bytes, or its file and one view of it. The mappings in memories need
- * neither; they go with the memory. Nothing changes after the image is made, so that any number of
- * threads may use it. */
+ * neither; they go with the memory. Nothing changes after the image is made but what copies teach
+ * (written.c), so that any number of threads may use it. */
 
 #if defined(__linux__)
 #include <sys/mman.h>

@@ -48,13 +48,16 @@ def reseed(words):
 _PYTHON = f"""\
 def __driver(mark, names, scope):
     import json, sys
-    out, inp = sys.stdout, sys.stdin
-    def ask(*said):
-        out.write(mark + json.dumps(said) + "\\n")
+    out, err, inp = sys.stdout, sys.stderr, sys.stdin
+    def flush(stream):
         try:
-            out.flush()
-        except OSError:
+            stream.flush()
+        except (OSError, ValueError):
             pass  # MicroPython buffers nothing, and flushes with a call that streams refuse
+    def ask(*said):
+        flush(err)  # nobody else does, once the snippet has ended
+        out.write(mark + json.dumps(said) + "\\n")
+        flush(out)
         line = inp.readline()
         if not line:
             raise SystemExit(0)
@@ -88,7 +91,6 @@ def __driver(mark, names, scope):
             else:
                 import traceback
                 traceback.print_exc()
-                sys.stderr.flush()
             return 1, None
 {indent(_RESEED_PYTHON, "    ")}\
     def serve():
@@ -117,6 +119,7 @@ _RESEED_JAVASCRIPT = """\
 _JAVASCRIPT = """\
 globalThis.__driver = ((std, mark, names) => {
   const ask = (...said) => {
+    std.err.flush();
     std.out.puts(mark + JSON.stringify(said) + "\\n");
     std.out.flush();
     const line = std.in.getline();
@@ -139,7 +142,6 @@ globalThis.__driver = ((std, mark, names) => {
       return [0, told];
     } catch (error) {
       std.err.puts(`${error}\\n${error && error.stack || ""}\\n`);
-      std.err.flush();
       return [1, null];
     }
   };
