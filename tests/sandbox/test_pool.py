@@ -220,7 +220,7 @@ def test_code_that_runs_when_it_is_instantiated_cannot_wait() -> None:
 def test_more_warm_instances_than_fit_are_refused_with_the_number_that_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from wasmtime.sandbox import ahead
+    from wasmtime.sandbox.pools import ahead
 
     mapped = iter([1000, 1000 + 2 * ahead._SAMPLE])
     monkeypatch.setattr(ahead, "_mappings", lambda: next(mapped))

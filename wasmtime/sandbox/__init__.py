@@ -31,7 +31,7 @@ from .interpreters.adapters import Argv, Exports, Stdin
 from .interpreters.session import InterpreterSession
 from .limits import ResourceLimits
 from .plugin import Plugin
-from .pool import Pool
+from .pools.pool import Pool
 from .program import Program, run, run_async
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo

@@ -1,4 +1,4 @@
-"""The thread tier: guests in this process."""
+"""The thread tier: guests in this process, on the caller's thread or its event loop."""
 
 from __future__ import annotations
 

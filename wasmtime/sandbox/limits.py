@@ -57,6 +57,21 @@ def parse_count(name: str, value: object) -> Optional[int]:
     return _in_range(name, value)
 
 
+def parse_whole(name: str, value: object, least: int) -> int:
+    """Read a number of things that cannot be without limit.
+
+    Raises:
+        TypeError: It is no int.
+        ValueError: It is less than `least`, or too large.
+    """
+    number = parse_count(name, value)
+    if number is None:
+        raise TypeError(f"{name} must be an int, not None")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
 def parse_seconds(name: str, value: object) -> Optional[float]:
     """Read a number of seconds, None for no limit.
 

@@ -142,23 +142,15 @@ class Plugin:
         Args:
             name: Name of the export.
             inputs: For each call, a tuple or list of arguments, or a single argument.
-            executor: Where guests run: any `concurrent.futures.Executor`, of threads or processes,
-                of loky, Ray or Dask (whose client is taken too); None for threads of this process,
-                one for each processor. An executor of processes that breaks because one of them
-                died is rebuilt for the rest of this map.
+            executor: Where guests run, an executor or a Dask client; None for threads of this
+                process. As the rest, see `Program.map`.
             ordered: Whether results come in the order of the inputs, or as they are there.
-            retries: How often an input is run again whose worker died; then its result says
-                ``worker-lost``.
-            chunksize: How many inputs go together; None for what their measured cost makes worth
-                while.
-            progress: True for a bar of tqdm or rich, if one is installed and there is a terminal;
-                or a callable that is told how many results there are, and how many there will be,
-                or None if that is not known.
+            retries: How often an input is run again whose worker died.
+            chunksize: How many inputs go together; None for as many as is worth while.
+            progress: True for a bar, or a callable that is told how far it is.
 
         Returns:
-            An iterator of a `Result` for each input, whatever became of it: an input that cannot be
-            sent or taken says so in its own. Inputs are taken as results are; closing the iterator
-            cancels what has not begun.
+            An iterator of a `Result` for each input, whatever became of it.
 
         Raises:
             TypeError: An argument is of a wrong type; or a function of the host cannot be pickled.

@@ -19,8 +19,8 @@ from .remote import Lacking, Report, run_batch, run_here, run_parcel
 from .travel import pack
 
 if TYPE_CHECKING:
-    from ..pool import Pool
-    from ..targets import Target
+    from ..pools.pool import Pool
+    from ..pools.targets import Target
 
 __all__ = ["Lane", "PoolLane", "lane_for"]
 

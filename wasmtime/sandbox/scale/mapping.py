@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Sized
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..limits import parse_count
+from ..limits import parse_whole
+from ..pools.targets import is_plugin, lost
 from ..result import Result
-from ..targets import is_plugin, lost
 from .batches import Batch, Batches
 from .lanes import Lane, PoolLane, lane_for
 from .progress import Bar, Progress, parse_progress
 
 if TYPE_CHECKING:
-    from ..pool import Pool
-    from ..targets import Target
+    from ..pools.pool import Pool
+    from ..pools.targets import Target
 
 __all__ = ["map_in_pool", "map_inputs"]
 
@@ -49,7 +49,7 @@ def map_inputs(
     """
     if executor is None:
         return _map_alone(target, inputs, name, ordered, retries, chunksize, progress)
-    lane = lane_for(target, name, executor, _number("retries", retries, 0))
+    lane = lane_for(target, name, executor, parse_whole("retries", retries, 0))
     return _mapping(lane, target, inputs, name, ordered, retries, chunksize, progress)
 
 
@@ -68,7 +68,7 @@ def map_in_pool(
 
 def _map_alone(target: Target, inputs: Iterable[Any], *others: Any) -> Iterator[Result]:
     """Map over a pool that is made for it, and closed behind it."""
-    from ..pool import Pool
+    from ..pools.pool import Pool
 
     name, ordered, retries, chunksize, progress = others
     pool = Pool(target, retries=retries)
@@ -104,18 +104,11 @@ def _mapping(
         raise TypeError("name must be the name of a function of the plug-in")
     if not is_plugin(target) and name is not None:
         raise TypeError("name is for plug-ins, which have functions")
-    fixed = None if chunksize is None else _number("chunksize", chunksize, 1)
+    fixed = None if chunksize is None else parse_whole("chunksize", chunksize, 1)
     show = parse_progress(progress)
     total = len(inputs) if isinstance(inputs, Sized) else None
     batches = Batches(iter(inputs), total, fixed, lane.seconds)
-    return _Mapping(lane, batches, _number("retries", retries, 0)).run(ordered, show, total)
-
-
-def _number(name: str, value: object, least: int) -> int:
-    number = parse_count(name, value)
-    if number is None or number < least:
-        raise ValueError(f"{name} must be at least {least}, not {number}")
-    return number
+    return _Mapping(lane, batches, parse_whole("retries", retries, 0)).run(ordered, show, total)
 
 
 class _Mapping:

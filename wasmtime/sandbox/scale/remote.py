@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 from ..._printable import clip
 from ..engines import Recent
 from ..errors import SandboxError
+from ..pools.targets import Input, input_of, refused, run_input
 from ..reasons import Reason
 from ..result import ExceptionInfo, Result
-from ..targets import Input, input_of, refused, run_input
 from .travel import Parcel, this_worker, unpack
 
 if TYPE_CHECKING:
-    from ..targets import Target
+    from ..pools.targets import Target
 
 __all__ = ["Lacking", "Report", "run_batch", "run_here", "run_parcel"]
 

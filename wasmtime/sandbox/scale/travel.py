@@ -28,7 +28,7 @@ from ..errors import SandboxError
 from ..source import Code
 
 if TYPE_CHECKING:
-    from ..targets import Target
+    from ..pools.targets import Target
 
 __all__ = ["Parcel", "pack", "this_worker", "unpack"]
 

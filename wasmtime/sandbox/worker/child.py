@@ -29,7 +29,7 @@ from .messages import call_of, result_parts, task_of
 from .rlimits import apply_limits
 
 if TYPE_CHECKING:
-    from ..ahead import Stock
+    from ..pools.ahead import Stock
 
 __all__ = ["main"]
 
@@ -97,7 +97,7 @@ class Child:
 
     def _do_make_ahead(self, message: dict[str, Any], blobs: list[bytes]) -> Message:
         """Have so many instances wait from now on, or tell why there are none."""
-        from ..ahead import Stock, why_not_ahead
+        from ..pools.ahead import Stock, why_not_ahead
 
         assert self._code is not None
         why = why_not_ahead(self._code, None)

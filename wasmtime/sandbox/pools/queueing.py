@@ -12,8 +12,8 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
-from .source import refusal
-from .waiting import in_context
+from ..source import refusal
+from ..waiting import in_context
 
 __all__ = ["Queue"]
 

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
-from .execution import describe
-from .interpreters.adapters import Exports
-from .reasons import Reason
-from .result import ExceptionInfo, Result
-from .settings import Isolation
-from .tiers import Supply, prepare
-from .world import WHOLE_INPUT
+from ..execution import describe
+from ..interpreters.adapters import Exports
+from ..reasons import Reason
+from ..result import ExceptionInfo, Result
+from ..settings import Isolation
+from ..tiers import Supply, prepare
+from ..world import WHOLE_INPUT
 
 if TYPE_CHECKING:
-    from .._snapshots.state import State
-    from .interpreter import Interpreter
-    from .plugin import Plugin
-    from .program import Program
-    from .source import Code
+    from ..._snapshots.state import State
+    from ..interpreter import Interpreter
+    from ..plugin import Plugin
+    from ..program import Program
+    from ..source import Code
 
     Target = Union[Program, Plugin, Interpreter]
 
@@ -40,9 +40,9 @@ def check_target(target: object) -> None:
     Raises:
         TypeError: It is something else.
     """
-    from .interpreter import Interpreter
-    from .plugin import Plugin
-    from .program import Program
+    from ..interpreter import Interpreter
+    from ..plugin import Plugin
+    from ..program import Program
 
     if not isinstance(target, (Program, Plugin, Interpreter)):
         raise TypeError(

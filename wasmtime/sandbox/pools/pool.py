@@ -15,16 +15,16 @@ from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .._native.host import processors
-from .limits import parse_count
+from ..._native.host import processors
+from ..limits import parse_whole
+from ..result import Result
+from ..settings import Isolation
 from .queueing import Queue
-from .result import Result
-from .settings import Isolation
 from .supply import supply_for
 from .targets import Input, check_target, is_plugin, run_input
 
 if TYPE_CHECKING:
-    from .scale.progress import Progress
+    from ..scale.progress import Progress
     from .targets import Target
 
 __all__ = ["Pool"]
@@ -83,13 +83,13 @@ class Pool:
         check_target(target)
         if isolation not in (None, "thread", "process"):
             raise ValueError(f'isolation must be "thread" or "process", not {isolation!r}')
-        self._workers = processors() if workers is None else _positive("workers", workers)
-        self._retries = _count("retries", retries)
+        self._workers = processors() if workers is None else parse_whole("workers", workers, 1)
+        self._retries = parse_whole("retries", retries, 0)
         self._reasons: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._queue = Queue(None if queue is None else _positive("queue", queue))
+        self._queue = Queue(None if queue is None else parse_whole("queue", queue, 1))
         self._target, self._supply = supply_for(
-            target, isolation, _count("warm", warm), self._workers
+            target, isolation, parse_whole("warm", warm, 0), self._workers
         )
         self._abandon = weakref.finalize(self, _abandon, self._queue, self._supply)
         self._abandon.atexit = False  # daemon threads, and workers that die with this process
@@ -168,7 +168,7 @@ class Pool:
             SandboxError: The pool is closed.
             TypeError: `inputs` cannot be iterated, or `name` is missing or of no use.
         """
-        from .scale.mapping import map_in_pool
+        from ..scale.mapping import map_in_pool
 
         return map_in_pool(self, inputs, name, ordered, chunksize, progress)
 
@@ -306,17 +306,3 @@ def _input(target: Target, args: tuple[Any, ...], keywords: dict[str, Any]) -> I
         if not args or not isinstance(args[0], str):
             raise TypeError("the first argument must be the name of a function of the plug-in")
     return Input(args, keywords)
-
-
-def _count(name: str, value: object) -> int:
-    number = parse_count(name, value)
-    if number is None:
-        raise TypeError(f"{name} must be an int, not None")
-    return number
-
-
-def _positive(name: str, value: object) -> int:
-    number = _count(name, value)
-    if number == 0:
-        raise ValueError(f"{name} must be at least 1, not 0")
-    return number

@@ -14,14 +14,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Optional
 
-from .here import ThreadGuest
-from .preparing import start_function
-from .settings import Settings
-from .source import Code, refusal
-from .world import Task
+from ..here import ThreadGuest
+from ..preparing import start_function
+from ..settings import Settings
+from ..source import Code, refusal
+from ..world import Task
 
 if TYPE_CHECKING:
-    from .._snapshots.state import State
+    from ..._snapshots.state import State
 
 __all__ = ["Stock", "why_not_ahead"]
 
@@ -131,7 +131,7 @@ class Stock:
         result = guest.make_ahead()
         if result.ok:
             return guest
-        from .errors import SandboxError
+        from ..errors import SandboxError
 
         self._refused = SandboxError(result)
         guest.close()

@@ -9,18 +9,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .errors import SandboxError
-from .reasons import Reason
-from .settings import Settings
-from .source import Code, refusal
+from ..errors import SandboxError
+from ..reasons import Reason
+from ..settings import Settings
+from ..source import Code, refusal
+from ..tiers import Guest, Supply
+from ..world import Task
 from .targets import begin_with, is_program, supplied
-from .tiers import Guest, Supply
-from .world import Task
 
 if TYPE_CHECKING:
-    from .._snapshots.state import State
+    from ..._snapshots.state import State
+    from ..settings import Isolation
     from .ahead import Stock
-    from .settings import Isolation
     from .targets import Target
 
 __all__ = ["ProcessSupply", "ThreadSupply", "supply_for"]
@@ -88,7 +88,7 @@ class ThreadSupply(_Watched):
 
     def guest(self, code: Code, settings: Settings, task: Task, state: Optional[State]) -> Guest:
         """A guest that waits, if one fits; or a new one."""
-        from .here import ThreadGuest
+        from ..here import ThreadGuest
 
         stock = self._stock
         taken = None if stock is None else stock.take(code, settings, task, state)
@@ -140,7 +140,7 @@ class ProcessSupply(_Watched):
         Raises:
             SandboxError: It cannot be started, or the instances cannot be made.
         """
-        from .worker.reserve import Reserve
+        from ..worker.reserve import Reserve
 
         code = getattr(target, "_ready", target._code)
         each = -(-self._count // workers)
@@ -149,7 +149,7 @@ class ProcessSupply(_Watched):
 
     def guest(self, code: Code, settings: Settings, task: Task, state: Optional[State]) -> Guest:
         """A guest in a worker of the pool."""
-        from .worker.guest import WorkerGuest
+        from ..worker.guest import WorkerGuest
 
         return self.watched(WorkerGuest(code, settings, task, self._reserve))
 
