@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .waiting import in_thread
 
@@ -12,7 +12,7 @@ _S = TypeVar("_S", bound="Closing")
 
 
 class Closing:
-    """Gives a class with `close` both forms of a context manager."""
+    """Gives a class with `close` both forms of a context manager; it cannot be pickled."""
 
     def close(self) -> None:
         """Give up what this has."""
@@ -21,6 +21,9 @@ class Closing:
     async def close_async(self) -> None:
         """As `close`, for a coroutine; it is closed even if this is cancelled."""
         await in_thread(self.close)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__} belongs to this process and cannot be copied")
 
     def __enter__(self: _S) -> _S:
         return self

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Optional, Union
 
 from .collecting import collect
-from .limits import Size, parse_size
+from .limits import Size, check_mapping, parse_size
 from .temporary import TemporaryTree
 
 __all__ = ["Directories", "Directory", "DirectoryLike", "Preopen", "inputs", "parse_directories"]
@@ -102,7 +102,9 @@ DirectoryLike = Union[str, "os.PathLike[str]", Directory]
 
 def _checked(files: Mapping[str, Contents]) -> dict[str, bytes]:
     """Files of a temporary directory, each with a path that stays inside."""
-    return {_inside(name): _encoded(name, data) for name, data in files.items()}
+    return {
+        _inside(name): _encoded(name, data) for name, data in check_mapping("files", files).items()
+    }
 
 
 def _inside(name: str) -> str:
@@ -131,7 +133,7 @@ def parse_directories(dirs: Mapping[str, DirectoryLike]) -> dict[str, Directory]
         ValueError: A name is empty or has a NUL.
     """
     found = {}
-    for guest, directory in dirs.items():
+    for guest, directory in check_mapping("dirs", dirs).items():
         if not isinstance(guest, str):
             raise TypeError(f"the guest's name of a directory must be a str, not {guest!r}")
         if not guest or "\0" in guest:
@@ -169,7 +171,7 @@ class Directories:
         self.preopens: list[Preopen] = []
         self._trees: list[tuple[str, TemporaryDirectory, TemporaryTree]] = []
         try:
-            for guest, directory in dirs.items():
+            for guest, directory in check_mapping("dirs", dirs).items():
                 self._add(guest, directory)
         except BaseException:
             self.close()

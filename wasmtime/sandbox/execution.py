@@ -24,7 +24,7 @@ from .. import (
     WasmtimeError,
 )
 from .._printable import clip
-from .._wasi.input import AsyncInput, Awaited, Reader, check_source, descriptor_of
+from .._wasi.input import AsyncInput, Awaited, Reader, descriptor_of
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
 from .steps import Steps, take
@@ -117,7 +117,6 @@ class Execution:
         """Standard input as WASI takes it: what is asynchronous is awaited, or waited for."""
         if isinstance(stdin, WHOLE_INPUT) or descriptor_of(stdin) >= 0:
             return stdin
-        check_source(stdin)
         given = Reader(stdin.read if isinstance(stdin, AsyncInput) else stdin)
 
         async def read_async(size: int) -> Any:

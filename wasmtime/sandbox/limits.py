@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Optional, Union
 
 from .._sizes import read_size
 
-__all__ = ["OnOutputLimit", "ResourceLimits", "Size", "parse_size"]
+__all__ = ["OnOutputLimit", "ResourceLimits", "Size", "check_mapping", "parse_count", "parse_size"]
 
 #: A number of bytes: an int, text such as ``"64 MiB"``, or None for no limit.
 Size = Union[int, str, None]
@@ -41,6 +42,17 @@ def parse_size(name: str, value: object) -> Optional[int]:
             raise ValueError(f'{name} must be like 65536 or "64 MiB", not {value!r}') from None
         return _in_range(name, number)
     return parse_count(name, value)
+
+
+def check_mapping(name: str, value: Any) -> Any:
+    """Refuse what is no mapping where an argument of that name is one.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping, such as a dict, not {type(value).__name__}")
+    return value
 
 
 def parse_count(name: str, value: object) -> Optional[int]:

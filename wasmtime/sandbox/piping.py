@@ -62,6 +62,8 @@ class InputPipe:
 
     def _writing(self, data: Any) -> Iterator[int]:
         """Write what there is room for, and give the descriptor that has to be waited for."""
+        if not isinstance(data, (str, bytes, bytearray, memoryview)):
+            raise TypeError(f"data must be bytes or text, not {type(data).__name__}")
         left = memoryview(data.encode() if isinstance(data, str) else data).cast("B")
         descriptor = self._duplicate()
         try:

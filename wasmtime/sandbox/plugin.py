@@ -255,7 +255,7 @@ class Plugin:
     def _try_call(
         self, name: str, args: Sequence[Any], returns: Optional[Kind]
     ) -> tuple[Result, Optional[BaseException]]:
-        call = Call(name, args, self._abi, returns)
+        call = Call.of(name, args, self._abi, returns)
         with Directories(self._settings.dirs) as directories:
             task = task_of(self._settings, (), None, directories)
             result, cause = run_guest(self._ready, self._settings, task, call)
@@ -264,7 +264,7 @@ class Plugin:
     async def _try_call_async(
         self, name: str, args: Sequence[Any], returns: Optional[Kind]
     ) -> tuple[Result, Optional[BaseException]]:
-        call = Call(name, args, self._abi, returns)
+        call = Call.of(name, args, self._abi, returns)
         with Directories(self._settings.dirs) as directories:
             task = task_of(self._settings, (), None, directories)
             result, cause = await run_guest_async(self._ready, self._settings, task, call)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .._wasi.input import AsyncInput
 from .directory import Contents, Directories, DirectoryLike, inputs, parse_directories
 from .errors import raise_unless_ok
 from .limits import ResourceLimits
@@ -23,7 +22,7 @@ from .settings import (
 from .source import Source, code_of
 from .tiers import prepare, run_guest, run_guest_async
 from .waiting import in_thread, iterate
-from .world import Task
+from .world import Task, parse_input
 
 if TYPE_CHECKING:
     from .running import Running
@@ -389,10 +388,10 @@ def task_of(
     """The run that some settings and arguments describe.
 
     Raises:
-        TypeError: An argument of the program is no str.
+        TypeError: An argument of the program is no str, or its input is nothing to be read.
     """
-    if AsyncInput.is_needed(stdin):
-        stdin = AsyncInput(stdin)
+    if stdin is not None:
+        stdin = parse_input(stdin)
     for each in args:
         if not isinstance(each, str):
             raise TypeError(f"the arguments of a program must be str, not {type(each).__name__}")

@@ -28,6 +28,8 @@ __all__ = ["Running"]
 
 #: A guest waits when so many bytes of its output have not been read.
 _MOST_UNREAD = 1 << 20
+#: What each piece of it takes besides, so that many small ones do not take more memory than that.
+_PIECE = 256
 #: Seconds between two looks at whether a guest that waits has been stopped.
 _PATIENCE = 0.05
 
@@ -44,7 +46,7 @@ class Running(Closing):
     Iterating gives its output as it comes, as pairs of ``"stdout"`` or ``"stderr"`` and bytes, and
     ends with the program. What is written while nobody reads is kept up to one MiB; then the
     program waits, at the latest until its time is up. It is a context manager, which cancels the
-    program at the end.
+    program at the end; one that is forgotten runs on until its end.
 
     In a coroutine there are ``async with``, ``async for``, `write_async`, `wait_async` and
     `cancel_async`, which let the event loop go on: asyncio's or trio's.
@@ -136,7 +138,7 @@ class Running(Closing):
             while self._unread >= _MOST_UNREAD and not self._is_ending():
                 self._changes.wait(_PATIENCE)
             self._chunks.append((stream, data))
-            self._unread += len(data)
+            self._unread += len(data) + _PIECE
             self._changes.tell()
 
     def _is_ending(self) -> bool:
@@ -173,7 +175,7 @@ class Running(Closing):
         if not self._chunks:
             return _END if self._over else None
         chunk = self._chunks.popleft()
-        self._unread -= len(chunk[1])
+        self._unread -= len(chunk[1]) + _PIECE
         self._changes.tell()
         return chunk
 

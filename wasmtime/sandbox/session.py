@@ -174,7 +174,7 @@ class PluginSession(Closing):
             guest = self._guest
             if guest is None:
                 return self._over(), None
-            return self._after(guest.call(Call(name, args, self._abi, returns)), guest)
+            return self._after(guest.call(Call.of(name, args, self._abi, returns)), guest)
 
     async def _try_call_async(
         self, name: str, args: Sequence[Any], returns: Optional[Kind]
@@ -186,7 +186,7 @@ class PluginSession(Closing):
             if guest is None:
                 return self._over(), None
             try:
-                result = await guest.call_async(Call(name, args, self._abi, returns))
+                result = await guest.call_async(Call.of(name, args, self._abi, returns))
             except BaseException:
                 self._end(Reason.CANCELLED)
                 raise

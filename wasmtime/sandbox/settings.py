@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Union
 
 from .directory import Directory, DirectoryLike, parse_directories
 from .functions import HostFunctions
-from .limits import ResourceLimits
+from .limits import ResourceLimits, check_mapping
 
 if TYPE_CHECKING:
     from .tiers import Supply
@@ -63,13 +64,15 @@ def parse_settings(
         raise ValueError(f'isolation must be "thread" or "process", not {isolation!r}')
     if not isinstance(network, bool):
         raise TypeError(f"network must be a bool, not {type(network).__name__}")
+    if not isinstance(cache, (bool, str, os.PathLike, type(None))):
+        raise TypeError(f"cache must be a bool or a directory, not {type(cache).__name__}")
     if isinstance(seed, bool) or not isinstance(seed, (int, bytes, type(None))):
         raise TypeError(f"seed must be an int or bytes, not {type(seed).__name__}")
     return Settings(
         parse_limits(limits),
         parse_environment(env),
         parse_directories(dirs),
-        HostFunctions(functions),
+        HostFunctions(check_mapping("functions", functions)),
         seed,
         _parse_clock(clock),
         network,
@@ -96,7 +99,7 @@ def parse_environment(env: Mapping[str, str]) -> dict[str, str]:
         TypeError: A name or value is no str.
         ValueError: One has a NUL, or a name is empty or has ``=``.
     """
-    for name, value in env.items():
+    for name, value in check_mapping("env", env).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"env must have text as names and values, not {name!r}: {value!r}")
         if not name or "=" in name or "\0" in name + value:

@@ -52,6 +52,17 @@ class Call(NamedTuple):
     returns: Optional[Kind] = None
     first: Sequence[Any] = ()
 
+    @classmethod
+    def of(cls, name: str, args: Sequence[Any], abi: CoreABI, returns: Optional[Kind]) -> Call:
+        """A call that a program asks for.
+
+        Raises:
+            TypeError: The name is no str.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be the name of a function, a str, not {name!r}")
+        return cls(name, args, abi, returns)
+
 
 class Guest(ABC):
     """A guest that has not been started, runs, or has ended.

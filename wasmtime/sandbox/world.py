@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,11 +10,12 @@ from typing import Any, Callable, Optional
 
 from .. import GuestExit, OutputLimitTrap, WasiConfig
 from .._coroutines import is_coroutine_function
+from .._wasi.input import AsyncInput, is_file_object
 from .directory import Preopen
 from .limits import ResourceLimits
 from .settings import Clock, Seed
 
-__all__ = ["WHOLE_INPUT", "Collected", "Streams", "Task", "make_wasi"]
+__all__ = ["WHOLE_INPUT", "Collected", "Streams", "Task", "make_wasi", "parse_input"]
 
 #: Standard input that is there as a whole: it blocks nobody, and can be given a second time.
 WHOLE_INPUT = (type(None), str, bytes, bytearray, memoryview)
@@ -47,6 +49,29 @@ class Task:
     network: bool = False
     output: Optional[Callable[[Any, bytes], None]] = None
     filter: Optional[Callable[[str, bytes], bytes]] = None
+
+
+def parse_input(stdin: Any) -> Any:
+    """Check a `stdin` argument; what is asynchronous becomes an `AsyncInput`.
+
+    Raises:
+        TypeError: It is nothing to be read, or a file that is opened for text.
+    """
+    if isinstance(stdin, WHOLE_INPUT):
+        return stdin
+    if isinstance(stdin, io.TextIOBase):
+        raise TypeError(
+            "stdin is a file that is opened for text: open it with mode 'rb', or give its buffer, "
+            "as in sys.stdin.buffer"
+        )
+    if AsyncInput.is_needed(stdin):
+        return AsyncInput(stdin)
+    if not callable(stdin) and not is_file_object(stdin):
+        raise TypeError(
+            "stdin must be text, bytes, a file that is opened for bytes, a callable or an "
+            f"asynchronous iterator, not {type(stdin).__name__}"
+        )
+    return stdin
 
 
 def make_wasi(

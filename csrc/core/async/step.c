@@ -419,11 +419,15 @@ async_polls_away(const AsyncCall *call)
            && call->parent == NULL;
 }
 
+/* `again`: it was polled in this step before; what its host function took since then counts too. */
 static StepEnd
-async_poll(AsyncCall *call, PyObject **out)
+async_poll(AsyncCall *call, bool again, PyObject **out)
 {
     StoreObject *store = call->store;
     Moment begun = moment_now();
+    if (again) {
+        turn_used(begun - turns.ran, begun);
+    }
     bool away = async_polls_away(call);
     if (!away && !call->blocking && turn_is_over(begun)) {
         turn_join(call, begun);
@@ -543,13 +547,18 @@ static StepEnd
 async_step(AsyncCall *call, PyObject *value, PyObject **out)
 {
     StepEnd end;
+    bool polled = false;
     do {
         if (call->inner != NULL) {
             end = async_drive(call, value, out);
             value = Py_None;
         }
+        else if (call->state == ASYNC_YIELD) {
+            end = async_take_turn(call, out);
+        }
         else {
-            end = call->state == ASYNC_YIELD ? async_take_turn(call, out) : async_poll(call, out);
+            end = async_poll(call, polled, out);
+            polled = true;
         }
     } while (end == STEP_ON);
     return end;

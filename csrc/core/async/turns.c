@@ -162,7 +162,7 @@ turn_wait(AsyncCall *call)
     return iterator;
 }
 
-/* A guest has run for so long. */
+/* A guest, or a host function for it, has run for so long. */
 static inline void
 turn_used(Moment used, Moment now)
 {

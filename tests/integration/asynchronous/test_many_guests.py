@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 import pytest
 from support import run_in_subprocess
@@ -64,3 +65,31 @@ def test_a_guest_that_nobody_resumes_does_not_keep_the_others(guests: Guests) ->
         spinner.cancel()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+def test_host_calls_without_end_do_not_keep_the_loop(guests: Guests, awaits: bool) -> None:
+    # What the host functions take counts, too: the guest itself hardly runs.
+    turns = 0
+
+    def ask(number: int) -> int:
+        time.sleep(0.0005)
+        return number
+
+    async def ask_async(number: int) -> int:
+        return ask(number)
+
+    async def beat() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def main() -> None:
+        guest = await guests.make(ask_async if awaits else ask)
+        beating = asyncio.ensure_future(beat())
+        await guest.start("many", 400)
+        beating.cancel()
+
+    asyncio.run(main())
+    assert turns >= 20
