@@ -20,6 +20,7 @@ from wasmtime import (
 from wasmtime._snapshots.errors import NotCapturable
 from wasmtime._snapshots.rewrite import prepare
 from wasmtime._snapshots.state import merge_runs
+from wasmtime._wasm.writer import section, unsigned
 
 from .guests import Guest, original
 
@@ -242,3 +243,12 @@ def test_runs_that_are_close_are_joined(
     runs: list[tuple[int, int]], most: int, merged: list[tuple[int, int]]
 ) -> None:
     assert merge_runs(runs, most) == merged
+
+
+def test_a_section_that_says_it_has_millions_of_items_is_not_read() -> None:
+    """
+    Whoever sends it would keep the host busy before anything is compiled.
+    """
+    types = unsigned(1_000_001) + b"\x60\0\0" * 1_000_001
+    with pytest.raises(NotCapturable, match="more than are accepted"):
+        prepare(b"\0asm\1\0\0\0" + section(1, types))

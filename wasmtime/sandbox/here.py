@@ -106,8 +106,9 @@ class ThreadGuest(Guest):
         if execution.linked.is_reactor and state is None:
             yield calling(instance.exports(execution.store)["_initialize"], execution.store)
             execution.enter()
-        for each in (*call.first, call):
-            value = yield from calling_function(execution, instance, each)
+        for each in call.first:
+            yield from calling_function(execution, instance, each)
+        value = yield from calling_function(execution, instance, call)
         return value
 
     def _running_program(self, instance: Any) -> Steps[Any]:
