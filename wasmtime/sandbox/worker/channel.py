@@ -39,6 +39,10 @@ class Malformed(Exception):
     """The other side sent what is no message, or more than may be."""
 
 
+def _lengths(packed: bytes) -> list[int]:
+    return [length for (length,) in _LENGTH.iter_unpack(packed)]
+
+
 class Channel:
     """One end of a connection.
 
@@ -102,11 +106,10 @@ class Channel:
         text_length, blob_count = _HEADER.unpack(self._take(_HEADER.size, deadline))
         if blob_count > _MOST_BLOBS:
             raise Malformed(f"a message with {blob_count} blobs")
-        lengths = [_LENGTH.unpack(self._take(_LENGTH.size, deadline))[0] for _ in range(blob_count)]
-        if text_length + sum(lengths) > most:
-            raise Malformed(f"a message of {text_length + sum(lengths)} bytes")
-        text = self._take(text_length, deadline)
-        blobs = [self._take(length, deadline) for length in lengths]
+        lengths = [text_length, *_lengths(self._take(_LENGTH.size * blob_count, deadline))]
+        if sum(lengths) > most:
+            raise Malformed(f"a message of {sum(lengths)} bytes")
+        text, *blobs = [self._take(length, deadline) for length in lengths]
         try:
             message = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -116,7 +119,11 @@ class Channel:
         return message, blobs
 
     def _take(self, size: int, deadline: Optional[float]) -> bytes:
+        if not size:
+            return b""
         buffer = self._buffer
+        if self._polls and not buffer:  # it will have to be waited for
+            self._wait(self._reader, select.POLLIN, deadline)
         while len(buffer) < size:
             try:
                 chunk = os.read(self._reader, max(_CHUNK, min(size - len(buffer), 1 << 20)))

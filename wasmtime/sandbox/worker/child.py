@@ -50,6 +50,7 @@ class Child:
         self._code: Optional[Code] = None
         self._settings = Settings()
         self._guest: Optional[Guest] = None
+        self._over: Optional[Guest] = None
         self._stock: Optional[Stock] = None
 
     def serve(self) -> None:
@@ -59,8 +60,15 @@ class Child:
             operation = getattr(self, f"_do_{message['op']}")
             answer, carried = operation(message, blobs)
             self._channel.send(answer, carried)
-            if self._stock is not None:
-                self._stock.add()
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Do what nobody waits for: free the last guest, and make the instances that are missing."""
+        guest, self._over = self._over, None
+        if guest is not None:
+            guest.close()
+        if self._stock is not None:
+            self._stock.add()
 
     def interrupt(self, *_: object) -> None:
         """End the guest: the parent has sent the signal for it."""
@@ -118,7 +126,7 @@ class Child:
         except SandboxError as refused:
             result = refused.result
         finally:
-            self._end()
+            self._over, self._guest = self._guest, None
         return self._told(result)
 
     def _do_open(self, message: dict[str, Any], blobs: list[bytes]) -> Message:
