@@ -30,5 +30,7 @@ PREVIEW2 = (
 #: same.
 CLOCK = "wasi:clocks/monotonic-clock@0.2.12"
 POLL = "wasi:io/poll@0.2.12"
+STREAMS = "wasi:io/streams@0.2.12"
+STDIN = "wasi:cli/stdin@0.2.12"
 HTTP_TYPES = "wasi:http/types@0.2.12"
 HTTP_HANDLER = "wasi:http/outgoing-handler@0.2.12"

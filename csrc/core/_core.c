@@ -34,6 +34,7 @@
 #include "runtime/callback.c"  /* the callback and the frame of a host function: the way back */
 #include "runtime/epoch.c"     /* deadlines, signals and output, when the epoch moves */
 #include "runtime/waiting.c"   /* waiting on behalf of a guest */
+#include "runtime/feed.c"      /* standard input of components, through a pipe of ours */
 #include "runtime/process.c"   /* the beginning of Python, and forks */
 #include "runtime/store.c"     /* Store: its life and its Python type */
 #include "runtime/door.c"      /* Door: for Python code that calls through cffi */

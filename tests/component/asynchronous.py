@@ -4,9 +4,12 @@ Components for tests of asynchronous calls, and what makes instances of them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Callable
 
-from wasmtime import Config, Engine, Store
+import pytest
+
+from wasmtime import Config, Engine, Store, WasmtimeError
 from wasmtime.component import Component, Linker
 
 from .echo import LIBC, OPTIONS
@@ -112,3 +115,17 @@ class Asking:
         """
         store = Store(self.engine)
         return Guest(store, self.linker(**hosts).instantiate(store, self.component))
+
+
+async def closed(store: Store) -> None:
+    """
+    Wait until the other thread is done with a store.
+    """
+    for _ in range(3000):
+        try:
+            store.close()
+        except WasmtimeError:
+            await asyncio.sleep(0.01)
+        else:
+            return
+    pytest.fail("the guest never ended")

@@ -20,6 +20,8 @@ from wasmtime.component import (
     Linker,
 )
 
+from .asynchronous import closed
+
 #: `sleep` sleeps for so many nanoseconds, then asks the host; `spin` never ends.
 SLEEPER = """(component
   (import "wasi:io/poll@0.2.0" (instance $poll
@@ -74,20 +76,6 @@ async def sleeper(component: Component) -> tuple[Store, Any]:
     linker.define_imports(component, {"ask": ask})
     store.set_wasi(WasiConfig())
     return store, (await linker.instantiate_async(store, component)).exports(store)
-
-
-async def closed(store: Store) -> None:
-    """
-    Wait until the other thread is done with a store.
-    """
-    for _ in range(3000):
-        try:
-            store.close()
-        except WasmtimeError:
-            await asyncio.sleep(0.01)
-        else:
-            return
-    pytest.fail("the guest never ended")
 
 
 def test_guests_sleep_beside_each_other_and_the_loop_runs(component: Component) -> None:

@@ -6,6 +6,7 @@ store's time.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -16,15 +17,17 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
-from support import posix
+from support import IN_CHILD, posix, repeatedly, run_in_subprocess
 
-from wasmtime import Engine, Store, WasiConfig
+from wasmtime import Engine, Store, WasiConfig, WasmtimeError
 from wasmtime.component import (
     Component,
     ComponentInterruptTrap,
     ComponentTimeoutTrap,
     Linker,
 )
+
+from .asynchronous import closed
 
 #: `read` and `poll` read up to so many bytes, and return how many they got; 0 is the end. `poll`
 #: waits for them by ``poll`` before. `count` reads until the end.
@@ -159,12 +162,42 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     os.close(descriptor)
 
 
+def a_named_pipe(config: WasiConfig, path: Path, _: int) -> None:
+    config.stdin_file = path
+
+
+def a_descriptor(config: WasiConfig, _: Path, descriptor: int) -> None:
+    config.stdin_custom = io.FileIO(os.dup(descriptor))
+
+
+def inherited(config: WasiConfig, _: Path, descriptor: int) -> None:
+    os.dup2(descriptor, 0)
+    config.inherit_stdin()
+
+
+@pytest.fixture(params=[a_named_pipe, a_descriptor, inherited])
+def waiting(
+    request: pytest.FixtureRequest, open_guest: Open, pipe: tuple[Path, int]
+) -> Iterator[tuple[Store, Any]]:
+    """
+    A guest that reads a pipe in some way.
+    """
+    kept, config = os.dup(0), WasiConfig()
+    try:
+        request.param(config, *pipe)
+        yield open_guest(config)
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
+Waiting = tuple[Store, Any]
+
+
 @posix
 @pytest.mark.parametrize("way", WAYS)
-def test_a_guest_that_reads_a_pipe_ends_with_its_time(
-    open_guest: Open, pipe: tuple[Path, int], way: str
-) -> None:
-    store, exports = open_guest(reading(pipe[0]))
+def test_a_guest_that_reads_a_pipe_ends_with_its_time(waiting: Waiting, way: str) -> None:
+    store, exports = waiting
     store.set_timeout(SHORT)
     started = time.monotonic()
     with pytest.raises(ComponentTimeoutTrap):
@@ -174,15 +207,10 @@ def test_a_guest_that_reads_a_pipe_ends_with_its_time(
 
 @posix
 @pytest.mark.parametrize("way", WAYS)
-def test_a_guest_that_reads_a_pipe_can_be_interrupted(
-    open_guest: Open, pipe: tuple[Path, int], way: str
-) -> None:
-    store, exports = open_guest(reading(pipe[0]))
-    timer = threading.Timer(SHORT, store.interrupt)
-    timer.start()
-    with pytest.raises(ComponentInterruptTrap):
+def test_a_guest_that_reads_a_pipe_can_be_interrupted(waiting: Waiting, way: str) -> None:
+    store, exports = waiting
+    with repeatedly(store.interrupt), pytest.raises(ComponentInterruptTrap):
         getattr(exports, way)(store, 10)
-    timer.join()
 
 
 @posix
@@ -226,44 +254,132 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def feeders() -> int:
-    return sum(thread.name == "wasmtime-stdin" for thread in threading.enumerate())
-
-
 @posix
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "collected"])
-def test_the_thread_and_its_descriptors_go_with_the_store(
+def test_the_descriptors_go_with_the_store(
     component: Component, linker: Linker, pipe: tuple[Path, int], closed: bool
 ) -> None:
-    until(lambda: feeders() == 0)
-    before = sorted(os.listdir("/dev/fd"))
+    before = len(os.listdir("/dev/fd"))
     for _ in range(3):
         store = Store(component.engine)
         store.set_wasi(reading(pipe[0]))
         exports: Any = linker.instantiate(store, component).exports(store)
         os.write(pipe[1], b"x")
         assert exports.read(store, 1) == 1
-        assert feeders() > 0
         if closed:
             store.close()
         del store, exports
-    until(lambda: feeders() == 0)
-    until(lambda: sorted(os.listdir("/dev/fd")) == before)
+    until(lambda: len(os.listdir("/dev/fd")) == before)
+
+
+async def ended(store: Store, exports: Any, end: str) -> None:
+    """
+    Have a guest wait for input, and be ended.
+    """
+    if end == "timeout":
+        store.set_timeout(SHORT)
+        with pytest.raises(ComponentTimeoutTrap):
+            await exports.read.call_async(store, 1)
+    elif end == "interrupt":
+        with repeatedly(store.interrupt), pytest.raises(ComponentInterruptTrap):
+            await exports.read.call_async(store, 1)
+    else:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(exports.read.call_async(store, 1), SHORT)
 
 
 @posix
-def test_a_guest_in_an_event_loop_ends_with_its_time(
-    component: Component, linker: Linker, pipe: tuple[Path, int]
+@pytest.mark.parametrize("end", ["timeout", "interrupt", "cancel"])
+def test_a_guest_in_an_event_loop_is_ended(
+    component: Component, linker: Linker, pipe: tuple[Path, int], end: str
 ) -> None:
+    """
+    And the thread that waited for it goes on: the store can be closed.
+    """
+
     async def main() -> None:
         store = Store(component.engine)
         store.set_wasi(reading(pipe[0]))
         exports: Any = (await linker.instantiate_async(store, component)).exports(store)
-        store.set_timeout(SHORT)
-        with pytest.raises(ComponentTimeoutTrap):
-            await exports.read.call_async(store, 1)
+        await ended(store, exports, end)
+        await closed(store)
 
     asyncio.run(main())
+
+
+def test_a_callable_is_refused(open_guest: Open) -> None:
+    config = WasiConfig()
+    config.stdin_custom = lambda size: b""
+    with pytest.raises(WasmtimeError, match="stdin_custom serves modules of WASI preview 1 alone"):
+        open_guest(config)
+
+
+GUEST = f"""
+from wasmtime.component import Component, Linker
+component = Component(Engine(), '''{READER}''')
+linker = Linker(component.engine)
+linker.add_wasip2()
+def open_guest(config):
+    store = Store(component.engine)
+    store.set_wasi(config)
+    return store, linker.instantiate(store, component).exports(store)
+reading, writing = os.pipe()
+config = WasiConfig()
+"""
+
+
+@posix
+def test_what_a_guest_does_not_ask_for_is_the_program_s() -> None:
+    run_in_subprocess(
+        GUEST
+        + """
+os.dup2(reading, 0)
+config.inherit_stdin()
+store, exports = open_guest(config)
+os.write(writing, b"ours")
+time.sleep(0.1)
+assert os.read(0, 100) == b"ours"
+os.write(writing, b"guest")
+assert exports.read(store, 100) == 5
+os.write(writing, b"ours")  # while no guest is inside
+time.sleep(0.1)
+assert os.read(0, 100) == b"ours"
+"""
+    ).check()
+
+
+@posix
+def test_a_guest_is_ended_although_a_child_was_forked() -> None:
+    """
+    Which has the pipe, too, and would keep it open.
+    """
+    run_in_subprocess(
+        GUEST
+        + IN_CHILD
+        + """
+config.stdin_custom = open(reading, "rb", buffering=0)
+store, exports = open_guest(config)
+pid = os.fork()
+if pid == 0:
+    time.sleep(60)
+    os._exit(0)
+store.set_timeout(0.05)
+started = time.monotonic()
+try: exports.read(store, 1)
+except TimeoutError: pass
+else: raise AssertionError
+assert time.monotonic() - started < 30
+os.kill(pid, signal.SIGKILL)
+os.waitpid(pid, 0)
+def child():
+    global store, exports
+    store.close()
+    del store, exports
+    gc.collect()
+assert in_child(child) == 0
+store.close()
+"""
+    ).check()
 
 
 INHERITING = """
@@ -275,27 +391,23 @@ component = Component(Engine(), sys.argv[1])
 linker = Linker(component.engine)
 linker.add_wasip2()
 store = Store(component.engine)
-if sys.argv[2] == "timeout":
-    store.set_timeout(100)
 config = WasiConfig()
 config.inherit_stdin()
 store.set_wasi(config)
 exports = linker.instantiate(store, component).exports(store)
 print(exports.read(store, 100), flush=True)
-if sys.argv[2] == "timeout":
-    store.set_timeout(0.05)
-    try:
-        exports.read(store, 100)
-    except ComponentTimeoutTrap:
-        print("timeout", flush=True)
+store.set_timeout(0.05)
+try:
+    exports.read(store, 100)
+except ComponentTimeoutTrap:
+    print("timeout", flush=True)
 """
 
 
 @posix
-@pytest.mark.parametrize("timeout", ["timeout", "none"])
-def test_a_guest_reads_what_the_process_inherits(timeout: str) -> None:
+def test_a_guest_reads_what_the_process_inherits() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", INHERITING, READER, timeout],
+        [sys.executable, "-c", INHERITING, READER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -304,8 +416,7 @@ def test_a_guest_reads_what_the_process_inherits(timeout: str) -> None:
     process.stdin.write(b"hello")
     process.stdin.flush()
     assert process.stdout.readline() == b"5\n"
-    if timeout == "timeout":
-        assert process.stdout.readline() == b"timeout\n"
+    assert process.stdout.readline() == b"timeout\n"
     assert process.wait(60) == 0
     process.stdin.close()
     process.stdout.close()

@@ -106,13 +106,16 @@ def _refuse_what_is_ours(wasi: WasiConfig) -> None:
     for name, given in (
         ("random_seed", wasi._seed is not None),
         ("clock", wasi._clock is not None),
-        ("stdin_custom", wasi._stdin.kind == "custom"),
     ):
         if given:
-            raise WasmtimeError(
-                f"WasiConfig.{name} serves modules of WASI preview 1 alone: the library, which "
-                "serves components (and engines with Config.library_wasi), has nothing like it"
-            )
+            raise _refusal(name)
+
+
+def _refusal(name: str) -> WasmtimeError:
+    return WasmtimeError(
+        f"WasiConfig.{name} serves modules of WASI preview 1 alone: the library, which "
+        "serves components (and engines with Config.library_wasi), has nothing like it"
+    )
 
 
 def _apply_arguments(native: Any, argv: Sequence[str]) -> None:
@@ -140,6 +143,8 @@ def _apply_input(native: Any, stream: Stream, store: Optional[Store]) -> None:
         elif stream.kind == "file":
             with _waiting_for_pipe(stream, "stdin file", os.O_RDONLY):
                 _set_input_file(native, stream.native, stream)
+        elif stream.kind == "custom":
+            raise _refusal("stdin_custom")
 
 
 def _set_input_file(native: Any, path: bytes, stream: Stream) -> None:

@@ -246,7 +246,8 @@ class StdinCustomSetting(_StreamSetting):
 
     An exception that is raised comes out of the call into WebAssembly as the same object.
 
-    It takes the package's own implementation: components do not have it.
+    Components take an unbuffered file alone: the library reads their input, through a pipe. All
+    else takes the package's own implementation.
 
     Example:
         >>> from wasmtime import WasiConfig

@@ -155,9 +155,11 @@ class Linker(LinkerBase):
         C API: ``wasmtime_component_linker_add_wasip2``.
         """
         from ._clocks import define_clocks
+        from ._stdin import define_stdin
 
         self._add_wasip2_of_library()
         define_clocks(self)
+        define_stdin(self)
 
     def _add_wasip2_of_library(self) -> None:
         with self._changing() as linker:

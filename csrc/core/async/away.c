@@ -39,6 +39,7 @@ async_abandon(AsyncCall *call)
 {
     async_forget_timer(call); /* which the other thread must not touch */
     call->abandoned = true;
+    store_cut_feed(call->store);
 }
 
 /* _poll(): on the other thread. */

@@ -23,6 +23,7 @@ process_after_fork_in_child(void)
 {
     ticker_after_fork_in_child();
     waiting_after_fork_in_child();
+    feed_after_fork_in_child();
     acquiring = 0;
     this_thread.era = 0;
     this_thread.is_main = true; /* the thread that forked is the child's main one */

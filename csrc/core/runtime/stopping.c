@@ -95,8 +95,9 @@ stop_message(const StoreObject *self, StopReason reason)
              "named pipe in a preopened directory), in components also sockets and the look-up of "
              "names%s. A process of its own can always be stopped",
              stop_reasons[reason], late / 1000, late % 1000,
-             reason == STOP_INTERRUPT ? ", timers, answers of HTTP and inherited standard input, "
-                                        "which hear a timeout but no interrupt"
+             reason == STOP_INTERRUPT ? ", and timers and answers of HTTP, which hear a timeout "
+                                        "but no interrupt; an inherited terminal is heard in "
+                                        "stores with a timeout"
                                       : "");
     return message;
 }
@@ -174,7 +175,7 @@ timeout_begin(StoreObject *self)
     if (self->timeout == 0) {
         return true;
     }
-    self->cut_short = self->expiry.cut != 0;
+    self->cut_short = self->expiry.feed != NULL;
     self->watched_checks = 0;
     Moment moment = moment_after(moment_now(), timeout_span(self->timeout));
     return LIKELY(ticker_arm(&self->expiry, moment)) || refuse_without_ticker();
@@ -292,21 +293,6 @@ store_cut_wait(StoreObject *self, PyObject *argument)
     return PyErr_Occurred() ? NULL : PyLong_FromUnsignedLongLong(moment_min(when, left));
 }
 
-/* _cut_input(descriptor): from now on the guest's standard input ends when something is written to
- * a pipe, which happens when its time is up, or when it is interrupted. */
-static PyObject *
-store_cut_input(StoreObject *self, PyObject *argument)
-{
-    int descriptor = PyObject_AsFileDescriptor(argument);
-    if (descriptor < 0 || !store_enter(self)) {
-        return NULL;
-    }
-    ticker_set_cut(&self->expiry, descriptor);
-    self->cut_short = true;
-    store_leave(self);
-    Py_RETURN_NONE;
-}
-
 /* Whether the epoch callback is to be called at the next check again, instead of at the next
  * tick. */
 static inline bool
@@ -329,9 +315,6 @@ store_leave_ticker(StoreObject *self)
 {
     if (self->timeout != 0 || atomic_load(&self->expiry.scheduled) != 0) {
         ticker_forget(&self->expiry, self->timeout != 0);
-    }
-    if (self->expiry.cut != 0) {
-        ticker_set_cut(&self->expiry, -1);
     }
     self->timeout = 0;
 }

@@ -89,6 +89,7 @@ store_delete(StoreObject *self)
     PyObject *cdata = locked_swap(self, &self->context_cdata, NULL);
     sinks_detach(self);
     destructions_forget(self);
+    store_end_feed(self);
     store_leave_ticker(self);
     store_delete_native(store, self->vast);
     while (self->boxes != NULL) {
@@ -506,9 +507,13 @@ static PyMethodDef store_methods[] = {
     {"_cut_wait", (PyCFunction)store_cut_wait, METH_O,
      "_cut_wait($self, when, /)\n--\n\n"
      "The nanoseconds that a wait of the library's may last, instead of so many."},
-    {"_cut_input", (PyCFunction)store_cut_input, METH_O,
-     "_cut_input($self, descriptor, /)\n--\n\n"
-     "Take a descriptor to write to when what the guest reads is to end."},
+#if !defined(_WIN32)
+    {"_make_feed", (PyCFunction)store_make_feed, METH_VARARGS,
+     "_make_feed($self, source, shared, /)\n--\n\n"
+     "Take a descriptor; return the one that the library is to read instead."},
+    {"_begin_feed", (PyCFunction)store_begin_feed, METH_NOARGS,
+     "_begin_feed($self, /)\n--\n\nLet the guest have its input, if that is read by us."},
+#endif
     {"_sleep", (PyCFunction)store_sleep, METH_O,
      "_sleep($self, seconds, /)\n--\n\nSleep for a guest, in a host function: hear what ends it."},
     {"interrupt", (PyCFunction)store_interrupt, METH_NOARGS,

@@ -42,11 +42,12 @@ typedef struct {
     uintptr_t scheduled; /* atomic: the Moment when the ticker looks at it, or 0 */
     uintptr_t *thread;   /* atomic: the thread that is inside the store, and STORE_INTERRUPTED */
     TickedEngine *engine;
-    size_t place;   /* locked: in the heap, from 1 on; 0: not there */
-    unsigned ticks; /* locked: that it was given since its time has passed */
-    int cut;        /* locked: one more than the descriptor of a pipe by which its guest's standard
-                     * input is cut off, which is owned; 0: there is none */
+    struct Feed *feed; /* locked: what its guest reads, or NULL: feed.c */
+    uint32_t place;    /* locked: in the heap, from 1 on; 0: not there */
+    uint32_t ticks;    /* locked: that it was given since its time has passed */
 } Expiry;
+
+static void feed_end(struct Feed *feed);
 
 /* In the word that says which thread is inside of a store: it is to end what it runs. */
 #define STORE_INTERRUPTED ((uintptr_t)1 << 63)
@@ -243,7 +244,7 @@ static inline void
 heap_put(size_t place, Expiry *expiry)
 {
     ticker.heap[place] = expiry;
-    expiry->place = place;
+    expiry->place = (uint32_t)place;
 }
 
 /* Bring what stands at `place` to where its key belongs. */
@@ -324,20 +325,6 @@ expiry_is_due(Expiry *expiry, Moment now)
     return (thread & STORE_INTERRUPTED) != 0 || (thread != 0 && expires != 0 && expires <= now);
 }
 
-/* Have the input of its guest end, for which that may wait in native code (_wasi/feeding.py). */
-static void
-expiry_cut(const Expiry *expiry)
-{
-#if !defined(_WIN32)
-    if (expiry->cut != 0) {
-        ssize_t written = write(expiry->cut - 1, "", 1); /* full: it was told often enough */
-        (void)written;
-    }
-#else
-    (void)expiry;
-#endif
-}
-
 /* It was to be looked at now. */
 static void
 ticker_look_at_store(Expiry *expiry, Moment now)
@@ -346,7 +333,9 @@ ticker_look_at_store(Expiry *expiry, Moment now)
     atomic_store(&expiry->scheduled, 0);
     if (expiry_is_due(expiry, now)) {
         ticker_tick(expiry->engine, now);
-        expiry_cut(expiry);
+        if (UNLIKELY(expiry->feed != NULL) && expiry->ticks != 0) { /* it seems to wait */
+            feed_end(expiry->feed);
+        }
         unsigned doublings =
             expiry->ticks < TICKER_MOST_DOUBLINGS ? expiry->ticks++ : TICKER_MOST_DOUBLINGS;
         heap_schedule(expiry, now + (TICKER_EXPIRY << doublings));
@@ -597,24 +586,6 @@ ticker_forget(Expiry *expiry, bool reserved)
     mutex_unlock(&ticker.lock);
 }
 
-/* The guest's standard input can be cut off by a descriptor, which is taken; -1: there is none any
- * more, and what it reads ends. */
-static void
-ticker_set_cut(Expiry *expiry, int descriptor)
-{
-    mutex_lock(&ticker.lock);
-    int before = expiry->cut - 1;
-    expiry->cut = descriptor + 1;
-    mutex_unlock(&ticker.lock);
-#if !defined(_WIN32)
-    if (before >= 0) {
-        (void)close(before);
-    }
-#else
-    (void)before;
-#endif
-}
-
 /* --- engines ---------------------------------------------------------------------------------- */
 
 /* The record of a new engine; NULL: there is no memory. */
@@ -705,10 +676,6 @@ ticker_after_fork_in_child(void)
     }
     for (TickedEngine *engine = ticker.engines; engine != NULL; engine = engine->next) {
         engine->polls = engine->polled = 0;
-    }
-    /* Their input is fed by the parent, which is not to hear of the times of the child. */
-    for (size_t i = 1; i <= ticker.count; i++) {
-        ticker.heap[i]->cut = 0;
     }
 }
 #endif
