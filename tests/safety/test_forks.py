@@ -291,32 +291,6 @@ def work():
 """
 
 
-@pytest.mark.slow
-def test_children_that_are_forked_while_guests_run_end_soon() -> None:
-    """
-    Each of them works, or says that it cannot: at such a moment the library may hold a lock.
-    """
-    run_in_subprocess(
-        GUEST
-        + BUSY
-        + """
-threads = [threading.Thread(target=work) for _ in range(2)]
-for thread in threads: thread.start()
-def child():
-    captured()
-    wasi = WasiConfig()
-    wasi.preopen_dir(os.getcwd(), "/")
-    try: assert guest(wasi)("file") == 0
-    except WasmtimeError as error: assert "spawn" in str(error)
-try:
-    for _ in range(15): assert in_child(child) == 0
-finally:
-    stop.append(True)
-for thread in threads: thread.join()
-"""
-    ).check()
-
-
 def test_a_first_file_after_the_fork_forwards() -> None:
     """
     The store and its instance are the parent's; what forwards is made in the child.
@@ -340,24 +314,32 @@ assert run("file") == 0
 @pytest.mark.slow
 def test_many_children_of_a_busy_parent_end_within_two_seconds() -> None:
     """
-    Their streams and sleeps always work; their files do, or say that they cannot.
+    Their streams and sleeps always work. So do their files; or they are refused, where the process
+    was forked while a guest of its held a lock of the library: of a thousand children of a parent
+    with two guests that do nothing else, that were 26.
     """
     run_in_subprocess(
         GUEST
         + BUSY
         + """
-thread = threading.Thread(target=work)
-thread.start()
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads: thread.start()
 def child():
     captured()
     assert guest(WasiConfig())("sleep") == 0
+    wasi = WasiConfig()
+    wasi.preopen_dir(os.getcwd(), "/")
+    try: assert guest(wasi)("file") == 0
+    except WasmtimeError as error:
+        assert "cannot be started anew" in str(error), error
+        assert "spawn" in str(error) and "forkserver" in str(error), error
 try:
-    for _ in range(60):
+    for _ in range(40):
         started = time.monotonic()
         assert in_child(child) == 0
         assert time.monotonic() - started < 10
 finally:
     stop.append(True)
-thread.join()
+for thread in threads: thread.join()
 """
     ).check()
