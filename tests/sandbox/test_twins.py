@@ -197,12 +197,13 @@ def test_compiling_that_is_cancelled_is_not_waited_for(
     monkeypatch.setattr(engines, "_compiler", lambda *_: compile)
 
     async def main() -> None:
-        with anyio.move_on_after(0.1) as scope:
-            await run_async("(module)")
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(run_async, "(module)")
+            while not begun.is_set():
+                await anyio.sleep(0.005)
+            group.cancel_scope.cancel()
 
     try:
         run(main)
     finally:
         release.set()
-    assert begun.is_set()
