@@ -9,6 +9,7 @@ _IMPORTS = {
     "args_get": "(param i32 i32) (result i32)",
     "environ_sizes_get": "(param i32 i32) (result i32)",
     "environ_get": "(param i32 i32) (result i32)",
+    "fd_close": "(param i32) (result i32)",
     "fd_read": "(param i32 i32 i32 i32) (result i32)",
     "fd_write": "(param i32 i32 i32 i32) (result i32)",
     "fd_prestat_get": "(param i32 i32) (result i32)",

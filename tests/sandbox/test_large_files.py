@@ -4,6 +4,7 @@ Large files are read and hashed once, and again only if they may have changed.
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from wasmtime.sandbox import Program, SandboxError, engines, source
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows keeps no time of changes")
 
 
+@functools.cache
 def binary(status: int) -> bytes:
     """
     A program of more than 4 MiB that exits with a status of one digit.

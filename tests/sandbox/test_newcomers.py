@@ -4,6 +4,7 @@ What people do who use the sandbox for the first time: each mistake is named whe
 
 from __future__ import annotations
 
+import asyncio
 import io
 import pickle
 import threading
@@ -14,9 +15,18 @@ from typing import Any
 import pytest
 import wasi_programs
 
-from wasmtime.sandbox import Directory, Plugin, Program, Reason, ResourceLimits
+from wasmtime.sandbox import (
+    Directory,
+    Interpreter,
+    Plugin,
+    Program,
+    Reason,
+    ResourceLimits,
+    SandboxError,
+)
 
 from . import guests
+from .test_interpreters import fetch_interpreter
 
 
 @pytest.mark.parametrize("given", [["a"], "text", 5], ids=["list", "text", "number"])
@@ -101,3 +111,86 @@ def test_a_running_program_that_is_forgotten_ends_with_its_time() -> None:
     while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert set(threading.enumerate()) - before == set()
+
+
+#: Asks its host once, and then computes for ever if it is to.
+ASKING = """
+(module (import "env" "ask" (func $ask (param i32) (result i32)))
+  (func (export "run") (param i32) (result i32) (call $ask (local.get 0)))
+  (func (export "spin") (drop (call $ask (i32.const 1))) (loop (br 0)))
+  (func (export "same") (param i32) (result i32) (local.get 0)))
+"""
+
+
+@pytest.mark.parametrize("isolation", guests.TIERS)
+def test_a_host_function_cannot_use_the_session_that_calls_it(isolation: Any) -> None:
+    opened: list[Any] = []
+
+    def ask(number: int) -> int:
+        refused = opened[0].try_call("same", number)
+        assert "a function of the host cannot use the session" in refused.message
+        with pytest.raises(SandboxError, match="cannot use the session that calls it"):
+            opened[0].snapshot()
+        return number * 2
+
+    with Plugin(ASKING, functions={"ask": ask}, isolation=isolation).open() as session:
+        opened.append(session)
+        assert session.call("run", 4) == 8
+        assert asyncio.run(session.call_async("run", 5)) == 10
+        assert session.call("same", 3) == 3
+
+
+@pytest.mark.parametrize("isolation", guests.TIERS)
+@pytest.mark.parametrize("end", ["close", "cancel"])
+def test_a_host_function_may_end_the_session_that_calls_it(isolation: Any, end: str) -> None:
+    opened: list[Any] = []
+    limits = ResourceLimits(timeout=300)
+
+    def ask(number: int) -> int:
+        getattr(opened[0], end)()
+        return number
+
+    plugin = Plugin(ASKING, functions={"ask": ask}, isolation=isolation, limits=limits)
+    with plugin.open() as session:
+        opened.append(session)
+        assert session.try_call("spin").reason is Reason.CANCELLED
+        assert session.ended is Reason.CANCELLED
+        assert "has ended" in session.try_call("same", 1).message
+
+
+@pytest.mark.parametrize("isolation", guests.TIERS)
+def test_a_session_may_be_closed_while_another_thread_calls_it(isolation: Any) -> None:
+    begun = threading.Event()
+
+    def ask(number: int) -> int:
+        begun.set()
+        return number
+
+    results = []
+    limits = ResourceLimits(timeout=300)
+    session = Plugin(ASKING, functions={"ask": ask}, isolation=isolation, limits=limits).open()
+    thread = threading.Thread(target=lambda: results.append(session.try_call("spin")))
+    thread.start()
+    begun.wait(60)
+    session.close()
+    thread.join(60)
+    assert [result.reason for result in results] == [Reason.CANCELLED]
+
+
+@pytest.mark.network
+def test_a_host_function_cannot_use_the_interpreter_that_calls_it() -> None:
+    opened: list[Any] = []
+
+    def again(code: str) -> str:
+        try:
+            opened[0].eval(code)
+        except SandboxError as error:
+            opened[0].close()
+            return str(error)
+        return "it has run"
+
+    interpreter = Interpreter(fetch_interpreter("javascript"), functions={"again": again})
+    with interpreter.open() as session:
+        opened.append(session)
+        result = session.eval("again('1'); for (;;) {}")
+        assert result.reason is Reason.CANCELLED

@@ -175,7 +175,7 @@ def test_several_wait_for_one_program() -> None:
 
 @pytest.mark.parametrize("isolation", guests.TIERS)
 def test_a_program_whose_output_nobody_reads_waits_until_its_time_is_up(isolation: Any) -> None:
-    limits = ResourceLimits(timeout=0.5, output=None)
+    limits = ResourceLimits(timeout=0.2, output=None)
     running = Program(guests.FLOOD, isolation=isolation, limits=limits).start()
     deadline = time.monotonic() + 60
     while not running.is_over and time.monotonic() < deadline:
@@ -251,7 +251,7 @@ def test_what_is_written_reaches_no_other_file_when_the_program_ends(tmp_path: P
 
 @LOOPS
 def test_writing_to_what_does_not_read_ends_with_it(run: Any) -> None:
-    program = Program(guests.SPIN, limits=ResourceLimits(timeout=0.3))
+    program = Program(guests.SPIN, limits=ResourceLimits(timeout=0.15))
 
     async def main() -> None:
         async with program.start() as running:

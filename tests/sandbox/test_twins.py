@@ -198,7 +198,7 @@ def test_compiling_that_is_cancelled_is_not_waited_for(
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(run_async, "(module)")
+            group.start_soon(run_async, f"(module (func ${run.__name__}))")
             while not begun.is_set():
                 await anyio.sleep(0.005)
             group.cancel_scope.cancel()

@@ -17,7 +17,7 @@ from .result import ExceptionInfo, Result
 from .settings import Settings
 from .source import Code
 from .tiers import Call, Guest, exports_of, new_guest
-from .waiting import in_thread
+from .waiting import in_thread, watch
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
@@ -29,6 +29,44 @@ _T = TypeVar("_T")
 
 #: How a call may end without ending the session: arguments that do not fit have touched nothing.
 _HARMLESS = (Reason.EXITED, Reason.NOT_STARTED)
+
+
+_IN_USE = (
+    "the session is in use: a function of the host cannot use the session that calls it, and a "
+    "coroutine awaits one call before the next"
+)
+#: Seconds between two requests to a guest to end.
+_PATIENCE = 0.05
+
+
+class Turn:
+    """Lets one thread at a time use a session, in which functions of the host run on its thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: Optional[int] = None
+
+    def take(self, waits: bool = True, timeout: float = -1) -> bool:
+        """Wait for the turn; tell whether it has come, which it does not if it is this thread's.
+
+        Args:
+            waits: Whether to wait if it is another's.
+            timeout: How many seconds at most; less than 0 for any time.
+        """
+        if self.is_mine or not self._lock.acquire(waits, timeout if waits else -1):
+            return False
+        self._holder = threading.get_ident()
+        return True
+
+    def leave(self) -> None:
+        """Let others have it."""
+        self._holder = None
+        self._lock.release()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread has it."""
+        return self._holder == threading.get_ident()
 
 
 class PluginSession(Closing):
@@ -54,7 +92,8 @@ class PluginSession(Closing):
         self, code: Code, settings: Settings, abi: CoreABI, state: Optional[State] = None
     ) -> None:
         self._code, self._settings, self._abi = code, settings, abi
-        self._turn = threading.Lock()
+        self._turn = Turn()
+        self._is_closing = False
         self._ended: Optional[Reason] = None
         self._directories = Directories(settings.dirs)
         self._guest: Optional[Guest] = None
@@ -123,10 +162,14 @@ class PluginSession(Closing):
         """The state of the instance."""
         from .snapshot import take_state
 
-        with self._turn:
+        if not self._turn.take():
+            raise SandboxError(_refused(_IN_USE))
+        try:
             if self._guest is None:
                 raise SandboxError(self._over())
             return take_state(self._guest, self._code, self._settings)
+        finally:
+            self._leave()
 
     @property
     def ended(self) -> Optional[Reason]:
@@ -140,8 +183,16 @@ class PluginSession(Closing):
             guest.stop(Reason.CANCELLED)
 
     def close(self) -> None:
-        """Give up the instance; what is called afterwards raises."""
-        self._end(Reason.EXITED)
+        """Give up the instance, and end what it runs; what is called afterwards raises.
+
+        One of its own host functions has to return first, and closes it by then.
+        """
+        self._is_closing = True
+        while not self._turn.take(timeout=_PATIENCE):
+            self.cancel()
+            if self._turn.is_mine:
+                return
+        self._leave()
 
     def __del__(self) -> None:
         if getattr(self, "_guest", None) is not None:
@@ -170,29 +221,35 @@ class PluginSession(Closing):
     def _try_call(
         self, name: str, args: Sequence[Any], returns: Optional[Kind]
     ) -> tuple[Result, Optional[BaseException]]:
-        with self._turn:
-            guest = self._guest
-            if guest is None:
-                return self._over(), None
-            return self._after(guest.call(Call.of(name, args, self._abi, returns)), guest)
+        return self._call_in_turn(Call.of(name, args, self._abi, returns), waits=True)
 
     async def _try_call_async(
         self, name: str, args: Sequence[Any], returns: Optional[Kind]
     ) -> tuple[Result, Optional[BaseException]]:
-        if not self._turn.acquire(blocking=False):
-            return _refused("the session is in use: await one call before the next"), None
+        call = Call.of(name, args, self._abi, returns)
+        return await in_thread(lambda: self._call_in_turn(call, waits=False))
+
+    def _call_in_turn(self, call: Call, waits: bool) -> tuple[Result, Optional[BaseException]]:
+        if not self._turn.take(waits):
+            return _refused(_IN_USE), None
         try:
             guest = self._guest
             if guest is None:
                 return self._over(), None
+            watch(guest)
             try:
-                result = await guest.call_async(Call.of(name, args, self._abi, returns))
+                return self._after(guest.call(call), guest)
             except BaseException:
                 self._end(Reason.CANCELLED)
                 raise
-            return self._after(result, guest)
         finally:
-            self._turn.release()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let others have their turn, after what a function of the host has put off."""
+        if self._is_closing:
+            self._end(Reason.EXITED)
+        self._turn.leave()
 
     def _after(self, result: Result, guest: Guest) -> tuple[Result, Optional[BaseException]]:
         cause = guest.cause

@@ -335,6 +335,7 @@ class _DriverSession(InterpreterSession):
     def eval(self, code: str, *, check: bool = False) -> Result:
         if not isinstance(code, str):
             raise TypeError(f"code must be a str, not {type(code).__name__}")
+        self._check_asked()
         with self._turn:
             if self._ended is not None:
                 result = self._over()
@@ -370,6 +371,7 @@ class _DriverSession(InterpreterSession):
             except SandboxError as error:
                 taken.set_exception(error)
 
+        self._check_asked()
         with self._turn:
             if self._ended is not None:
                 raise SandboxError(self._over())
@@ -383,6 +385,17 @@ class _DriverSession(InterpreterSession):
             if not result.ok:
                 raise SandboxError(result) from self._talk.cause
             return taken.result(_LONGEST_CAPTURE)
+
+    def _check_asked(self) -> None:
+        """Refuse what would wait for itself.
+
+        Raises:
+            SandboxError: This is a function of the host that the guest calls.
+        """
+        if self._is_asked():
+            raise refusal(
+                "RuntimeError", "a function of the host cannot use the session that calls it"
+            )
 
     def _over(self) -> Result:
         told = ExceptionInfo("RuntimeError", f"the session has ended: {self._ended}")
@@ -417,7 +430,13 @@ class _DriverSession(InterpreterSession):
             talk.changed.notify_all()
             while self._talk.end is None:
                 self._guest.stop(reason)
+                if self._is_asked():
+                    return  # it ends when the function of the host has returned
                 talk.changed.wait(_PATIENCE)
+
+    def _is_asked(self) -> bool:
+        """Whether this is a function of the host that the guest calls."""
+        return threading.current_thread() is self._thread
 
     @property
     def ended(self) -> Optional[Reason]:
@@ -432,7 +451,8 @@ class _DriverSession(InterpreterSession):
         if self._ended is None:
             self._ended = Reason.EXITED
         self._stop(Reason.CANCELLED)
-        self._thread.join()
+        if not self._is_asked():
+            self._thread.join()
 
     def __del__(self) -> None:
         talk: Optional[_Talk] = getattr(self, "_talk", None)

@@ -63,7 +63,7 @@ class Child:
             self._tidy_up()
 
     def _tidy_up(self) -> None:
-        """Do what nobody waits for: free the last guest, and make the instances that are missing."""
+        """Do what nobody waits for: free the last guest, and make instances that are missing."""
         guest, self._over = self._over, None
         if guest is not None:
             guest.close()
