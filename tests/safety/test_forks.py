@@ -311,6 +311,76 @@ assert run("file") == 0
     ).check()
 
 
+@pytest.mark.parametrize("kind", ["host function", "output", "signal", "component"])
+def test_a_guest_goes_on_in_a_child_that_what_it_called_forked(kind: str) -> None:
+    """
+    Its files work there, too; what cannot is refused, before the guest would wait for ever.
+    """
+    run_in_subprocess(
+        GUEST
+        + r"""
+from wasmtime import component
+KIND = "THE KIND"
+forked = []
+def fork(*_):
+    forked.append(os.fork())
+    if forked[-1] == 0:
+        signal.alarm(20)
+def outcome(run):
+    try: done = run()
+    except WasmtimeError as error: done = str(error)
+    if forked[-1] != 0:
+        assert os.waitstatus_to_exitcode(os.waitpid(forked[-1], 0)[1]) == 0
+        return done
+    os._exit(not ("forkserver" in done if KIND == "component" else done == 0))
+wasi = WasiConfig()
+wasi.preopen_dir(os.getcwd(), "/")
+if KIND == "output":
+    wasi.stdout_custom = fork
+store = Store(engine)
+store.set_wasi(wasi)
+if KIND == "component":
+    linker = component.Linker(engine)
+    linker.add_wasip2()
+    with linker.root() as root:
+        root.add_func("fork", fork)
+    program = component.Component(engine, '''(component
+      (import "fork" (func $fork))
+      (import "wasi:random/random@0.2.0" (instance $random
+        (export "get-random-u64" (func (result u64)))))
+      (core func $fork (canon lower (func $fork)))
+      (core func $get (canon lower (func $random "get-random-u64")))
+      (core module $m (import "" "fork" (func $fork)) (import "" "get" (func $get (result i64)))
+        (func (export "run") (result i64) (call $fork) (call $get)))
+      (core instance $m (instantiate $m (with "" (instance
+        (export "fork" (func $fork)) (export "get" (func $get))))))
+      (func (export "run") (result u64) (canon lift (core func $m "run"))))''')
+    exports = linker.instantiate(store, program).exports(store)
+    assert isinstance(outcome(lambda: exports.run(store)), int)
+else:
+    files = WasiConfig()
+    files.preopen_dir(os.getcwd(), "/")
+    guest(files)("file")
+    linker.define_func("", "fork", FuncType([], []), fork)
+    text = TEXT.replace('(memory', '(import "" "fork" (func $fork)) (memory', 1)
+    begin = {
+        "host function": "(call $fork)",
+        "output": "(drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))",
+        "signal": "(loop (br_if 0 (i32.eqz (i32.load8_u (i32.const 4096)))))",
+    }[KIND]
+    text = text.replace('"file") (result i32)', '"file") (result i32) ' + begin)
+    exports = linker.instantiate(store, Module(engine, text)).exports(store)
+    if KIND == "signal":
+        def handler(*_):
+            fork()
+            exports["memory"].write(store, b"x", 4096)
+        signal.signal(signal.SIGUSR1, handler)
+        threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGUSR1]).start()
+    assert outcome(lambda: exports["file"](store)) == 0
+""".replace("THE KIND", kind)
+    ).check()
+
+
 @pytest.mark.slow
 def test_many_children_of_a_busy_parent_end_within_two_seconds() -> None:
     """

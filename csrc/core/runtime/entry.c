@@ -16,13 +16,30 @@ static bool store_enter(StoreObject *self);
 static void store_vacate(StoreObject *self);
 
 static bool
-store_enter_inherited(StoreObject *self)
+store_check_inherited(StoreObject *self)
 {
     PyObject *answer = PyObject_CallFunctionObjArgs(state.check_inherited, (PyObject *)self, NULL);
-    if (answer == NULL) {
+    Py_XDECREF(answer);
+    return answer != NULL;
+}
+
+/* Python code that the guest called is over, which may have forked. False with an exception. */
+static inline bool
+store_heed_fork(StoreObject *self)
+{
+    if (LIKELY(!self->inherited)) {
+        return true;
+    }
+    self->inherited = false;
+    return store_check_inherited(self);
+}
+
+static bool
+store_enter_inherited(StoreObject *self)
+{
+    if (!store_check_inherited(self)) {
         return false;
     }
-    Py_DECREF(answer);
     store_vacate(self);
     return store_enter(self);
 }

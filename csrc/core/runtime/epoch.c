@@ -80,6 +80,9 @@ store_run_python(StoreObject *self, bool signals)
             return false;
         }
     }
+    if (!store_heed_fork(self)) {
+        return false;
+    }
     /* It may have interrupted the store, too, or taken its time. */
     self->stopped = store_stop_reason(self);
     return self->stopped == STOP_NOT;

@@ -366,6 +366,9 @@ sink_deliver(PyObject *pair)
 static NOINLINE bool
 sinks_deliver(StoreObject *store)
 {
+    if (!store_heed_fork(store)) {
+        return false;
+    }
     PyObject *sinks = Py_NewRef(store->sinks);
     bool fine = true;
     for (Py_ssize_t i = 0; fine && i < PyList_Size(sinks); i++) {

@@ -457,11 +457,20 @@ store_get_context_address(StoreObject *self, void *Py_UNUSED(closure))
     return PyLong_FromVoidPtr(context);
 }
 
+/* Its guest may have called the function that forked: then it is when that returns that the package
+ * is asked, by store_heed_fork(). After a host function sinks_deliver() sees to it, which a store
+ * without sinks does not come to. */
 static PyObject *
 store_mark_inherited(StoreObject *self, PyObject *Py_UNUSED(ignored))
 {
     if (store_seize(self)) {
         publish(self->thread, STORE_INHERITED);
+    }
+    else if (store_thread(self) == thread_id()) {
+        self->inherited = true;
+        if (self->sinks == NULL && (self->sinks = PyList_New(0)) == NULL) {
+            return NULL;
+        }
     }
     Py_RETURN_NONE;
 }

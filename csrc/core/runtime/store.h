@@ -121,6 +121,7 @@ struct StoreObject {
     bool yielded;      /* the epoch callback ended the poll */
     bool has_stack;    /* of the library's, for asynchronous calls: stacks.c */
     bool vast;         /* the system takes its time to free it: a snapshot was mapped into it */
+    bool inherited;    /* what its guest called forked: the child asks when that returns */
     bool over;         /* a component was ended in the middle of a call: none can be entered */
 };
 

@@ -77,7 +77,7 @@ wasi_ask(WasiCall *call)
     host_begin(store, &entry);
     PyObject *kept = Py_NewRef(call->wasi); /* Python may give the store another */
     PyObject *answer = call->question->ask(call);
-    bool fine = answer != NULL && call->question->answer(call, answer);
+    bool fine = answer != NULL && call->question->answer(call, answer) && store_heed_fork(store);
     Py_XDECREF(answer);
     wasm_trap_t *trap = fine ? NULL : host_failed(store);
     if (fine && store->wasi != kept) {
