@@ -229,6 +229,9 @@ feed_make(int source, bool shared, int *reading)
 static void
 store_end_feed(StoreObject *store)
 {
+    if (LIKELY(store->expiry.feed == NULL)) { /* which this thread alone sets */
+        return;
+    }
     mutex_lock(&ticker.lock);
     Feed *feed = store->expiry.feed;
     store->expiry.feed = NULL;

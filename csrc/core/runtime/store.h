@@ -73,12 +73,14 @@ struct StoreObject {
     uintptr_t pins;          /* atomic: raw pointers into its memories that exist */
     uintptr_t thread;        /* atomic: thread_id() of the thread inside, or 0 */
     uint32_t depth;          /* how often it entered */
-    uint32_t watched_checks; /* epoch checks to come at which its time is looked at: stopping.c */
-    uintptr_t stack_wanted;  /* bytes for an outermost call; too many with a timeout: call.c */
-    uintptr_t interrupted;   /* atomic: the Moment of the last Store.interrupt() */
-    double timeout;          /* seconds for each outermost call, or 0 */
-    Expiry expiry;           /* what the ticker knows of it */
-    struct Waiter *waiter;   /* locked by waiting.c: its guest waits */
+    uint16_t watched_checks; /* epoch checks to come at which its time is looked at: stopping.c */
+    bool vast;      /* the system takes its time to free it: a snapshot was mapped into it */
+    bool inherited; /* what its guest called forked: the child asks when that returns */
+    uintptr_t stack_wanted; /* bytes for an outermost call; too many with a timeout: call.c */
+    uintptr_t interrupted;  /* atomic: the Moment of the last Store.interrupt() */
+    double timeout;         /* seconds for each outermost call, or 0 */
+    Expiry expiry;          /* what the ticker knows of it */
+    struct Waiter *waiter;  /* locked by waiting.c: its guest waits */
     /* Small fields stand together: a Store of 512 bytes, with what Python adds to it, comes from
      * Python's allocator, and a larger one from malloc(). */
     bool epochs;
@@ -120,8 +122,6 @@ struct StoreObject {
     bool polling;      /* the guest runs on a fiber: no Python code until the poll returns */
     bool yielded;      /* the epoch callback ended the poll */
     bool has_stack;    /* of the library's, for asynchronous calls: stacks.c */
-    bool vast;         /* the system takes its time to free it: a snapshot was mapped into it */
-    bool inherited;    /* what its guest called forked: the child asks when that returns */
     bool over;         /* a component was ended in the middle of a call: none can be entered */
 };
 
