@@ -1,4 +1,10 @@
-"""The thread tier: guests in this process, on the caller's thread or its event loop."""
+"""The thread tier: guests in this process (`isolation="thread"`); `worker` is the other tier.
+
+A `ThreadGuest` runs on the thread that asks for it: the caller's, one that a coroutine waits for,
+or that of a `Running` program. What cannot block runs in the caller's event loop instead, and
+computes on threads that such guests share. It owns an `Execution`, and that its store; both die
+with `close`. Worker processes run their guests so, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What the constructors of programs, plug-ins and interpreters have in common."""
+"""What the constructors of programs, plug-ins and interpreters have in common.
+
+They name their keywords one by one, so that a typo is a TypeError and type checkers know them; what
+the keywords mean is checked here alone, and kept as `Settings`.
+"""
 
 from __future__ import annotations
 
