@@ -41,7 +41,7 @@ store_cut_feed(StoreObject *store)
 
 #else
 
-#define FEED_CHUNK 65536
+#define FEED_CHUNK 32768
 /* How often what came is looked at, while it is the program's, since no guest is inside. */
 #define FEED_PATIENCE 20 /* milliseconds */
 
@@ -161,33 +161,70 @@ feed_fill(const Feed *self, const char *bytes, ssize_t size)
     return true;
 }
 
+/* False: the feed has ended, and the pipe is closed. */
 static bool
-feed_write(Feed *self, const char *bytes, ssize_t size)
+feed_begin_filling(Feed *self)
 {
     mutex_lock(&ticker.lock);
     bool fine = self->filling = self->thread != NULL;
-    mutex_unlock(&ticker.lock);
-    fine = fine && feed_fill(self, bytes, size);
-    mutex_lock(&ticker.lock);
-    self->filling = false;
     mutex_unlock(&ticker.lock);
     return fine;
 }
 
 static void
+feed_end_filling(Feed *self)
+{
+    mutex_lock(&ticker.lock);
+    self->filling = false;
+    mutex_unlock(&ticker.lock);
+}
+
+static bool
+feed_write(Feed *self, const char *bytes, ssize_t size)
+{
+    bool fine = feed_begin_filling(self) && feed_fill(self, bytes, size);
+    feed_end_filling(self);
+    return fine;
+}
+
+/* Hand on what can be read; false: the input is over. */
+static bool
+feed_copy(Feed *self)
+{
+    char bytes[FEED_CHUNK];
+    ssize_t size = read(self->source, bytes, sizeof(bytes));
+    if (size < 0) {
+        return errno == EINTR || errno == EAGAIN;
+    }
+    return size > 0 && feed_write(self, bytes, size);
+}
+
+#if defined(__linux__)
+/* The same without a copy, from pipe to pipe. */
+static bool
+feed_move(Feed *self)
+{
+    if (!feed_wait(self, self->writing, POLLOUT, -1) || !feed_begin_filling(self)) {
+        return false;
+    }
+    ssize_t size = splice(self->source, NULL, self->writing, NULL, FEED_CHUNK, SPLICE_F_NONBLOCK);
+    int error = size < 0 ? errno : 0;
+    feed_end_filling(self);
+    if (error == EINVAL) { /* not every source can do that */
+        return feed_copy(self);
+    }
+    return size > 0 || error == EINTR || error == EAGAIN;
+}
+#else
+#define feed_move feed_copy
+#endif
+
+static void
 feed_run(void *feed)
 {
     Feed *self = feed;
-    char bytes[FEED_CHUNK / 8];
     thread_leave_signals_to_others();
-    while (feed_wait_for_input(self)) {
-        ssize_t size = read(self->source, bytes, sizeof(bytes));
-        if (size < 0 && (errno == EINTR || errno == EAGAIN)) {
-            continue;
-        }
-        if (size <= 0 || !feed_write(self, bytes, size)) {
-            break;
-        }
+    while (feed_wait_for_input(self) && feed_move(self)) {
     }
     mutex_lock(&ticker.lock);
     feed_close_pipe(self);
