@@ -20,6 +20,7 @@ from wasmtime.sandbox import (
     InterpreterSession,
     Plugin,
     PluginSession,
+    Pool,
     Program,
     Reason,
     ResourceLimits,
@@ -37,6 +38,11 @@ LONG = ResourceLimits(timeout=300)
 
 #: What needs no asynchronous form: it returns at once.
 AT_ONCE = {
+    "submit",  # gives a future; `run_async` is the same, and gives the result
+    "submit_nowait",
+    "metrics",
+    "run_here",  # of the pool's own threads, as the next
+    "enqueue",
     "start",  # gives a `Running`, which has them
     "bind",
     "explain",
@@ -60,7 +66,7 @@ LATE = """
 
 @pytest.mark.parametrize(
     "kind",
-    [Program, Plugin, PluginSession, Interpreter, InterpreterSession, Running, Snapshot],
+    [Program, Plugin, PluginSession, Interpreter, InterpreterSession, Pool, Running, Snapshot],
     ids=lambda kind: kind.__name__,
 )
 def test_everything_has_an_asynchronous_form(kind: Any) -> None:
@@ -207,3 +213,49 @@ def test_compiling_that_is_cancelled_is_not_waited_for(
         run(main)
     finally:
         release.set()
+
+
+@LOOPS
+def test_pools_are_mapped_over_and_closed(run: Any) -> None:
+    async def main() -> None:
+        async with Pool(Plugin(guests.ADD), workers=2) as pool:
+            numbers = [(n, 1) for n in range(20)]
+            sums = [result.value async for result in pool.map_async(numbers, name="add")]
+            assert sums == list(range(1, 21))
+            future = pool.submit("add", 5, 3)
+        assert future.result().value == 8  # leaving the block waits for it
+        with pytest.raises(SandboxError, match="closed"):
+            pool.submit("add", 5, 3)
+
+    run(main)
+
+
+@LOOPS
+def test_a_map_of_a_pool_that_is_cancelled_stops_its_guests_alone(run: Any) -> None:
+    async def main() -> None:
+        async with Pool(Program(guests.SPIN, limits=LONG), workers=2) as pool:
+            with anyio.move_on_after(0.1) as scope:
+                async for _ in pool.map_async([()] * 4):
+                    pass
+            assert scope.cancelled_caught
+            other = pool.submit()
+            with anyio.move_on_after(0.1) as scope:
+                await pool.close_async()  # which waits for it, until it is cancelled
+            assert scope.cancelled_caught
+            assert other.result().reason is Reason.CANCELLED
+
+    run(main)
+
+
+def test_a_pool_serves_its_loop_while_it_closes() -> None:
+    async def ask(number: int) -> int:
+        await asyncio.sleep(0.01)
+        return 0
+
+    async def main() -> int:
+        async with Pool(Plugin(LATE, functions={"ask": ask}), workers=1) as pool:
+            running = asyncio.ensure_future(pool.run_async("add", 5, 3))
+            await asyncio.sleep(0)
+        return int((await running).value)
+
+    assert asyncio.run(main()) == 8

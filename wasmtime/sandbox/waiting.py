@@ -157,8 +157,8 @@ async def iterate(begin: Callable[[], Iterator[_T]]) -> AsyncIterator[_T]:
         await in_thread(iterator.close, errand=errand)
 
 
-def in_context(work: Callable[..., None]) -> Callable[..., None]:
-    """What a new thread is to do, in the context of this one, and so as a part of its errand."""
+def in_context(work: Callable[..., _T]) -> Callable[..., _T]:
+    """What another thread is to do, in the context of this one, and so as a part of its errand."""
     context = contextvars.copy_context()
     return lambda *args: context.run(work, *args)
 

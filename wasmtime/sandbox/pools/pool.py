@@ -11,7 +11,7 @@ import asyncio
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -19,6 +19,7 @@ from ..._native.host import processors
 from ..limits import parse_whole
 from ..result import Result
 from ..settings import Isolation
+from ..waiting import in_thread, iterate
 from .queueing import Queue
 from .supply import supply_for
 from .targets import Input, check_target, is_plugin, run_input
@@ -172,6 +173,22 @@ class Pool:
 
         return map_in_pool(self, inputs, name, ordered, chunksize, progress)
 
+    def map_async(
+        self,
+        inputs: Iterable[Any],
+        *,
+        name: Optional[str] = None,
+        ordered: bool = True,
+        chunksize: Optional[int] = None,
+        progress: Progress = None,
+    ) -> AsyncIterator[Result]:
+        """As `map`, for ``async for``: cancelling stops the guests of this map."""
+        return iterate(
+            lambda: self.map(
+                inputs, name=name, ordered=ordered, chunksize=chunksize, progress=progress
+            )
+        )
+
     def metrics(self) -> dict[str, Any]:
         """What the pool does now, and has done.
 
@@ -207,6 +224,17 @@ class Pool:
         self._supply.close()
         self._abandon.detach()
 
+    async def close_async(self, *, cancel: bool = False) -> None:
+        """As `close`, for a coroutine, whose loop serves what runs meanwhile.
+
+        Where this is cancelled, so is everything that was submitted.
+        """
+        await in_thread(lambda: self.close(cancel=cancel), self._cancel)
+
+    def _cancel(self) -> None:
+        self._queue.close(cancel=True)
+        self._supply.stop()
+
     @property
     def workers(self) -> int:
         """How many guests may run at a time."""
@@ -217,6 +245,12 @@ class Pool:
 
     def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         self.close(cancel=kind is not None)
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
+        await self.close_async(cancel=kind is not None)
 
     def __repr__(self) -> str:
         return f"<wasmtime.sandbox.Pool of {self._target!r}, {self._workers} workers>"

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from typing import Any, Callable, Optional
 
 from ..source import refusal
-from ..waiting import in_context
 
 __all__ = ["Queue"]
 
@@ -67,9 +66,7 @@ class Queue:
             idle: What they do while there are no jobs; it tells whether there was something to do.
         """
         for index in range(count):
-            thread = threading.Thread(
-                target=in_context(self._serve), args=(index, begin, idle), name=name
-            )
+            thread = threading.Thread(target=self._serve, args=(index, begin, idle), name=name)
             thread.daemon = True
             self._threads.append(thread)
         for thread in self._threads:

@@ -13,6 +13,7 @@ from ..._native.host import processors
 from ..._printable import clip
 from ..reasons import Reason
 from ..result import ExceptionInfo, Result
+from ..waiting import in_context
 from .batches import Batch
 from .loss import is_broken, is_lost, rebuilt
 from .remote import Lacking, Report, run_batch, run_here, run_parcel
@@ -81,7 +82,9 @@ class PoolLane(Lane):
     def submit(self, batch: Batch) -> Future[Any]:
         """Have a thread of the pool run it."""
         pool, name = self._pool, self._name
-        return pool.enqueue(lambda: run_batch(pool._target, name, batch.inputs, pool.run_here))
+        return pool.enqueue(
+            in_context(lambda: run_batch(pool._target, name, batch.inputs, pool.run_here))
+        )
 
 
 class ThreadLane(Lane):
@@ -99,7 +102,7 @@ class ThreadLane(Lane):
     def submit(self, batch: Batch) -> Future[Any]:
         """Have a thread of the executor run it."""
         future: Future[Any] = self._executor.submit(
-            run_here, self._target, self._name, batch.inputs, self._retries
+            in_context(run_here), self._target, self._name, batch.inputs, self._retries
         )
         return future
 
