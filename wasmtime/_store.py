@@ -193,10 +193,11 @@ class Store(core.Store, Managed):
 
     def _give_native_wasi(self, wasi: WasiConfig, streams: bool, components: bool = False) -> None:
         """Give the library's WASI a configuration, with the streams or without."""
-        with door(self) as context:
-            native, sinks = wasi._configure(streams, self if components else None)
-            check(lib.wasmtime_context_set_wasi(context, native))
-            self._has_wasi = True
+        from ._wasi.native import make_native
+
+        native, sinks = make_native(wasi, streams, self if components else None)
+        self._take_wasi_config(native)
+        self._has_wasi = True
         for pair in sinks:
             self._add_sink(pair)
 

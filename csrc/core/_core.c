@@ -85,6 +85,7 @@
 #include "wasi/poll.c"        /* poll_oneoff, sched_yield */
 #include "wasi/forward.c"     /* the library's functions, for what is not ours */
 #include "wasi/state.c"       /* the life of a store's streams */
+#include "wasi/config.c"      /* the library's WASI: arguments and environment */
 #include "wasi/define.c"      /* the nine functions in a linker, and in a synchronous call */
 
 /* snapshot: the state of an instance, taken out and put into another */
@@ -199,6 +200,7 @@ static PyMethodDef core_functions[] = {
      "skip_absent_turn($module, /)\n--\n\n"
      "Do not wait for a guest of this thread whose turn it is and that does not come; whether any "
      "queues."},
+    {FUNCTION(new_wasi_config, METH_VARARGS), new_wasi_config_doc},
     {FUNCTION(end_wait, METH_O),
      "end_wait($module, store, /)\n--\n\n"
      "Cancel what the store's host function waits for, if its guest is to end."},

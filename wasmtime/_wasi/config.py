@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
-from .._native import StrPath, lib
+from .._native import StrPath
 from .._suggestions import unknown_setting
 from .arguments import ArgvSetting, EnvSetting, process_arguments, process_environment
 from .input import CustomInput
 from .limits import OnLimit
-from .native import Served, apply, apply_streams
 from .output import CustomOutput, Output
 from .own import nanoseconds, own_wasi
 from .paths import encode_guest_path, locate, try_directory
@@ -33,7 +32,6 @@ from .streams import (
 
 if TYPE_CHECKING:
     from .._engine import Engine
-    from .._store import Store
 
 __all__ = ["WasiConfig"]
 
@@ -465,28 +463,3 @@ class WasiConfig:
             output._attach()
         for output in outputs:
             output._attached = True
-
-    def _configure(
-        self, streams: bool, components: Optional[Store] = None
-    ) -> tuple[Any, list[Served]]:
-        """Make the native configuration, for `Store.set_wasi`.
-
-        Args:
-            streams: Whether the library is to serve the streams.
-            components: The store whose components it serves; None if it serves a module.
-
-        Returns:
-            A ``wasi_config_t *`` that belongs to the caller, and what the store must serve.
-
-        Raises:
-            WasmtimeError: If a file or directory that was there when it was set cannot be opened
-                any more, or the library cannot do what this configuration asks for.
-        """
-        config = lib.wasi_config_new()
-        try:
-            apply(self, config)
-            sinks = apply_streams(self, config, components) if streams else []
-        except BaseException:
-            lib.wasi_config_delete(config)
-            raise
-        return config, sinks

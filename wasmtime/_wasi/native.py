@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .._store import Store
     from .config import WasiConfig
 
-__all__ = ["Served", "apply", "apply_streams"]
+__all__ = ["Served", "make_native"]
 
 #: A sink of the C core that a store looks after, and the callable that gets the bytes, if one does.
 Served = tuple[Any, Optional[Callable[[bytes], object]]]
@@ -29,68 +29,78 @@ class _OutputFunctions(NamedTuple):
     """The functions of the C API for one of the two streams that a guest writes to."""
 
     name: str
-    inherit: Callable[[Any], None]
     set_file: Callable[[Any, bytes], bool]
     set_custom: Any
 
 
 _STDOUT = _OutputFunctions(
     "stdout",
-    lib.wasi_config_inherit_stdout,
     lib.wasi_config_set_stdout_file,
     lib.wasi_config_set_stdout_custom,
 )
 _STDERR = _OutputFunctions(
     "stderr",
-    lib.wasi_config_inherit_stderr,
     lib.wasi_config_set_stderr_file,
     lib.wasi_config_set_stderr_custom,
 )
 
 
-def apply(wasi: WasiConfig, native: Any) -> None:
-    """Apply all but the streams of a configuration to a native one.
+def make_native(
+    wasi: WasiConfig, streams: bool, components: Optional[Store]
+) -> tuple[int, list[Served]]:
+    """Make the native form of a configuration, for `Store.set_wasi`.
 
-    Streams that are the process's own are named all the same: the library tells guests whether they
+    Streams that are the process's own are named in any case: the library tells guests whether they
     are terminals.
 
+    Args:
+        wasi: The configuration.
+        streams: Whether the library is to serve the streams.
+        components: The store whose components it serves; None if it serves a module.
+
+    Returns:
+        The address of a ``wasi_config_t`` that belongs to the caller, and what the store must
+        serve.
+
     Raises:
-        WasmtimeError: If a directory that was there when it was set cannot be opened any more.
+        WasmtimeError: If a file or directory that was there when it was set cannot be opened any
+            more, or the library cannot do what the configuration asks for.
     """
-    _apply_arguments(native, wasi._argv)
-    _apply_environment(native, wasi._variables())
-    if wasi._stdin.kind == "inherit":
-        lib.wasi_config_inherit_stdin(native)
-    for stream, functions in ((wasi._stdout, _STDOUT), (wasi._stderr, _STDERR)):
-        if stream.kind == "inherit":
-            functions.inherit(native)
+    variables = wasi._variables()
+    streams_of_process = (wasi._stdin, wasi._stdout, wasi._stderr)
+    address = core.new_wasi_config(
+        tuple([each.encode() for each in wasi._argv]),
+        tuple([name.encode() for name, _ in variables]),
+        tuple([value.encode() for _, value in variables]),
+        sum(1 << n for n, stream in enumerate(streams_of_process) if stream.kind == "inherit"),
+    )
+    lookup = wasi._name_lookup
+    if not streams and not wasi._preopens and not wasi._network and lookup is None:
+        return address, []
+    native = ffi.cast("wasi_config_t *", address)
+    try:
+        _apply_directories(wasi, native)
+        if wasi._network:
+            lib.wasi_config_inherit_network(native)
+        if lookup is not None:
+            lib.wasi_config_allow_ip_name_lookup(native, lookup)
+        return address, _apply_streams(wasi, native, components) if streams else []
+    except BaseException:
+        lib.wasi_config_delete(native)
+        raise
+
+
+def _apply_directories(wasi: WasiConfig, native: Any) -> None:
     for preopen in wasi._preopens:
         if not lib.wasi_config_preopen_dir(native, preopen.host, preopen.guest, preopen.mutable):
             raise WasmtimeError(
                 f"failed to add preopen dir: {decode_path(preopen.host)!r} was a directory "
                 "when it was set, but it cannot be opened any more"
             )
-    if wasi._network:
-        lib.wasi_config_inherit_network(native)
-    if wasi._name_lookup is not None:
-        lib.wasi_config_allow_ip_name_lookup(native, wasi._name_lookup)
 
 
-def apply_streams(wasi: WasiConfig, native: Any, store: Optional[Store]) -> list[Served]:
-    """Apply the streams to a native configuration, whose guests the library serves.
-
-    Args:
-        wasi: The configuration.
-        native: The native one.
-        store: The store of components; None for a module that the library serves alone.
-
-    Returns:
-        The sinks that the store must serve.
-
-    Raises:
-        WasmtimeError: If a file that was there when it was set cannot be opened any more, or the
-            library cannot do what the configuration asks for.
-    """
+def _apply_streams(wasi: WasiConfig, native: Any, store: Optional[Store]) -> list[Served]:
+    """Apply the streams, whose guests the library serves; what the store must serve."""
     _refuse_what_is_ours(wasi)
     _apply_input(native, wasi._stdin, store)
     sinks: list[Served] = []
@@ -116,21 +126,6 @@ def _refusal(name: str) -> WasmtimeError:
         f"WasiConfig.{name} serves modules of WASI preview 1 alone: the library, which "
         "serves components (and engines with Config.library_wasi), has nothing like it"
     )
-
-
-def _apply_arguments(native: Any, argv: Sequence[str]) -> None:
-    if argv:
-        array, _keep = _string_array(argv)
-        if not lib.wasi_config_set_argv(native, len(argv), array):
-            raise WasmtimeError("failed to configure argv")
-
-
-def _apply_environment(native: Any, variables: Sequence[tuple[str, str]]) -> None:
-    if variables:
-        names, _keep_names = _string_array([name for name, _ in variables])
-        values, _keep_values = _string_array([value for _, value in variables])
-        if not lib.wasi_config_set_env(native, len(variables), names, values):
-            raise WasmtimeError("failed to configure environment")
 
 
 def _apply_input(native: Any, stream: Stream, store: Optional[Store]) -> None:
@@ -183,12 +178,6 @@ def _collect(native: Any, set_custom: Any, sink: Any) -> None:
         ffi.cast(signature[2], data),
         ffi.cast(signature[3], finalizer),
     )
-
-
-def _string_array(strings: Sequence[str]) -> tuple[Any, Any]:
-    """A ``char **`` with the strings, and what must stay alive with it."""
-    keep = [ffi.new("char[]", string.encode("utf-8")) for string in strings]
-    return ffi.new("char *[]", keep), keep
 
 
 @contextmanager

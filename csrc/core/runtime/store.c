@@ -504,6 +504,9 @@ static const char store_data_doc[] =
               "    >>> Store(Engine(), {\"user\": 7}).data()\n"
               "    {'user': 7}");
 
+/* wasi/config.c */
+static PyObject *store_take_wasi_config(StoreObject *self, PyObject *address);
+
 static PyMethodDef store_methods[] = {
     {"close", (PyCFunction)store_close, METH_NOARGS, store_close_doc},
     {"data", (PyCFunction)store_get_data, METH_NOARGS, store_data_doc},
@@ -544,6 +547,8 @@ static PyMethodDef store_methods[] = {
      "_mark_inherited($self, /)\n--\n\nAsk the package before this store is used in a forked child."},
     {"_count_codecs", (PyCFunction)store_count_codecs, METH_O,
      "_count_codecs($self, change, /)\n--\n\nSo many more codecs of components are in the store."},
+    {"_take_wasi_config", (PyCFunction)store_take_wasi_config, METH_O,
+     "_take_wasi_config($self, address, /)\n--\n\nServe guests with a native configuration."},
     {"_set_wasi", (PyCFunction)store_set_wasi, METH_O,
      "_set_wasi($self, wasi, /)\n--\n\nServe guests with a Wasi; None: the library serves them."},
     {"_add_sink", (PyCFunction)store_add_sink, METH_O,
