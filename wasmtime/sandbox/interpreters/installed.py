@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
@@ -177,6 +176,8 @@ def find_installed(language: str) -> Installed:
 
 
 def _webassembly_of(package: str) -> Iterator[Path]:
+    from importlib import metadata  # not for everybody: it loads more than the sandbox does
+
     try:
         files = metadata.files(package) or []
     except metadata.PackageNotFoundError:

@@ -7,7 +7,6 @@ workers, and instances that wait.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import weakref
 from collections import Counter
@@ -290,14 +289,16 @@ class _Turn:
     """A coroutine that has its turn when a thread of the pool takes it; it runs on its loop."""
 
     def __init__(self, begin: Callable[[], Coroutine[Any, Any, Result]]) -> None:
+        import asyncio  # who runs a loop has it already
+
         self._begin = begin
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._asyncio = asyncio.get_running_loop(), asyncio
         self._running: Optional[Future[Result]] = None
         self._is_cancelled = False
 
     def take(self) -> Result:
         """Let it run, and wait for it, on a thread of the pool."""
-        running = asyncio.run_coroutine_threadsafe(self._begin(), self._loop)
+        running = self._asyncio.run_coroutine_threadsafe(self._begin(), self._loop)
         self._running = running
         if self._is_cancelled:
             running.cancel()
@@ -310,9 +311,11 @@ class _Turn:
 
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for its end, on the loop; cancelling ends it, or takes it out of the queue."""
+        asyncio = self._asyncio
         waiting = asyncio.wrap_future(future, loop=self._loop)
         try:
-            return await asyncio.shield(waiting)
+            result: Result = await asyncio.shield(waiting)
+            return result
         except asyncio.CancelledError:
             self._is_cancelled = True
             if not future.cancel():
