@@ -129,10 +129,11 @@ texts = st.one_of(
 @example("\\")
 @example(" 0\t0")
 @example('"')
+@example("\ud800\udc00")
 @pytest.mark.slow
 def test_documentation_stays_documentation(text: str) -> None:
     files = sources(generate("x", documented(text)))
-    said = clean(text)
+    said = clean(json.loads(json.dumps(text)))  # halves of a character that meet become one
     lines = {line.strip() for line in said.split("\n")}
     found = 0
     for file, source in files.items():
