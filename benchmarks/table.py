@@ -128,6 +128,10 @@ def missed(results: Results, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{row.key}: {ours:.2f} instead of {row.limit:g}"
 
 
+def _several(rounds: int) -> str:
+    return "one round or more" if rounds == 1 else f"{rounds} rounds or more"
+
+
 def markdown(results: Results, rows: Sequence[Row]) -> str:
     """The table, for a terminal and for documents, of the rows that have been measured."""
     lines = [
@@ -141,7 +145,7 @@ def markdown(results: Results, rows: Sequence[Row]) -> str:
         lines.append(f"| {label(row)} | {published} | {ours} | {gained(results, row)} |")
     lines += [
         "",
-        f"Measured on {results.where()}. The best of {results.rounds()} rounds or more.",
+        f"Measured on {results.where()}. The best of {_several(results.rounds())}.",
     ]
     return "\n".join(lines)
 

@@ -105,7 +105,7 @@ def test_each_row_shows_the_best_of_all_rounds(results: table.Results) -> None:
     ]
     assert lines[-1] == (
         "Measured on Abacus (wood, 2 cores); Table; CPython 3.11.7; this package 50.0.1, "
-        "published package 50.0.1; 2026-11-22. The best of 1 rounds or more."
+        "published package 50.0.1; 2026-11-22. The best of one round or more."
     )
 
 
