@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._store import StoreContext
 from .._wasi_names import CLOCK, POLL
-from ._forwarding import Forwarding, shadow
+from ._forwarding import NEVER, Forwarding, shadow
 
 if TYPE_CHECKING:
     from ._linker import Linker
@@ -59,15 +59,7 @@ _SOURCE = f"""(component
     (canon lift (core func $m "instant"))))"""
 
 
-#: More nanoseconds than any wait takes.
-_NEVER = 2**64 - 1
-
-
-def _library(linker: Linker) -> None:
-    linker._add_wasip2_of_library()
-
-
-_FORWARDING = Forwarding("_wasi_clocks", _SOURCE, _library, instances=1)
+_FORWARDING = Forwarding("_wasi_clocks", _SOURCE, instances=1)
 
 
 def _subscribe_duration(context: StoreContext, when: int) -> Any:
@@ -77,7 +69,7 @@ def _subscribe_duration(context: StoreContext, when: int) -> Any:
 
 def _subscribe_instant(context: StoreContext, when: int) -> Any:
     # The guest's moment counts from where only the library knows.
-    left = context._store._cut_wait(_NEVER)
+    left = context._store._cut_wait(NEVER)
     return _FORWARDING.exports(context)["subscribe-instant"](context, when, left)
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from .._engine import Engine
     from ._linker import Linker
 
-__all__ = ["Forwarding", "shadow"]
+__all__ = ["NEVER", "Forwarding", "shadow"]
+
+#: More nanoseconds than any wait takes.
+NEVER = 2**64 - 1
 
 
 class Forwarding:
@@ -29,25 +32,25 @@ class Forwarding:
     Args:
         name: What it is kept by in engines and stores.
         source: Its text, which is compiled in an engine when it is first needed there.
-        define: Lets a linker have what it imports.
         instances: How many core instances it has, which the limits of a store do not count.
         memories: How many memories, of which the same holds.
+        http: Whether it imports HTTP, too.
     """
 
     def __init__(
         self,
         name: str,
         source: str,
-        define: Callable[[Linker], None],
         *,
         instances: int,
         memories: int = 0,
+        http: bool = False,
     ) -> None:
         """Keep what it is made of."""
         self._made = instances, memories
         self._name = name
         self._source = source
-        self._define = define
+        self._http = http
 
     def exports(self, context: StoreContext) -> Any:
         """The functions that forward, in the store that calls."""
@@ -70,7 +73,9 @@ class Forwarding:
         found: Any = engine.__dict__.get(self._name)
         if found is None:
             linker = Linker(engine)
-            self._define(linker)
+            linker._add_wasip2_of_library()
+            if self._http:
+                linker._add_wasi_http_of_library()
             found = engine.__dict__[self._name] = (linker, Component(engine, self._source))
         return found  # type: ignore[no-any-return]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._store import StoreContext
 from .._wasi_names import HTTP_HANDLER, HTTP_TYPES
-from ._forwarding import Forwarding, shadow
+from ._forwarding import NEVER, Forwarding, shadow
 
 if TYPE_CHECKING:
     from ._linker import Linker
@@ -169,20 +169,11 @@ _SOURCE = f"""(component
     (param "left" u64) (result (result (own $answer) (error $error-code)))
     (canon lift (core func $m "handle") (memory $memory))))"""
 
-#: More nanoseconds than any wait takes.
-_NEVER = 2**64 - 1
-
-
-def _library(linker: Linker) -> None:
-    linker._add_wasip2_of_library()
-    linker._add_wasi_http_of_library()
-
-
-_FORWARDING = Forwarding("_wasi_http_requests", _SOURCE, _library, instances=2, memories=1)
+_FORWARDING = Forwarding("_wasi_http_requests", _SOURCE, instances=2, memories=1, http=True)
 
 
 def _handle(context: StoreContext, request: Any, options: Any) -> Any:
-    left = context._store._cut_wait(_NEVER)
+    left = context._store._cut_wait(NEVER)
     return _FORWARDING.exports(context)["handle"](context, request, options, left)
 
 

@@ -33,11 +33,7 @@ _SOURCE = f"""(component
   (func (export "get-stdin") (result (own $stream)) (canon lift (core func $m "get"))))"""
 
 
-def _library(linker: Linker) -> None:
-    linker._add_wasip2_of_library()
-
-
-_FORWARDING = Forwarding("_wasi_stdin", _SOURCE, _library, instances=1)
+_FORWARDING = Forwarding("_wasi_stdin", _SOURCE, instances=1)
 
 
 def _get_stdin(context: StoreContext) -> Any:
