@@ -14,6 +14,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -236,6 +237,16 @@ def repeatedly(action: Callable[[], object], seconds: float = 0.02) -> Iterator[
     finally:
         over.set()
         thread.join()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """
+    Wait for something, on a machine under load.
+    """
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def objects_left_by(work: Callable[[], None], store: wasmtime.Store) -> int:

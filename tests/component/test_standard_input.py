@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
-from support import IN_CHILD, posix, repeatedly, run_in_subprocess
+from support import IN_CHILD, posix, repeatedly, run_in_subprocess, until
 
 from wasmtime import Engine, Store, WasiConfig, WasmtimeError
 from wasmtime.component import (
@@ -245,13 +245,6 @@ def test_a_file_is_read_by_the_library(open_guest: Open, tmp_path: Path) -> None
     store, exports = open_guest(reading(path), 60)
     assert exports.count(store) == 7
     assert threading.active_count() == before
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @posix

@@ -10,11 +10,11 @@ import os
 import signal
 import threading
 import time
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 import wasi_programs
-from support import posix
+from support import posix, until
 
 from wasmtime.sandbox import Plugin, Pool, Program, Reason, ResourceLimits, SandboxError
 from wasmtime.sandbox.worker import process
@@ -26,16 +26,6 @@ DOUBLE = """
   (i32.mul (local.get 0) (i32.const 2))))
 """
 PATIENT = ResourceLimits(timeout=60)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """
-    Wait for something, on a machine under load.
-    """
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class Gate:
