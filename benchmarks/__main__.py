@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Optional
 
-from . import environments, rows, table
+from . import environments, figures, rows, table
 from .measure import COMMAND
 
 #: A value is the time of a loop of 8 ms; the shortest of all values of all rounds counts.
@@ -17,11 +17,18 @@ USUAL = ("--processes", "1", "--values", "12", "--min-time", "0.008")
 QUICK = ("--processes", "1", "--values", "4", "--min-time", "0.002")
 
 
-def measure(interpreter: str, results: Path, *options: str) -> None:
+def measure(interpreter: str, kept: Path, *options: str) -> None:
     """Let pyperf measure once in an environment, and add what it finds to a file."""
-    command = [interpreter, *COMMAND, "--quiet", "--append", str(results), *options]
-    # Its warnings are about single rounds, of which there are several.
-    done = subprocess.run(command, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = Path(scratch, "found.json")
+        command = [interpreter, *COMMAND, "--quiet", "--append", str(found), *options]
+        try:
+            # Its warnings are about single rounds, of which there are several.
+            done = subprocess.run(command, stdout=subprocess.DEVNULL)
+        finally:
+            # A round that an error or an interrupt ends has measured its first rows.
+            if found.exists():
+                figures.add(found, kept)
     if done.returncode != 0:
         raise SystemExit(f"the measurement with {interpreter} failed, see above")
 
@@ -45,7 +52,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         type=Path,
         metavar="DIRECTORY",
         help="keep the figures there; they are added to those that are there already, which must "
-        "be of the same machine and the same sources",
+        "be of the same machine, Python and sources; what tells whose machine it is is left out",
     )
     parser.add_argument("--python", default=sys.executable, help="the interpreter to measure with")
     parser.add_argument("--rounds", type=int, default=6, help="how often both are run (default 6)")

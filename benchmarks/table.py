@@ -38,16 +38,22 @@ class Results:
 
     @classmethod
     def load(cls, directory: Path) -> Results:
-        """Read the two files of a directory."""
+        """Read the two files of a directory; there is one where only rows of ours were measured."""
         import pyperf
 
-        names = ("ours", "published")
-        return cls(*(pyperf.BenchmarkSuite.load(str(directory / f"{n}.json")) for n in names))
+        paths = [directory / f"{name}.json" for name in ("ours", "published")]
+        return cls(
+            *(pyperf.BenchmarkSuite.load(str(path)) if path.exists() else None for path in paths)
+        )
+
+    def suites(self) -> list[Any]:
+        """The one or two that there are."""
+        return [suite for suite in (self.ours, self.published) if suite is not None]
 
     def best(self, who: str, row: Row) -> Optional[float]:
         """The best value of all rounds: what disturbs a measurement only ever makes it longer."""
         suite = getattr(self, who)
-        if row.key not in suite.get_benchmark_names():
+        if suite is None or row.key not in suite.get_benchmark_names():
             return None
         values = suite.get_benchmark(row.key).get_values()
         return float(max(values) if row.unit == "ratio" else min(values))
@@ -68,19 +74,20 @@ class Results:
 
     def rounds(self) -> int:
         """How often every row was measured, at least."""
-        measured = [*self.ours.get_benchmarks(), *self.published.get_benchmarks()]
+        measured = [one for suite in self.suites() for one in suite]
         return min(sum(bool(run.values) for run in one.get_runs()) for one in measured)
 
     def where(self) -> str:
         """One line on the machine, the date and the versions."""
-        ours, published = self.ours.get_metadata(), self.published.get_metadata()
+        ours = self.ours.get_metadata()
         cores = f"{ours['machine']}, {ours['cpu_count']} cores"
+        whose = zip(("this package", "published package"), self.suites())
         parts = [
             f"{ours.get('cpu_model_name', 'unknown processor')} ({cores})",
             ours["system"],
             f"CPython {ours['python_version'].split()[0]}",
-            f"this package {ours['wasmtime']}, published package {published['wasmtime']}",
-            max(suite.get_dates()[1] for suite in (self.ours, self.published)).date().isoformat(),
+            ", ".join(f"{name} {suite.get_metadata()['wasmtime']}" for name, suite in whose),
+            max(suite.get_dates()[1] for suite in self.suites()).date().isoformat(),
         ]
         return "; ".join(parts)
 

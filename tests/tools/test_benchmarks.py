@@ -1,5 +1,6 @@
 """
-The benchmarks run with the installed package, and their table and picture are made of the figures.
+The benchmarks run with the installed package, their figures are kept round by round, and the table
+and the picture are made of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ pytest.importorskip("pyperf", reason="pyperf measures and keeps the figures")
 
 import pyperf
 
-from benchmarks import plot, rows, table
+import benchmarks.__main__ as command
+from benchmarks import figures, plot, rows, table
 from benchmarks.measure import COMMAND
 
 MEASURED = ["calls", "host_calls", "traps", "memory", "globals_tables", "instantiation"]
@@ -73,6 +75,80 @@ def _suite(**values: Optional[list[float]]) -> object:
     )
 
 
+#: What pyperf notes of a machine that nobody else need know, some of it of each run anew.
+PRIVATE = {
+    "hostname": "abacus.example",
+    "python_executable": "/home/alice/venv/bin/python",
+    "python_config_args": "--prefix=/home/alice/python",
+    "python_cflags": "-ffile-prefix-map=/home/alice=.",
+    "platform": "Table-6.1-alice",
+    "boot_time": "2026-11-20 12:00:00",
+    "load_avg_1min": 0.5,
+    "uptime": 7.5,
+}
+
+
+def _round(path: Path, cpu: str = "Abacus", **notes: object) -> Path:
+    """Write what pyperf finds in one round: a calibration and two values of one row."""
+    shared = {"name": "calls.add", "unit": "second", "cpu_model_name": cpu, "wasmtime": "50.0.1"}
+    details = {**shared, **PRIVATE, **notes, "date": "2026-11-22 12:00:00"}
+    runs = [
+        pyperf.Run([], [(8, 1e-7)], {**details, "calibrate_loops": 8}, collect_metadata=False),
+        pyperf.Run([2e-7, 3e-7], [(8, 1e-7)], {**details, "loops": 8}, collect_metadata=False),
+    ]
+    pyperf.BenchmarkSuite([pyperf.Benchmark(runs)]).dump(str(path))
+    return path
+
+
+def test_what_tells_whose_machine_it_was_is_not_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "ours.json"
+    figures.add(_round(tmp_path / "found.json"), kept)
+    text = kept.read_text(encoding="utf-8")
+    assert [note for note in (*PRIVATE, "alice", "abacus.example") if note in text] == []
+    measured = pyperf.BenchmarkSuite.load(str(kept)).get_benchmark("calls.add")
+    calibration, run = measured.get_runs()
+    assert (calibration.values, calibration.warmups) == ((), ((8, 1e-7),))
+    assert (run.values, run.warmups) == ((2e-7, 3e-7), ((8, 1e-7),))
+    assert run.get_metadata() == {
+        "name": "calls.add",
+        "unit": "second",
+        "loops": 8,
+        "cpu_model_name": "Abacus",
+        "wasmtime": "50.0.1",
+        "date": "2026-11-22 12:00:00",
+    }
+
+
+def test_a_later_round_adds_to_those_that_are_kept(tmp_path: Path) -> None:
+    # The first was kept as pyperf wrote it, the second comes from an environment at another place.
+    kept = _round(tmp_path / "ours.json")
+    later = _round(tmp_path / "found.json", python_executable="/tmp/other/python", aslr="Full")
+    figures.add(later, kept)
+    assert "alice" not in kept.read_text(encoding="utf-8")
+    measured = pyperf.BenchmarkSuite.load(str(kept)).get_benchmark("calls.add")
+    assert measured.get_values() == (2e-7, 3e-7, 2e-7, 3e-7)
+    assert {path.name for path in tmp_path.iterdir()} == {"ours.json", "found.json"}
+
+
+def test_figures_of_another_machine_are_not_added(tmp_path: Path) -> None:
+    kept = _round(tmp_path / "ours.json")
+    before = kept.read_bytes()
+    with pytest.raises(SystemExit, match=r"ours.json has figures that these do not go with: .*cpu"):
+        figures.add(_round(tmp_path / "found.json", cpu="Slide rule"), kept)
+    assert kept.read_bytes() == before
+
+
+def test_a_round_that_fails_keeps_the_rows_that_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = _round(tmp_path / "measured.json")
+    program = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[4]); sys.exit('no more')"
+    monkeypatch.setattr(command, "COMMAND", ("-c", program, str(measured)))
+    with pytest.raises(SystemExit, match=r"the measurement with .* failed"):
+        command.measure(sys.executable, tmp_path / "ours.json")
+    assert (tmp_path / "ours.json").exists()
+
+
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch) -> table.Results:
     """Figures of rows that reach what is asked for, and of rows that do not."""
@@ -107,6 +183,15 @@ def test_each_row_shows_the_best_of_all_rounds(results: table.Results) -> None:
         "Measured on Abacus (wood, 2 cores); Table; CPython 3.11.7; this package 50.0.1, "
         "published package 50.0.1; 2026-11-22. The best of one round or more."
     )
+
+
+def test_rows_that_ours_alone_has_need_no_figures_of_the_other(
+    results: table.Results, tmp_path: Path
+) -> None:
+    results.ours.dump(str(tmp_path / "ours.json"))
+    lines = table.markdown(table.Results.load(tmp_path), rows.select()).splitlines()
+    assert lines[2] == "| `reached` & more | – | 100 ns |  |"
+    assert "; this package 50.0.1; 2026-11-22." in lines[-1]
 
 
 def test_a_row_that_was_not_measured_yet_is_not_shown(results: table.Results) -> None:
