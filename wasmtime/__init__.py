@@ -24,7 +24,7 @@ type or range. What a Python function raises while WebAssembly calls it arrives 
 as the same object.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from . import _extern  # noqa: F401 - hands the classes over to the core
 from ._engine import Engine
@@ -35,6 +35,7 @@ from ._func import BoundAsyncFunc, BoundFunc, Caller, Func
 from ._globals import Global
 from ._instance import Instance
 from ._instance_pre import InstancePre
+from ._lazy import lazy_names as _lazy_names
 from ._linker import Linker
 from ._managed import Managed
 from ._memory import Memory
@@ -60,7 +61,7 @@ from ._types import (
 from ._value import Val
 from ._wat2wasm import wat2wasm
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from ._annotations import f32, f64, i32, i64
     from ._config import Config, PoolingAllocationConfig
     from ._gctypes import ArrayType, ExnType, FieldType, StorageType, StructType
@@ -68,44 +69,30 @@ if _TYPE_CHECKING:
     from ._profiler import GuestProfiler
     from ._trapcode import TrapCode
     from ._wasi import DirPerms, FilePerms, Output, WasiConfig
-
-#: Names that are loaded when they are first asked for, and where they are.
-_LAZY = {
-    "ArrayType": "_gctypes",
-    "Config": "_config",
-    "DirPerms": "_wasi",
-    "ExnType": "_gctypes",
-    "FieldType": "_gctypes",
-    "FilePerms": "_wasi",
-    "GuestProfiler": "_profiler",
-    "Output": "_wasi",
-    "PoolingAllocationConfig": "_config",
-    "StorageType": "_gctypes",
-    "StructType": "_gctypes",
-    "TrapCode": "_trapcode",
-    "WasiConfig": "_wasi",
-    "f32": "_annotations",
-    "f64": "_annotations",
-    "i32": "_annotations",
-    "i64": "_annotations",
-    "load_ipython_extension": "_notebook",
-}
-
-
-def __getattr__(name: str) -> object:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f".{module}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
-
+else:
+    __getattr__, __dir__ = _lazy_names(
+        globals(),
+        {
+            "ArrayType": "_gctypes",
+            "Config": "_config",
+            "DirPerms": "_wasi",
+            "ExnType": "_gctypes",
+            "FieldType": "_gctypes",
+            "FilePerms": "_wasi",
+            "GuestProfiler": "_profiler",
+            "Output": "_wasi",
+            "PoolingAllocationConfig": "_config",
+            "StorageType": "_gctypes",
+            "StructType": "_gctypes",
+            "TrapCode": "_trapcode",
+            "WasiConfig": "_wasi",
+            "f32": "_annotations",
+            "f64": "_annotations",
+            "i32": "_annotations",
+            "i64": "_annotations",
+            "load_ipython_extension": "_notebook",
+        },
+    )
 
 __all__ = [
     "AnyRef",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from ._error import GuestExit, WasmtimeError
+from ._lazy import lazy_names
 from ._native import ffi, lib, take_bytes
 
 if TYPE_CHECKING:
     from ._trapcode import TrapCode
+else:
+    __getattr__, __dir__ = lazy_names(globals(), {"TrapCode": "_trapcode"})
 
 __all__ = [
     "HIDDEN_MODULE",
@@ -246,12 +249,3 @@ def _read_name(name: Any) -> Optional[str]:
     if name == ffi.NULL:
         return None
     return bytes(ffi.buffer(name.data, name.size)).decode("utf-8", "replace") if name.size else ""
-
-
-def __getattr__(name: str) -> object:
-    # Programs import it from here.
-    if name == "TrapCode":
-        from ._trapcode import TrapCode
-
-        return TrapCode
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

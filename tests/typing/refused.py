@@ -80,3 +80,10 @@ def a_guest_is_given_what_it_may_have(program: sandbox.Program) -> None:
     sandbox.ResourceLimits(on_output_limit="explode")  # type: ignore[arg-type]
     sandbox.Program("tool.wasm", isolation="moon")  # type: ignore[arg-type]
     sandbox.Directory(Path("."), "write")  # type: ignore[arg-type]
+
+
+def names_that_do_not_exist_are_mistakes() -> None:
+    from wasmtime import Modul  # type: ignore[attr-defined]
+    from wasmtime.sandbox import Sandbox  # type: ignore[attr-defined]
+
+    print(Modul, Sandbox)

@@ -23,21 +23,54 @@ that was not named, and is bounded in everything by `ResourceLimits`, whose defa
 it ended is a `Result`: plain data with a `Reason`.
 """
 
-from .abi.shapes import CoreABI
-from .directory import Directory
-from .errors import GuestError, SandboxError
-from .interpreter import Interpreter
-from .interpreters.adapters import Argv, Exports, Stdin
-from .interpreters.session import InterpreterSession
-from .limits import ResourceLimits
-from .plugin import Plugin
-from .pools.pool import Pool
-from .program import Program, run, run_async
-from .reasons import Reason
-from .result import ExceptionInfo, Result, TrapInfo
-from .running import Running
-from .session import PluginSession
-from .snapshot import Snapshot
+import typing as _typing
+
+from .._lazy import lazy_names as _lazy_names
+
+if _typing.TYPE_CHECKING:
+    from .abi.shapes import CoreABI
+    from .directory import Directory
+    from .errors import GuestError, SandboxError
+    from .interpreter import Interpreter
+    from .interpreters.adapters import Argv, Exports, Stdin
+    from .interpreters.session import InterpreterSession
+    from .limits import ResourceLimits
+    from .plugin import Plugin
+    from .pools.pool import Pool
+    from .program import Program, run, run_async
+    from .reasons import Reason
+    from .result import ExceptionInfo, Result, TrapInfo
+    from .running import Running
+    from .session import PluginSession
+    from .snapshot import Snapshot
+else:
+    __getattr__, __dir__ = _lazy_names(
+        globals(),
+        {
+            "Argv": "interpreters.adapters",
+            "CoreABI": "abi.shapes",
+            "Directory": "directory",
+            "ExceptionInfo": "result",
+            "Exports": "interpreters.adapters",
+            "GuestError": "errors",
+            "Interpreter": "interpreter",
+            "InterpreterSession": "interpreters.session",
+            "Plugin": "plugin",
+            "PluginSession": "session",
+            "Pool": "pools.pool",
+            "Program": "program",
+            "Reason": "reasons",
+            "ResourceLimits": "limits",
+            "Result": "result",
+            "Running": "running",
+            "SandboxError": "errors",
+            "Snapshot": "snapshot",
+            "Stdin": "interpreters.adapters",
+            "TrapInfo": "result",
+            "run": "program",
+            "run_async": "program",
+        },
+    )
 
 __all__ = [
     "Argv",

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Literal, NamedTuple, Optional, Union
 
 from .collecting import collect
 from .limits import Size, check_mapping, parse_size
-from .temporary import TemporaryTree
+
+if TYPE_CHECKING:
+    from .temporary import TemporaryTree
 
 __all__ = ["Directories", "Directory", "DirectoryLike", "Preopen", "inputs", "parse_directories"]
 
@@ -180,6 +182,8 @@ class Directories:
     def _add(self, guest: str, directory: Directory) -> None:
         host = str(directory.host)
         if isinstance(directory, TemporaryDirectory):
+            from .temporary import TemporaryTree  # most guests have none
+
             tree = TemporaryTree()
             self._trees.append((guest, directory, tree))
             host = tree.path

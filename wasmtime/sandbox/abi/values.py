@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 __all__ = ["KINDS", "Kind", "decode", "encode"]
@@ -32,6 +31,8 @@ def encode(kind: Kind, value: Any) -> bytes:
         return value.encode()
     if kind == "bytes":
         return bytes(memoryview(value))
+    import json  # most guests take numbers and text
+
     return json.dumps(value, allow_nan=False).encode()
 
 
@@ -45,6 +46,8 @@ def decode(kind: Kind, data: bytes) -> Any:
         return data
     if kind == "str":
         return data.decode()
+    import json
+
     try:
         return json.loads(data)
     except RecursionError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple, Optional, Union
 
 from ..abi.shapes import CoreABI
 from ..source import refusal
-from ..temporary import TemporaryTree
 from .adapters import Argv, Exports
 
 __all__ = ["KNOWN", "Installed", "Known", "Library", "find_installed", "known_adapter"]
@@ -92,6 +90,10 @@ class Installed(NamedTuple):
 @cache
 def _directory_of(file: Path, name: str) -> str:
     """A directory for guests with this file alone, as long as the process lives."""
+    import shutil
+
+    from ..temporary import TemporaryTree
+
     tree = TemporaryTree()
     made_by = os.getpid()
     atexit.register(lambda: tree.close() if os.getpid() == made_by else None)
