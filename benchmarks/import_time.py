@@ -1,4 +1,4 @@
-"""``import wasmtime`` above an empty interpreter."""
+"""What a new process waits for: ``import wasmtime``, and what comes with it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def _seconds(code: str) -> float:
     return time.perf_counter() - started
 
 
+def _above_nothing(code: str) -> Loop:
+    """The time that `code` takes, without that of an interpreter that does nothing."""
+    # The first time writes the bytecode and brings the files into the page cache.
+    _seconds(code)
+    floor = min(_seconds("pass") for _ in range(RUNS))
+    return lambda count: sum(_seconds(code) - floor for _ in range(count))
+
+
 @row(
     "import_time.import",
     "`import wasmtime`, above an empty interpreter",
@@ -30,7 +38,15 @@ def _seconds(code: str) -> float:
     note="whole processes, bytecode cached; the shortest with the import less the shortest without",
 )
 def imported() -> Loop:
-    # The first import writes the bytecode and brings the files into the page cache.
-    _seconds("import wasmtime")
-    floor = min(_seconds("pass") for _ in range(RUNS))
-    return lambda count: sum(_seconds("import wasmtime") - floor for _ in range(count))
+    return _above_nothing("import wasmtime")
+
+
+@row("import_time.sandbox", "the same with `import wasmtime.sandbox`", ours_only=True)
+def imported_sandbox() -> Loop:
+    return _above_nothing("import wasmtime.sandbox")
+
+
+@row("import_time.first_run", "the same with a first run in the sandbox", ours_only=True)
+def first_run() -> Loop:
+    program = '(module (memory (export "memory") 1) (func (export "_start")))'
+    return _above_nothing(f"from wasmtime.sandbox import run; run({program!r}, check=True)")
