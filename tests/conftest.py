@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,11 @@ FETCHING = {"wheel", "library"}
 def pytest_configure(config: pytest.Config) -> None:
     """
     Shorten the races of a run without slow tests; in any other they take their full time.
+
+    Shells let what they start in the background ignore Ctrl-C, which tests send to processes.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "not slow" in config.option.markexpr:
         os.environ.setdefault("WASMTIME_SAFETY_RACES", "0.3")
 

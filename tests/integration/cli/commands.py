@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -56,6 +58,22 @@ COMPONENT = r"""
   (func (export "sum") (param "xs" (list u32)) (result u32)
     (canon lift (core func $i "sum") (memory $memory) (realloc $realloc))))
 """
+
+
+@contextmanager
+def started(*arguments: Any, **options: Any) -> Iterator[Any]:
+    """
+    The process of a command that runs meanwhile, with pipes for its streams.
+
+    It is killed in the end: a test that fails must not wait for a guest that has no end.
+    """
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [*COMMAND, *map(os.fspath, arguments)]
+    with subprocess.Popen(command, **{**pipes, **options}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def on_a_terminal(*arguments: Any, cwd: Optional[Path] = None) -> tuple[int, bytes]:

@@ -15,7 +15,7 @@ import wasi_programs as programs
 
 import wasmtime._cli as command_line
 
-from .commands import COMMAND
+from .commands import started
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
@@ -49,32 +49,14 @@ class TestInterrupt:
             """,
             '(data (i32.const 100) "!")',
         )
-        process = subprocess.Popen(
-            [*COMMAND, "run", *options, str(module(text))],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process:
-            assert process.stdout is not None
-            assert process.stderr is not None
+        with started("run", *options, module(text), stdin=subprocess.DEVNULL) as process:
             assert process.stdout.read(1) == b"!"
             _interrupt(process)
             assert process.stderr.read() == b""
             assert process.wait(30) == 130
 
     def test_a_guest_that_waits_for_input(self, module: Any) -> None:
-        process = subprocess.Popen(
-            [*COMMAND, "run", str(module(programs.CAT))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stderr is not None
+        with started("run", module(programs.CAT), bufsize=0) as process:
             process.stdin.write(b"x")
             assert process.stdout.read(1) == b"x"
             _interrupt(process)
@@ -82,14 +64,7 @@ class TestInterrupt:
             assert process.wait(30) == 130
 
     def test_a_guest_that_writes_without_end(self, module: Any) -> None:
-        process = subprocess.Popen(
-            [*COMMAND, "run", str(module(programs.CHATTER))],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process:
-            assert process.stdout is not None
+        with started("run", module(programs.CHATTER), stdin=subprocess.DEVNULL) as process:
             process.stdout.read(1000)
             _interrupt(process)
             # whoever reads slowly keeps the guest inside of a write

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import wasi_programs as programs
 
-from .commands import CALCULATOR, COMMAND, TRAPPED, Run
+from .commands import CALCULATOR, TRAPPED, Run, started
 
 
 class TestTop:
@@ -284,14 +284,7 @@ class TestLimits:
         assert run("run", "--timeout", "30", module(programs.exits(3))).returncode == 3
 
     def test_timeout_while_it_waits_for_input(self, module: Any) -> None:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--timeout", "0.3", str(module(programs.CAT))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process:
-            assert process.stderr is not None
+        with started("run", "--timeout", "0.3", module(programs.CAT)) as process:
             assert b"was stopped after 0.3 seconds" in process.stderr.read()
             assert process.wait(30) == TRAPPED
 

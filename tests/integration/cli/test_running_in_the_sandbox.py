@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Callable
@@ -16,7 +15,7 @@ import wasi_programs as programs
 
 import wasmtime._cli as command_line
 
-from .commands import CALCULATOR, COMMAND, COMPONENT, TRAPPED, Run
+from .commands import CALCULATOR, COMPONENT, TRAPPED, Run, started
 
 Main = Callable[..., tuple[int, str, str]]
 
@@ -117,21 +116,13 @@ class TestIsolation:
         assert "unreachable" in errors
 
     def test_input_is_passed_on_as_it_comes(self, module: Any) -> None:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--isolate", str(module(programs.CAT))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
+        with started("run", "--isolate", module(programs.CAT), stderr=None, bufsize=0) as process:
             for letter in (b"x", b"y"):
                 process.stdin.write(letter)
                 assert process.stdout.read(1) == letter
             process.stdin.close()
             assert process.stdout.read() == b""
-        assert process.returncode == 0
+            assert process.wait(30) == 0
 
     def test_arguments_variables_and_directories_are_given(
         self, main: Main, module: Any, tmp_path: Path
@@ -151,14 +142,7 @@ class TestIsolation:
         assert done.stdout.split() == [b"to", b"stdout"] * 2
 
     def test_it_ends_when_nobody_reads_what_it_writes(self, module: Any) -> None:
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--isolate", str(module(programs.CHATTER))],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        with process:
-            assert process.stdout is not None
-            assert process.stderr is not None
+        with started("run", "--isolate", module(programs.CHATTER), stdin=None) as process:
             assert len(process.stdout.read(10)) == 10
             process.stdout.close()
             assert process.wait(60) == 1
@@ -168,17 +152,7 @@ class TestIsolation:
     def test_ctrl_c_ends_it(self, module: Any) -> None:
         import signal
 
-        process = subprocess.Popen(
-            [*COMMAND, "run", "--isolate", str(module(programs.CAT))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stderr is not None
+        with started("run", "--isolate", module(programs.CAT), bufsize=0) as process:
             process.stdin.write(b"x")
             assert process.stdout.read(1) == b"x"
             process.send_signal(signal.SIGINT)
