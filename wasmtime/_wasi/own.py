@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -130,5 +129,7 @@ def _seed(seed: Union[int, bytes, None]) -> Optional[bytes]:
     """32 bytes from a seed; an int and bytes never give the same."""
     if seed is None:
         return None
+    import hashlib  # not before: 3.12 dies of loading it where Python is initialized again
+
     text = b"int:%d" % seed if isinstance(seed, int) else b"bytes:" + seed
     return hashlib.sha256(text).digest()
