@@ -70,9 +70,12 @@ def _of_numpy(dtype: Any) -> Any:
     if numpy is None:
         return None
     if isinstance(dtype, type) and issubclass(dtype, numpy.generic):
+        scalar = dtype
         try:
-            dtype = numpy.dtype(dtype)
+            dtype = numpy.dtype(scalar)
         except TypeError:  # a base of several types
+            return None
+        if dtype.type is not scalar:  # what older versions of NumPy take for such a base
             return None
     return _NUMPY_NAMES.get(dtype.str) if isinstance(dtype, numpy.dtype) else None
 

@@ -309,7 +309,7 @@ core_add_types(PyObject *module)
             }
             *slot = (PyTypeObject *)PyType_FromSpecWithBases(core_types[i].spec, bases);
             Py_XDECREF(bases);
-            if (*slot == NULL) {
+            if (*slot == NULL || !type_keep_signature(*slot, core_types[i].spec)) {
                 return false;
             }
         }

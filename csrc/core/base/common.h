@@ -157,6 +157,30 @@ Py_XNewRef(PyObject *object)
 #define Py_XNewRef(object) Py_XNewRef((PyObject *)(object))
 #define Py_TPFLAGS_IMMUTABLETYPE 0
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
+
+/* 3.9 leaves the signature, which inspect looks for, out of what it copies for a type. */
+static inline bool
+type_keep_signature(PyTypeObject *type, const PyType_Spec *spec)
+{
+    const PyType_Slot *slot = spec->slots;
+    while (slot->slot != 0 && slot->slot != Py_tp_doc) {
+        slot++;
+    }
+    if (slot->slot == 0) {
+        return true;
+    }
+    size_t size = strlen(slot->pfunc) + 1;
+    char *doc = PyObject_Malloc(size);
+    if (doc == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    PyObject_Free((char *)type->tp_doc);
+    type->tp_doc = memcpy(doc, slot->pfunc, size);
+    return true;
+}
+#else
+#define type_keep_signature(type, spec) true
 #endif
 
 #if PY_VERSION_HEX < 0x030A0000
