@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if "not slow" in config.option.markexpr:
-        os.environ.setdefault("WASMTIME_SAFETY_RACES", "0.3")
+        os.environ.setdefault("WASMTIME_SAFETY_RACES", "0.2")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -50,7 +50,7 @@ def race(*functions, seconds=1.0, refusal="in use by another thread"):
     stop = time.monotonic() + seconds * float(os.environ.get("WASMTIME_SAFETY_RACES", "1"))
     counts, wrong = [0] * len(functions), []
     def run(n, function):
-        while time.monotonic() < stop and not wrong:
+        while not wrong:
             try:
                 function()
                 counts[n] += 1
@@ -62,6 +62,8 @@ def race(*functions, seconds=1.0, refusal="in use by another thread"):
                     wrong.append(error)
             except BaseException as error:
                 wrong.append(error)
+            if time.monotonic() > stop:
+                break
     threads = [threading.Thread(target=run, args=(n, f)) for n, f in enumerate(functions)]
     sys.setswitchinterval(1e-5)
     for thread in threads: thread.start()

