@@ -306,7 +306,7 @@ def test_the_component_of_any_names_is_one() -> None:
     assert b"def m(self, p: Rec) -> None:" in files["imports/i.py"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, len(NAMES) - 1),
     st.one_of(
@@ -394,7 +394,7 @@ def imported(generated: dict[str, bytes]) -> Iterator[ModuleType]:
             sys.path.remove(directory)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=4, unique=True))
 @example(["fi", "\ufb01"])
 @example(["\u00b2", "\u2168", "\u00bd", "\u0301a", "\u309b"])

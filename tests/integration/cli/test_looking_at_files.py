@@ -5,11 +5,15 @@ The commands that look at files: inspect, validate, wat2wasm, profile, cache, an
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import needs
+
+import wasmtime._cli as command_line
 
 from .commands import CALCULATOR, COMPONENT, Run
 
@@ -19,6 +23,33 @@ SPIN = """
     (loop $again (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
   (func $work (export "_start") (call 0 (i32.const 30000000))))
 """
+
+
+@pytest.fixture
+def run(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> Run:
+    """
+    Run commands in the process of the tests, which is quicker, but for those that are given input.
+    """
+    in_its_process = run
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path / "cwd")
+
+    def run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        if options:
+            return in_its_process(*arguments, **options)
+        command = list(map(os.fspath, arguments))
+        try:
+            status: Any = command_line.main(command)
+        except SystemExit as end:
+            status = end.code
+        return subprocess.CompletedProcess(command, status, *capfdbinary.readouterr())
+
+    return run
 
 
 def test_a_file_without_a_command_is_run(run: Run, module: Any) -> None:

@@ -220,9 +220,9 @@ def test_an_interrupted_call_does_not_keep_its_turn(run: Run, stores: int) -> No
         def handler(number, frame):
             raise KeyboardInterrupt
         signal.signal(signal.SIGALRM, handler)
-        for number in range(2000):
+        for number in range(1000):
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 1e-7)
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + number * 2e-7)
                 while True:
                     m.add(1, 2)
             except KeyboardInterrupt:
