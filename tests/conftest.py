@@ -37,6 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("WASMTIME_SAFETY_RACES", "0.2")
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """
+    Collect no garbage while tests are collected: there is none, and everything would be looked at.
+    """
+    gc.disable()
+    yield
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Mark as `network` what uses a fixture that fetches.
