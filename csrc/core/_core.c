@@ -229,6 +229,10 @@ static PyMethodDef core_functions[] = {
     {FUNCTION(global_bits, METH_VARARGS),
      "global_bits($module, store, global, functions, /)\n--\n\n"
      "(kind, 16 bytes): what a global holds; a reference as an element of a table."},
+    {FUNCTION(stop_at_message, METH_VARARGS),
+     "stop_at_message($module, store, global, /)\n--\n\nSet a global to 1 at each message to a sink."},
+    {FUNCTION(random_bytes, METH_O),
+     "random_bytes($module, size, /)\n--\n\nAs os.urandom(), without giving the GIL away."},
     {FUNCTION(set_global_bits, METH_VARARGS),
      "set_global_bits($module, store, global, functions, kind, bits, /)\n--\n\nSet a global."},
 

@@ -34,6 +34,7 @@ from .._wasm.layout import (
 from .._wasm.reader import MalformedBinary
 from .._wasm.writer import signed, unsigned
 from .assembly import Additions, assemble
+from .constancy import writes_tables
 from .errors import NotCapturable
 from .suspend import Suspension, find_suspension
 
@@ -88,6 +89,19 @@ class Prepared:
     def globals(self) -> tuple[int, ...]:
         """The defined globals that are exported: mutable ones, and references into a heap."""
         return tuple(i for i, item in enumerate(self.layout.globals) if _has_state(item))
+
+    @cached_property
+    def only_memory_changes(self) -> bool:
+        """Whether memories and globals that hold numbers or functions are all that can change."""
+        return (
+            not self.segments
+            and not any(memory.shared for memory in self.layout.memories)
+            and all(
+                _is_function(item.type) or not _is_reference(item.type)
+                for item in self.layout.globals
+            )
+            and not writes_tables(self.layout)
+        )
 
     @cached_property
     def functions(self) -> tuple[int, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional
+from typing import Any, Optional
 
 from .._native import core
 
@@ -77,6 +78,11 @@ class State:
     def size(self) -> int:
         """How many bytes of memory are kept."""
         return sum(len(run) for memory in self.memories for _, run in memory.runs)
+
+    @cached_property
+    def left(self) -> deque[Any]:
+        """What copies have left behind, for those that come after them: see `sandbox.spares`."""
+        return deque()
 
     @property
     def learns(self) -> bool:

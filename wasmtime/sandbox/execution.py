@@ -25,6 +25,7 @@ from .. import (
 )
 from .._printable import clip
 from .._wasi.input import AsyncInput, Awaited, Reader, descriptor_of
+from .linking import Linked, LinkedModule
 from .reasons import Reason
 from .result import ExceptionInfo, Result, TrapInfo
 from .steps import Steps, take
@@ -33,7 +34,6 @@ from .world import WHOLE_INPUT, Streams, Task, make_wasi
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
-    from .linking import Linked
 
 __all__ = ["Execution"]
 
@@ -94,6 +94,7 @@ class Execution:
         self._unpooled = unpooled
         self._refusal: Optional[WasmtimeError] = None
         self._state: Optional[State] = None
+        self._is_renewable = False
         self.store: Store = Store(linked.engine, self)
 
     def _furnish(self) -> None:
@@ -189,7 +190,8 @@ class Execution:
         self._state = state
         for last in self._attempts():
             try:
-                self.instance = yield from self.linked.instantiating(self.store, self._state)
+                made = yield from self.linked.instantiating(self.store, self._state)
+                self.instance, self._is_renewable = made
                 break
             except WasmtimeError as error:
                 self._refused(error, last)
@@ -199,7 +201,7 @@ class Execution:
     _is_ahead = False
 
     def equip(self, task: Task) -> None:
-        """Give an instance that was made ahead its run: its world, and its time from now on.
+        """Give an instance that is there its run: its world, and its time from now on.
 
         Args:
             task: The run; its limits are those that the instance was made with.
@@ -207,6 +209,27 @@ class Execution:
         self._task, self._is_ahead = task, True
         self.renew()
         self._furnish()
+
+    def begin_again(self) -> bool:
+        """Let the instance be as if it had not run, for another run; nothing of the last is kept.
+
+        Returns:
+            Whether that could be had. If not, or in the end, this is to be closed.
+        """
+        if not self._is_renewable or self._task.preopens:
+            return False
+        from .._snapshots.restore import renew
+
+        assert isinstance(self.linked, LinkedModule)
+        assert self.linked.prepared is not None
+        assert self._state is not None
+        if not renew(self.linked.prepared, self._state, self.store, self.instance):
+            return False
+        self.store._set_wasi(None)
+        self._task, self._streams, self._stopped = Task(limits=self.limits), None, None
+        self.waiter = LoopWaiter()
+        self.host_error = self.cause = None
+        return True
 
     def _attempts(self) -> Iterator[bool]:
         """Furnish a store for each attempt to instantiate the code; yield whether it is the last.
@@ -254,6 +277,10 @@ class Execution:
         self.waiter.stop()
         self.store.interrupt()  # which does nothing if it has ended
 
+    def take_messages(self) -> bytes:
+        """What the guest has told the host since the last time."""
+        return b"" if self._streams is None else self._streams.take_messages()
+
     # -- ending
 
     def finish(self, error: Optional[BaseException], value: Any, is_program: bool) -> Result:
@@ -278,7 +305,7 @@ class Execution:
         return Result(
             reason,
             exit_code,
-            b"" if streams is None else streams.take_stdout(),
+            b"" if streams is None else streams.take_stdout() + streams.take_rest(),
             b"" if streams is None else streams.take_stderr(),
             value,
             perf_counter() - self._began,

@@ -8,9 +8,11 @@ with `close`. Worker processes run their guests so, too.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from .._native import core
 from .._wasi.input import AsyncInput
 from .abi.calls import calling_function
 from .execution import Execution
@@ -20,9 +22,10 @@ from .reasons import Reason
 from .result import Result
 from .settings import Settings
 from .source import Code, refusal
+from .spares import leave_spare, take_spare
 from .steps import Steps, calling, take, take_async
 from .tiers import Call, Guest
-from .world import WHOLE_INPUT, Task
+from .world import WHOLE_INPUT, Task, is_asked
 
 if TYPE_CHECKING:
     from .._snapshots.state import State
@@ -44,8 +47,13 @@ class ThreadGuest(Guest):
         self._code, self._state = code, state
         where = (code, settings.limits, settings.functions, settings.cache)
         linked = link(*where, pooled=pooled)
-        self._execution = Execution(linked, code.name, task, lambda: link(*where, pooled=False))
+        spare = None if state is None else take_spare(state, linked, task)
+        self._execution = spare or Execution(
+            linked, code.name, task, lambda: link(*where, pooled=False)
+        )
         self._task, self._functions, self._preopens = task, settings.functions, task.preopens
+        self._ends = threading.RLock()
+        self._is_closed = self._has_ended_well = False
 
     def make_ahead(self) -> Result:
         """Instantiate it now, to be run later: `equip` gives it what it runs with."""
@@ -80,8 +88,7 @@ class ThreadGuest(Guest):
             and execution.instance is None
             and self._state is None
             and isinstance(task.stdin, (*WHOLE_INPUT, AsyncInput))
-            and task.output is None
-            and task.filter is None
+            and not is_asked(task)
             and not callable(task.clock)
             and self._functions.are_awaited()
         )
@@ -124,11 +131,20 @@ class ThreadGuest(Guest):
             entry = self._added("resume")
         else:
             entry = self._execution.linked.entry(store, instance)
+        if self.hear is not None:
+            core.stop_at_message(store, self._added("armed"))
         value = yield calling(entry, store)
+        self._hear()
         while self.at_stop is not None and self._has_stopped(instance):
             self.at_stop()
             value = yield calling(self._added("resume"), store)
+            self._hear()
         return value
+
+    def _hear(self) -> None:
+        """Let the host hear what the guest has told it."""
+        if self.hear is not None:
+            self.hear(self._execution.take_messages())
 
     def _has_stopped(self, instance: Any) -> bool:
         """Whether a program has left its functions at a read; they can be gone on with then."""
@@ -213,15 +229,24 @@ class ThreadGuest(Guest):
         learn(prepared, state, execution.store, execution.instance)
 
     def _finish(self, caught: Optional[BaseException], value: Any, is_program: bool) -> Result:
+        self._hear()
         result = self._execution.finish(caught, value, is_program)
         self.cause = self._execution.cause
+        self._has_ended_well = result.reason is Reason.EXITED
         return result
 
     def stop(self, reason: Reason) -> None:
-        self._execution.stop(reason)
+        with self._ends:  # it may be somebody else's after the end
+            if not self._is_closed:
+                self._execution.stop(reason)
 
     def close(self) -> None:
-        self._execution.close()
+        with self._ends:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        if not (self._has_ended_well and leave_spare(self._state, self._execution)):
+            self._execution.close()
 
 
 def prepare_here(code: Code, settings: Settings, is_program: bool, data: Optional[bytes]) -> None:

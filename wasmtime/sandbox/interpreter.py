@@ -379,7 +379,7 @@ class Interpreter:
         talk = Conversation(self._functions)
         driver = calling(adapter.language, talk.mark, self._functions, whole)
         words = (*(adapter.driver_options or adapter.options), driver, *args)
-        task = task_of(settings, words, talk.read, directories, filter=talk.filter)
+        task = task_of(settings, words, talk.read, directories, talk=talk)
         return task, None, talk
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from .. import Engine, Func, Linker, Memory, Module, Store
 from .engines import Compiled, Recent, compiled_code, preferred
@@ -22,10 +22,22 @@ if TYPE_CHECKING:
     from ..component import Component
     from .limits import ResourceLimits
 
-__all__ = ["Linked", "LinkedComponent", "LinkedModule", "link"]
+__all__ = ["Linked", "LinkedComponent", "LinkedModule", "Made", "link"]
 
 #: Where programs that use WASI preview 1 import it from.
 PREVIEW1 = "wasi_snapshot_preview1"
+
+
+class Made(NamedTuple):
+    """An instance that has run nothing.
+
+    Attributes:
+        instance: The instance.
+        is_renewable: Whether it can be given the same state once more, when it has run.
+    """
+
+    instance: Any
+    is_renewable: bool = False
 
 
 class LinkedModule:
@@ -47,6 +59,8 @@ class LinkedModule:
         self.engine: Engine = module.engine
         self.uses_wasi = any(each.module == PREVIEW1 for each in module.imports)
         self.has_unguarded = False
+        # What a function of the host was shown of an instance, it may keep.
+        self._shows_itself = bool(functions)
         self.memories = 1  # as far as is known: see Execution
         self.prepared = prepared
         #: Elements of a table of ours, which no limit of the guest's is for.
@@ -67,24 +81,24 @@ class LinkedModule:
         """The linker that resolves the imports."""
         return self._linker
 
-    def instantiating(self, store: Store, state: Optional[State] = None) -> Steps[Any]:
+    def instantiating(self, store: Store, state: Optional[State] = None) -> Steps[Made]:
         """A new instance; raises what `Linker.instantiate` raises.
 
         Args:
             store: The store.
             state: What the instance begins with, of a snapshot of the same code.
         """
-        instance = yield self._instantiation(store)
+        instance, is_renewable = (yield self._instantiation(store)), False
         if self._pre is None:
             self._pre = self._linker.instantiate_pre(self.compiled)
         if self.prepared is not None:
             if state is not None:
                 from .._snapshots.restore import restore
 
-                restore(self.prepared, state, store, instance)
+                is_renewable = restore(self.prepared, state, store, instance)
             elif self.prepared.has_start:
                 yield calling(instance.exports(store)[self.prepared.named("start")], store)
-        return instance
+        return Made(instance, is_renewable and not self._shows_itself)
 
     def _instantiation(self, store: Store) -> Step:
         pre, linker = self._pre, self._linker
@@ -145,11 +159,11 @@ class LinkedComponent:
             self._linker.add_wasi_http()
         define_component(self._linker, component, functions)
 
-    def instantiating(self, store: Store, state: Optional[State] = None) -> Steps[Any]:
+    def instantiating(self, store: Store, state: Optional[State] = None) -> Steps[Made]:
         """A new instance; raises what `component.Linker.instantiate` raises."""
         linker = self._linker
         instance = yield Step(linker.instantiate, linker.instantiate_async, (store, self.compiled))
-        return instance
+        return Made(instance)
 
     def hides(self, name: str) -> bool:
         """False: nothing was added to it."""

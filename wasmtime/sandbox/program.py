@@ -22,7 +22,7 @@ from .settings import (
 from .source import Source, code_of
 from .tiers import prepare, run_guest, run_guest_async
 from .waiting import in_thread, iterate
-from .world import Task, parse_input
+from .world import Talk, Task, parse_input
 
 if TYPE_CHECKING:
     from .running import Running
@@ -383,7 +383,7 @@ def task_of(
     stdin: Any,
     directories: Directories,
     output: Optional[Callable[[Any, bytes], None]] = None,
-    filter: Optional[Callable[[str, bytes], bytes]] = None,
+    talk: Optional[Talk] = None,
 ) -> Task:
     """The run that some settings and arguments describe.
 
@@ -405,7 +405,7 @@ def task_of(
         settings.clock,
         settings.network,
         output,
-        filter,
+        talk,
     )
 
 

@@ -72,9 +72,12 @@ class Guest(ABC):
     """
 
     cause: Optional[BaseException] = None
-    #: Called, on the thread of the guest, when a program has stopped after `stop_at_read`, to go on
-    #: then; None: it has ended.
+    #: Called, on the thread of the guest, when a program has stopped at a read, and goes on then;
+    #: None: it has ended.
     at_stop: Optional[Callable[[], None]] = None
+    #: Called before that, and in the end, with what the guest has told the host. With it, a program
+    #: stops at its next read whenever it has told something.
+    hear: Optional[Callable[[bytes], None]] = None
 
     @abstractmethod
     def run(self, call: Optional[Call]) -> Result:

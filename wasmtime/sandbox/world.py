@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
 from .. import GuestExit, OutputLimitTrap, WasiConfig
 from .._coroutines import is_coroutine_function
@@ -15,10 +15,34 @@ from .directory import Preopen
 from .limits import ResourceLimits
 from .settings import Clock, Seed
 
-__all__ = ["WHOLE_INPUT", "Collected", "Streams", "Task", "make_wasi", "parse_input"]
+__all__ = [
+    "WHOLE_INPUT",
+    "Collected",
+    "Streams",
+    "Talk",
+    "Task",
+    "is_asked",
+    "make_wasi",
+    "parse_input",
+]
 
 #: Standard input that is there as a whole: it blocks nobody, and can be given a second time.
 WHOLE_INPUT = (type(None), str, bytes, bytearray, memoryview)
+
+
+class Talk(Protocol):
+    """What passes between a guest and the host over standard output.
+
+    Attributes:
+        mark: What begins a line that is for the host.
+        answers: Whether the guest waits for answers, which have to be given at once.
+    """
+
+    mark: str
+    answers: bool
+
+    def filter(self, stream: str, data: bytes) -> bytes:
+        """Take what is for the host out of what is written; the rest is output."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +60,7 @@ class Task:
         network: Whether a component may make HTTP requests and look names up.
         output: Called with the name of a stream and what the guest wrote to it, as it does; None to
             collect it alone.
-        filter: Called before that, with all that is written; what it returns is the output.
+        talk: What passes between the guest and the host over standard output, and is no output.
     """
 
     args: Sequence[str] = ()
@@ -48,7 +72,7 @@ class Task:
     clock: Clock = None
     network: bool = False
     output: Optional[Callable[[Any, bytes], None]] = None
-    filter: Optional[Callable[[str, bytes], bytes]] = None
+    talk: Optional[Talk] = None
 
 
 def parse_input(stdin: Any) -> Any:
@@ -141,6 +165,11 @@ def _noting(note: Callable[[BaseException], None]) -> Iterator[None]:
         raise
 
 
+def is_asked(task: Task) -> bool:
+    """Whether Python is asked at each write of a guest, and not only in the end."""
+    return task.output is not None or (task.talk is not None and task.talk.answers)
+
+
 class Streams:
     """The two streams of output of a run, collected within their limit."""
 
@@ -148,13 +177,15 @@ class Streams:
 
     def __init__(self, wasi: WasiConfig, task: Task, note: Callable[[BaseException], None]) -> None:
         self._collected: Optional[Collected] = None
-        if task.output is None and task.filter is None:
+        if not is_asked(task):
             limits = task.limits
             how: Any = {}
             if limits.output is not None:
                 how = {"limit": limits.output, "on_limit": limits.on_output_limit}
             self._stdout = wasi.capture_stdout(**how)
             self._stderr = wasi.capture_stderr(**how)
+            if task.talk is not None:
+                self._stdout._sink.set_mark(task.talk.mark.encode())
             return
         collected = self._collected = Collected(task, note)
         wasi.stdout_custom = lambda data: collected("stdout", data)
@@ -169,6 +200,16 @@ class Streams:
         """What was written to standard error since it was last taken."""
         collected = self._collected
         return self._stderr.read() if collected is None else collected.take("stderr")
+
+    def take_messages(self) -> bytes:
+        """What the guest has told the host meanwhile, unless that is heard at once."""
+        messages: bytes = b"" if self._collected else self._stdout._sink.take_messages()
+        return messages
+
+    def take_rest(self) -> bytes:
+        """Output that was held back, since it might have been the beginning of a message."""
+        rest: bytes = b"" if self._collected else self._stdout._sink.take_rest()
+        return rest
 
     def truncated(self) -> bool:
         """Whether one of them was cut off."""
@@ -190,7 +231,7 @@ class Collected:
 
     def __init__(self, task: Task, note: Callable[[BaseException], None]) -> None:
         self._limits = task.limits
-        self._filter = None if task.filter is None else noting(task.filter, note)
+        self._filter = None if task.talk is None else noting(task.talk.filter, note)
         self._show = None if task.output is None else noting(task.output, note)
         self._data = {"stdout": bytearray(), "stderr": bytearray()}
         self.truncated = False

@@ -6,6 +6,10 @@
  * into the buffer; the owner reads it, or the store delivers it to a callable at safe moments: when
  * a host function returns, when a call ends, and when the epoch moves, which the callback causes.
  *
+ * Lines that begin with a mark, where there is one, are no output but messages for the host, which
+ * takes them apart. They may begin in the middle of a line, and are subject to no limit but their
+ * own.
+ *
  * The buffer is shared by the OutputSink and by the native stream, which may outlive the
  * store by a moment; the last of the two frees it. */
 
@@ -17,10 +21,25 @@ typedef enum {
 } LimitPolicy;
 
 typedef struct {
-    uintptr_t references;
-    PyThread_type_lock lock;
     char *data;
     size_t size, capacity;
+} Bytes;
+
+typedef struct {
+    unsigned char *mark; /* set before anything is written, or NULL */
+    size_t mark_size;
+    size_t matched;  /* bytes of it that were written last, as far as it goes */
+    bool inside;     /* of a message */
+    bool overlong;   /* it is not kept */
+    Bytes lines;     /* messages, each with the end of its line; and the beginning of one */
+    size_t complete; /* bytes of `lines` that are whole messages */
+} Messages;
+
+typedef struct {
+    uintptr_t references;
+    PyThread_type_lock lock;
+    Bytes bytes;
+    Messages messages;
     size_t limit; /* bytes that are kept */
     LimitPolicy policy;
     uint64_t total;        /* bytes that were written */
@@ -40,7 +59,9 @@ sink_buffer_release(SinkBuffer *buffer)
 {
     if (atomic_sub(&buffer->references, 1) == 0) {
         PyThread_free_lock(buffer->lock);
-        PyMem_RawFree(buffer->data);
+        PyMem_RawFree(buffer->bytes.data);
+        PyMem_RawFree(buffer->messages.lines.data);
+        PyMem_RawFree(buffer->messages.mark);
         PyMem_RawFree(buffer);
     }
 }
@@ -58,28 +79,41 @@ sink_buffer_release(SinkBuffer *buffer)
 
 /* Have room for `size` more bytes. */
 static bool
-sink_reserve(SinkBuffer *buffer, size_t size)
+bytes_reserve(Bytes *self, size_t size)
 {
-    if (size <= buffer->capacity - buffer->size) {
+    if (size <= self->capacity - self->size) {
         return true;
     }
-    size_t capacity = buffer->capacity ? buffer->capacity : 4096;
-    while (capacity - buffer->size < size) {
+    size_t capacity = self->capacity ? self->capacity : 4096;
+    while (capacity - self->size < size) {
         capacity *= 2;
     }
-    char *grown = PyMem_RawRealloc(buffer->data, capacity);
+    char *grown = PyMem_RawRealloc(self->data, capacity);
     if (grown != NULL) {
-        buffer->data = grown;
-        buffer->capacity = capacity;
+        self->data = grown;
+        self->capacity = capacity;
     }
     return grown != NULL;
+}
+
+static bool
+bytes_append(Bytes *self, const unsigned char *bytes, size_t size)
+{
+    if (!bytes_reserve(self, size)) {
+        return false;
+    }
+    if (size > 0) { /* of nothing, there may be no buffer to write to */
+        memcpy(self->data + self->size, bytes, size);
+        self->size += size;
+    }
+    return true;
 }
 
 /* How many of `size` bytes are kept. */
 static size_t
 sink_admit(SinkBuffer *buffer, size_t size)
 {
-    size_t room = buffer->limit - buffer->size;
+    size_t room = buffer->limit - buffer->bytes.size;
     if (LIKELY(size <= room) && !(buffer->truncated && buffer->policy == LIMIT_TRUNCATE)) {
         return size;
     }
@@ -94,16 +128,15 @@ static ptrdiff_t
 sink_append(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
 {
     size_t kept = sink_admit(buffer, size);
-    if (!sink_reserve(buffer, kept)) {
+    if (!bytes_reserve(&buffer->bytes, kept)) {
         buffer->truncated = true;
         return -SINK_NO_MEMORY;
     }
     if (kept < size && buffer->policy == LIMIT_REFUSE) {
         return -SINK_FULL;
     }
-    if (kept > 0) { /* of nothing, there may be no buffer to write to */
-        memcpy(buffer->data + buffer->size, bytes, kept);
-        buffer->size += kept;
+    if (kept > 0) {
+        bytes_append(&buffer->bytes, bytes, kept);
         atomic_store(&buffer->waiting, 1);
     }
     bool stopped = kept < size && buffer->policy == LIMIT_STOP;
@@ -128,6 +161,82 @@ sink_write(void *data, unsigned char *bytes, size_t size)
     return result == SINK_STOPPED ? -SINK_FULL : result;
 }
 
+/* --- messages ------------------------------------------------------------------------------- */
+
+/* How long a message may be. */
+#define MESSAGE_LONGEST ((size_t)16 << 20)
+
+/* Take as much of what is written as belongs to a message; returns how many bytes these are. */
+static size_t
+message_continue(Messages *self, const unsigned char *bytes, size_t size)
+{
+    const unsigned char *end = memchr(bytes, '\n', size);
+    size_t length = end != NULL ? (size_t)(end - bytes) + 1 : size;
+    self->overlong = self->overlong || self->lines.size - self->complete + length > MESSAGE_LONGEST
+                     || !bytes_append(&self->lines, bytes, length);
+    if (self->overlong) {
+        self->lines.size = self->complete;
+    }
+    if (end != NULL) {
+        self->inside = self->overlong = false;
+        self->complete = self->lines.size;
+    }
+    return length;
+}
+
+/* Take what may be the beginning of a mark, or turns out to be none: it is output then. The first
+ * byte of a mark is nowhere else in it. */
+static ptrdiff_t
+sink_match(SinkBuffer *buffer, const unsigned char *bytes, size_t *taken)
+{
+    Messages *messages = &buffer->messages;
+    if (bytes[0] != messages->mark[messages->matched]) {
+        size_t output = messages->matched;
+        messages->matched = 0;
+        *taken = 0;
+        return sink_append(buffer, messages->mark, output);
+    }
+    *taken = 1;
+    if (++messages->matched == messages->mark_size) {
+        messages->matched = 0;
+        messages->inside = true;
+    }
+    return 1;
+}
+
+/* Take messages out of what is written; the rest is output. */
+static ptrdiff_t
+sink_sift(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
+{
+    Messages *messages = &buffer->messages;
+    ptrdiff_t result = 0;
+    for (size_t at = 0, taken; at < size && result >= 0; at += taken) {
+        if (messages->inside) {
+            taken = message_continue(messages, bytes + at, size - at);
+        }
+        else if (messages->matched > 0) {
+            result = sink_match(buffer, bytes + at, &taken);
+        }
+        else {
+            const unsigned char *start = memchr(bytes + at, messages->mark[0], size - at);
+            taken = start != NULL ? (size_t)(start - (bytes + at)) : size - at;
+            result = sink_append(buffer, bytes + at, taken);
+            if (start != NULL && result >= 0) {
+                result = sink_match(buffer, start, &(size_t){0});
+                taken++;
+            }
+        }
+    }
+    return result < 0 ? result : (ptrdiff_t)size;
+}
+
+/* Whether there is one to be taken. */
+static bool
+sink_has_message(SinkBuffer *buffer)
+{
+    return buffer->messages.complete > 0;
+}
+
 /* The library hands on so much at a time: what a limit refuses is the same for all guests. */
 #define SINK_PIECE 4096
 
@@ -137,7 +246,10 @@ sink_take_in(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
 {
     ptrdiff_t result = 0;
     PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
-    if (LIKELY(size <= buffer->limit - buffer->size) || buffer->policy != LIMIT_REFUSE) {
+    if (buffer->messages.mark != NULL) {
+        result = sink_sift(buffer, bytes, size);
+    }
+    else if (LIKELY(size <= buffer->limit - buffer->bytes.size) || buffer->policy != LIMIT_REFUSE) {
         result = sink_append(buffer, bytes, size);
     }
     else {
@@ -205,7 +317,7 @@ sink_bytes(SinkBuffer *buffer, SinkRead how)
 {
     for (;;) {
         PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
-        size_t size = buffer->size;
+        size_t size = buffer->bytes.size;
         PyThread_release_lock(buffer->lock);
         /* Allocate outside of the lock: that may run Python code. */
         PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
@@ -213,12 +325,12 @@ sink_bytes(SinkBuffer *buffer, SinkRead how)
             return NULL;
         }
         PyThread_acquire_lock(buffer->lock, WAIT_LOCK);
-        bool same = buffer->size == size;
+        bool same = buffer->bytes.size == size;
         if (same && size != 0) {
-            memcpy(PyBytes_AsString(result), buffer->data, size);
+            memcpy(PyBytes_AsString(result), buffer->bytes.data, size);
         }
         if (same && how == TAKE_BYTES) {
-            buffer->size = 0;
+            buffer->bytes.size = 0;
             atomic_store(&buffer->waiting, 0);
         }
         PyThread_release_lock(buffer->lock);
@@ -239,6 +351,88 @@ static PyObject *
 sink_take(SinkObject *self, PyObject *Py_UNUSED(ignored))
 {
     return sink_bytes(self->buffer, TAKE_BYTES);
+}
+
+/* set_mark(mark) */
+static PyObject *
+sink_set_mark(SinkObject *self, PyObject *mark)
+{
+    char *bytes;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(mark, &bytes, &size) < 0) {
+        return NULL;
+    }
+    if (size == 0 || memchr(bytes + 1, bytes[0], (size_t)size - 1) != NULL) {
+        PyErr_SetString(PyExc_ValueError, "a mark has bytes, and its first one only once");
+        return NULL;
+    }
+    unsigned char *copy = PyMem_RawMalloc((size_t)size);
+    if (copy == NULL) {
+        return PyErr_NoMemory();
+    }
+    memcpy(copy, bytes, (size_t)size);
+    Messages *messages = &self->buffer->messages;
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    bool fine = messages->mark == NULL;
+    if (fine) {
+        messages->mark = copy;
+        messages->mark_size = (size_t)size;
+    }
+    PyThread_release_lock(self->buffer->lock);
+    if (!fine) {
+        PyMem_RawFree(copy);
+        PyErr_SetString(PyExc_ValueError, "there is a mark already");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* write(data) */
+static PyObject *
+sink_write_bytes(SinkObject *self, PyObject *data)
+{
+    char *bytes;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0) {
+        return NULL;
+    }
+    ptrdiff_t result = sink_take_in(self->buffer, (const unsigned char *)bytes, (size_t)size);
+    if (result == -SINK_NO_MEMORY) {
+        return PyErr_NoMemory();
+    }
+    return PyBool_FromLong(result == size);
+}
+
+static PyObject *
+sink_take_messages(SinkObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Messages *messages = &self->buffer->messages;
+    Bytes taken = {NULL, 0, 0};
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    size_t size = messages->complete;
+    if (size > 0) {
+        /* The rest, the beginning of another, gets a buffer of its own. */
+        taken = messages->lines;
+        messages->lines = (Bytes){NULL, 0, 0};
+        messages->complete = 0;
+        messages->overlong =
+            !bytes_append(&messages->lines, (unsigned char *)taken.data + size, taken.size - size);
+    }
+    PyThread_release_lock(self->buffer->lock);
+    PyObject *result = PyBytes_FromStringAndSize(taken.data, (Py_ssize_t)size);
+    PyMem_RawFree(taken.data);
+    return result;
+}
+
+static PyObject *
+sink_take_rest(SinkObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Messages *messages = &self->buffer->messages;
+    PyThread_acquire_lock(self->buffer->lock, WAIT_LOCK);
+    size_t size = messages->matched;
+    messages->matched = 0;
+    PyThread_release_lock(self->buffer->lock);
+    return PyBytes_FromStringAndSize((char *)messages->mark, (Py_ssize_t)size);
 }
 
 /* The native stream holds the buffer from here on, until it calls the finalizer. */
@@ -277,6 +471,15 @@ static PyMethodDef sink_methods[] = {
      "getvalue($self, /)\n--\n\nWhat was written and not taken."},
     {"take", (PyCFunction)sink_take, METH_NOARGS,
      "take($self, /)\n--\n\nWhat was written since the last take()."},
+    {"set_mark", (PyCFunction)sink_set_mark, METH_O,
+     "set_mark($self, mark, /)\n--\n\nFrom here on, what stands between a mark and the end of a line "
+     "is a message."},
+    {"write", (PyCFunction)sink_write_bytes, METH_O,
+     "write($self, data, /)\n--\n\nTake what a guest wrote elsewhere; return whether there was room."},
+    {"take_messages", (PyCFunction)sink_take_messages, METH_NOARGS,
+     "take_messages($self, /)\n--\n\nThe messages since the last take_messages(), as lines."},
+    {"take_rest", (PyCFunction)sink_take_rest, METH_NOARGS,
+     "take_rest($self, /)\n--\n\nOutput that was held back, since it might have been a mark."},
     {"attach", (PyCFunction)sink_attach, METH_NOARGS,
      "attach($self, /)\n--\n\n(callback, data, finalizer) as addresses, for one native stream."},
     {NULL, NULL, 0, NULL},

@@ -194,17 +194,21 @@ image_dealloc(SnapshotImageObject *self)
 
 /* --- using it ------------------------------------------------------------------------------- */
 
-static void
+/* Whether all of it was mapped. */
+static bool
 image_put(SnapshotImageObject *self, uint8_t *data, size_t size, bool may_map)
 {
+    bool all_mapped = may_map && self->file >= 0;
     for (size_t i = 0; i < self->count; i++) {
         const ImageRun *run = &self->runs[i];
         size_t mapped = may_map ? image_map_run(self, run, data) : 0;
         memcpy(data + run->offset + mapped, self->bytes + run->place + mapped, run->size - mapped);
+        all_mapped = all_mapped && mapped == run->size;
     }
     if (may_map && self->file >= 0) {
-        written_populate(&self->written, data, size);
+        written_begin(&self->written, data, size);
     }
+    return all_mapped;
 }
 
 /* A memory of a store that has been entered. */
@@ -242,7 +246,7 @@ image_restore(SnapshotImageObject *self, PyObject *args)
     if (!image_enter(args, "OO!:restore", &target)) {
         return NULL;
     }
-    bool fine = target.size >= self->end;
+    bool fine = target.size >= self->end, all_mapped = false;
     if (!fine) {
         PyErr_Format(PyExc_ValueError, "the memory is smaller than its snapshot: %zu of %zu bytes",
                      target.size, self->end);
@@ -250,12 +254,28 @@ image_restore(SnapshotImageObject *self, PyObject *args)
     else {
         NativeCall call;
         native_work_begin(&call, target.store);
-        image_put(self, target.data, target.size, target.may_map);
+        all_mapped = image_put(self, target.data, target.size, target.may_map);
         native_work_end(&call);
         target.store->vast = target.may_map && self->file >= 0;
     }
     store_leave(target.store);
-    return fine ? Py_NewRef(Py_None) : NULL;
+    return fine ? PyBool_FromLong(all_mapped) : NULL;
+}
+
+/* renew(store, memory) */
+static PyObject *
+image_renew(SnapshotImageObject *self, PyObject *args)
+{
+    ImageTarget target;
+    if (!image_enter(args, "OO!:renew", &target)) {
+        return NULL;
+    }
+    NativeCall call;
+    native_work_begin(&call, target.store);
+    bool renewed = written_renew(&self->written, target.data, target.size);
+    native_work_end(&call);
+    store_leave(target.store);
+    return PyBool_FromLong(renewed);
 }
 
 /* learn(store, memory) */
@@ -296,7 +316,11 @@ image_get_size(SnapshotImageObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef image_methods[] = {
     {"restore", (PyCFunction)image_restore, METH_VARARGS,
-     "restore($self, store, memory, /)\n--\n\nGive a memory of a new instance the pages of this."},
+     "restore($self, store, memory, /)\n--\n\nGive a memory of a new instance the pages of this; "
+     "return whether all of them are mapped, so that it can be renewed."},
+    {"renew", (PyCFunction)image_renew, METH_VARARGS,
+     "renew($self, store, memory, /)\n--\n\nLet such a memory be as it was then, if it is as large "
+     "as it was; return whether that could be had."},
     {"learn", (PyCFunction)image_learn, METH_VARARGS,
      "learn($self, store, memory, /)\n--\n\n"
      "Look at which pages a copy has written to, so that later ones have them from the start."},

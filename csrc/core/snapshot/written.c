@@ -9,8 +9,13 @@
  * /proc/self/pagemap. What both wrote to, nearly all write to. Where there is no such file, as on
  * other systems, nothing is given beforehand.
  *
- * Ownership: the bytes and ranges are the image's. The first change while `looking` is held by one
- * thread; the ranges are made once, and read only after `known` was set. */
+ * To take pages away from a memory takes as long. So one that a copy has used can be renewed: what
+ * nearly all write to is written over with what it was in a new copy, and all else that this one
+ * wrote to is dropped, which gives it back the pages that are shared.
+ *
+ * Ownership: the bytes, ranges and contents are the image's. The first change while `looking` is
+ * held by one thread; the ranges are made once, and read only after `known` was set; the contents
+ * are, after `kept` was. */
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -28,7 +33,10 @@ typedef struct {
     WrittenRange *ranges;
     size_t range_count;
     uintptr_t looking; /* by a thread; for good, once no more is to be seen */
-    uintptr_t known;   /* `ranges` can be used */
+    uintptr_t known;   /* `pages` and `ranges` can be used */
+    uint8_t *contents; /* of the ranges, in a new copy */
+    uintptr_t keeping; /* by a thread; for good, once it has begun */
+    uintptr_t kept;    /* `contents` can be used */
 } WrittenPages;
 
 static void
@@ -36,6 +44,7 @@ written_clear(WrittenPages *self)
 {
     PyMem_RawFree(self->pages);
     PyMem_RawFree(self->ranges);
+    PyMem_RawFree(self->contents);
 }
 
 #if defined(__linux__)
@@ -131,11 +140,8 @@ written_learn(WrittenPages *self, const uint8_t *data, size_t size)
 
 /* Give a new copy the pages that it will write to. */
 static void
-written_populate(WrittenPages *self, uint8_t *data, size_t size)
+written_populate(const WrittenPages *self, uint8_t *data, size_t size)
 {
-    if (!atomic_load(&self->known)) {
-        return;
-    }
     for (size_t i = 0; i < self->range_count; i++) {
         const WrittenRange *range = &self->ranges[i];
         if (range->offset + range->size > size
@@ -143,6 +149,72 @@ written_populate(WrittenPages *self, uint8_t *data, size_t size)
             return; /* the system has no such call: what is written to is copied then */
         }
     }
+}
+
+/* Keep what a new copy has where nearly all write to. */
+static void
+written_keep(WrittenPages *self, const uint8_t *data, size_t size)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < self->range_count; i++) {
+        if (self->ranges[i].offset + self->ranges[i].size > size) {
+            return;
+        }
+        total += self->ranges[i].size;
+    }
+    uint8_t *to = self->contents = PyMem_RawMalloc(total ? total : 1);
+    for (size_t i = 0; to != NULL && i < self->range_count; i++) {
+        memcpy(to, data + self->ranges[i].offset, self->ranges[i].size);
+        to += self->ranges[i].size;
+    }
+    atomic_store(&self->kept, to != NULL);
+}
+
+/* A new copy is about to be used. Without the GIL. */
+static void
+written_begin(WrittenPages *self, uint8_t *data, size_t size)
+{
+    if (!atomic_load(&self->known)) {
+        return;
+    }
+    written_populate(self, data, size);
+    if (atomic_exchange_if(&self->keeping, 0, 1)) {
+        written_keep(self, data, size);
+    }
+}
+
+/* Drop those of `count` pages that the copy wrote to, but for those that nearly all write to: runs of
+ * them at once. */
+static bool
+written_drop(const WrittenPages *self, uint8_t *data, size_t count, size_t page, const uint8_t *own)
+{
+    bool fine = true;
+    size_t start = 0;
+    for (size_t i = 0; fine && i <= count; i++) {
+        if (i == count || !own[i] || (i < self->count && self->pages[i])) {
+            fine = i == start || madvise(data + start * page, (i - start) * page, MADV_DONTNEED) == 0;
+            start = i + 1;
+        }
+    }
+    return fine;
+}
+
+/* Let a memory that a copy has used be as in a new one; false if that cannot be had. Without the
+ * GIL. */
+static bool
+written_renew(const WrittenPages *self, uint8_t *data, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), count = (size + page - 1) / page;
+    uint8_t *own = atomic_load(&self->kept) ? PyMem_RawCalloc(count ? count : 1, 1) : NULL;
+    bool fine = own != NULL && written_look(data, count, page, own) <= 2 * WRITTEN_MOST
+                && written_drop(self, data, count, page, own);
+    PyMem_RawFree(own);
+    const uint8_t *from = self->contents;
+    for (size_t i = 0; fine && i < self->range_count; i++) {
+        memcpy(data + self->ranges[i].offset, from, self->ranges[i].size);
+        from += self->ranges[i].size;
+    }
+    return fine;
 }
 
 #else
@@ -154,8 +226,15 @@ written_learn(WrittenPages *self, const uint8_t *Py_UNUSED(data), size_t Py_UNUS
 }
 
 static void
-written_populate(WrittenPages *Py_UNUSED(self), uint8_t *Py_UNUSED(data), size_t Py_UNUSED(size))
+written_begin(WrittenPages *Py_UNUSED(self), uint8_t *Py_UNUSED(data), size_t Py_UNUSED(size))
 {
+}
+
+static bool
+written_renew(const WrittenPages *Py_UNUSED(self), uint8_t *Py_UNUSED(data),
+              size_t Py_UNUSED(size))
+{
+    return false;
 }
 
 #endif

@@ -47,12 +47,47 @@ output_stop_ask(WasiCall *call)
 
 static const WasiQuestion output_stop = {output_stop_ask, NULL};
 
+/* The program is to stop when it next reads, since it has told the host something. */
+static void
+output_stop_guest(WasiCall *call)
+{
+    wasmtime_val_t one = {.kind = WASMTIME_I32, .of = {.i32 = 1}};
+    wasmtime_error_t *error = wasmtime_global_set(call->context, &call->wasi->stop, &one);
+    if (error != NULL) { /* the global is of another type: it does not stop */
+        wasmtime_error_delete(error);
+    }
+}
+
+/* stop_at_message(store, global) */
+static PyObject *
+core_stop_at_message(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *object, *global;
+    if (!PyArg_ParseTuple(args, "OO!:stop_at_message", &object, state.Global_base, &global)) {
+        return NULL;
+    }
+    StoreObject *store = item_enter(global, object);
+    if (store == NULL) {
+        return NULL;
+    }
+    WasiObject *wasi = (WasiObject *)store->wasi;
+    if (wasi != NULL) {
+        wasi->stops = true;
+        wasi->stop = ((GlobalObject *)global)->native;
+    }
+    store_leave(store);
+    Py_RETURN_NONE;
+}
+
 static WasiStep
 output_to_sink(WasiCall *call, Stream *stream)
 {
     SinkBuffer *buffer = ((SinkObject *)stream->object)->buffer;
     const uint8_t *bytes = call->memory.data + call->buffer;
     ptrdiff_t taken = sink_take_in(buffer, bytes, call->length);
+    if (UNLIKELY(call->wasi->stops) && sink_has_message(buffer)) {
+        output_stop_guest(call);
+    }
     if (LIKELY(taken == (ptrdiff_t)call->length)) {
         call->done = call->length;
         return WASI_DONE;

@@ -58,6 +58,22 @@ random_from_system(uint8_t *bytes, size_t size)
 }
 #endif
 
+/* random_bytes(size): for what has no time to wait until the GIL is back. */
+static PyObject *
+core_random_bytes(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    Py_ssize_t size = PyLong_AsSsize_t(argument);
+    PyObject *result = size < 0 ? NULL : PyBytes_FromStringAndSize(NULL, size);
+    if (size < 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_ValueError, "size must be at least 0");
+    }
+    if (result != NULL && !random_from_system((uint8_t *)PyBytes_AsString(result), (size_t)size)) {
+        PyErr_SetString(PyExc_OSError, "the operating system gives no random numbers");
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
 static inline uint64_t
 rotate_left(uint64_t value, int by)
 {

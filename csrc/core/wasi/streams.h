@@ -52,6 +52,8 @@ typedef struct WasiObject {
     Stream streams[OWN_COUNT];
     GuestClock clock;
     GuestRandom random;
+    bool stops; /* `stop` is set to 1 when a message for the host is written to a sink */
+    wasmtime_global_t stop;
 } WasiObject;
 
 /* The stream that the guest knows by a number, or OWN_NONE: the library's, or nobody's. */

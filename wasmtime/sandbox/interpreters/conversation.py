@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
+from ..._native import core
 from ..errors import GuestError
 
 __all__ = ["Conversation"]
-
-#: How long one line of a driver may be.
-_LONGEST_LINE = 16 << 20
 
 
 class Conversation:
@@ -24,15 +21,18 @@ class Conversation:
 
     Attributes:
         mark: What begins a line that is for the host.
+        answers: Whether the guest waits for answers, which have to be given at once.
     """
 
     def __init__(
         self, functions: Mapping[str, Callable[..., Any]], mark: Optional[str] = None
     ) -> None:
-        self.mark = f"\x01{os.urandom(16).hex()}\x02" if mark is None else mark
+        self.mark = f"\x01{core.random_bytes(16).hex()}\x02" if mark is None else mark
         self._mark = self.mark.encode()
         self._functions = functions
-        self._pending = b""
+        self.answers = bool(functions)
+        self._sifter: Any = core.OutputSink()
+        self._sifter.set_mark(self._mark)
         self._answers = b""
 
     def filter(self, stream: str, data: bytes) -> bytes:
@@ -43,30 +43,23 @@ class Conversation:
         """
         if stream != "stdout":
             return data
-        data = self._pending + data
-        self._pending = b""
-        output = []
-        while data:
-            at = data.find(self._mark)
-            if at < 0:
-                kept = _tail(data, self._mark)
-                output.append(data[: len(data) - kept])
-                self._pending = data[len(data) - kept :]
-                break
-            output.append(data[:at])
-            end = data.find(b"\n", at)
-            if end < 0:
-                self._pending = data[at:]
-                if len(self._pending) > _LONGEST_LINE:
-                    self._pending = b""
-                break
-            self._hear(data[at + len(self._mark) : end])
-            data = data[end + 1 :]
-        return b"".join(output)
+        self._sifter.write(data)
+        self.hear(self._sifter.take_messages())
+        output: bytes = self._sifter.take()
+        return output
+
+    def hear(self, messages: bytes) -> None:
+        """Take lines that the guest has for the host, without their marks, and answer them.
+
+        Raises:
+            Exception: As `filter`.
+        """
+        for line in messages.split(b"\n")[:-1]:
+            self._hear(line)
 
     def rest(self) -> bytes:
         """Output that was held back, because it might have been the beginning of a mark."""
-        rest, self._pending = self._pending, b""
+        rest: bytes = self._sifter.take_rest()
         return rest
 
     def read(self, size: int) -> bytes:
@@ -113,11 +106,3 @@ class Conversation:
             self.answer("error", str(error))
         else:
             self.answer("value", value)
-
-
-def _tail(data: bytes, mark: bytes) -> int:
-    """How many bytes at the end may be the beginning of a mark."""
-    for length in range(min(len(mark) - 1, len(data)), 0, -1):
-        if data.endswith(mark[:length]):
-            return length
-    return 0

@@ -313,7 +313,7 @@ class _DriverSession(InterpreterSession):
         endless = settings.limits.replace(timeout=None, output=None)
         settings = replace(settings, limits=endless)
         talk, output = self._talk, self._output
-        task = task_of(settings, words, talk.read, directories, output.add, talk.filter)
+        task = task_of(settings, words, talk.read, directories, output.add, talk)
         try:
             self._guest: Guest = new_guest(code, settings, task, begun.state if begun else None)
         except BaseException:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
+from ..._native import core
 from ..._snapshots.errors import NotCapturable
 from ..._snapshots.state import State
 from ..directory import Directories
@@ -68,8 +69,17 @@ class OneSnippet(Conversation):
         self._guest: Optional[Guest] = None
 
     def meet(self, guest: Guest) -> None:
-        """Be given the copy."""
+        """Be given the copy, before it runs.
+
+        It stops where it reads on after a snippet, without the time that an interpreter takes to
+        leave.
+        """
         self._guest = guest
+        if not self.answers:
+            guest.hear, guest.at_stop = self.hear, self._go_on
+
+    def _go_on(self) -> None:
+        """It has stopped between two snippets."""
 
     def run(self, code: str, seed: Optional[Seeds] = None) -> None:
         """Let the copy run a snippet, behind those that it was given before.
@@ -86,9 +96,10 @@ class OneSnippet(Conversation):
         self._left -= 1
         if self._left == 0:
             self.outcome = (status, value)
-            # It reads on, and stops there: without the time that an interpreter takes to leave.
             assert self._guest is not None
-            self._guest.stop_at_read()
+            self._guest.at_stop = None
+            if self.answers:
+                self._guest.stop_at_read()
 
     def complete(self, result: Result) -> Result:
         """A result with what the snippet came to."""
@@ -202,7 +213,7 @@ class Warm:
             talk.run(code)
         # All that is ever said without functions of the host, which needs nobody to say it then.
         stdin = talk.read if self._functions else talk.said()
-        task = task_of(settings, (), stdin, directories, filter=talk.filter)
+        task = task_of(settings, (), stdin, directories, talk=talk)
         return Plan(ready, state, task, None, talk)
 
     def _evaluation(self, code: str) -> Call:
@@ -218,7 +229,7 @@ class Warm:
 
     @staticmethod
     def _seeds(settings: Settings) -> Seeds:
-        seed = os.urandom(16)
+        seed = core.random_bytes(16)
         if settings.seed is not None:
             seed = hashlib.sha256(repr(settings.seed).encode()).digest()[:16]
         return [int.from_bytes(seed[at : at + 4], "little") for at in range(0, 16, 4)]
@@ -244,7 +255,7 @@ class Warm:
             driver = session(self._adapter.language, talk.mark, self._functions, self._setup)
             words = (*(self._adapter.driver_options or self._adapter.options), driver)
         with Directories(self._settings.dirs) as directories:
-            task = task_of(self._settings, words, talk.read, directories, filter=talk.filter)
+            task = task_of(self._settings, words, talk.read, directories, talk=talk)
             guest = new_guest(ready, self._settings, task)
             try:
                 if isinstance(self._adapter, Argv):

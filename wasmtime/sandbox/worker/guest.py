@@ -63,7 +63,7 @@ class WorkerGuest(Guest):
         self._is_open = False
         # What is shown while it is written, or filtered, is collected here and not in the worker.
         self._shows: Optional[Collected] = None
-        if task.output is not None or task.filter is not None:
+        if task.output is not None or task.talk is not None:
             self._shows = Collected(task, self._note)
         self._began = perf_counter()
         self._give_back = give_back if reserve is None else reserve.give_back

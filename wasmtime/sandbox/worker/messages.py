@@ -12,7 +12,7 @@ from ..plain import from_plain, to_plain
 from ..reasons import Reason
 from ..result import ExceptionInfo, Result, TrapInfo
 from ..tiers import Call
-from ..world import Task
+from ..world import Talk, Task
 from .channel import Malformed, Message
 
 __all__ = [
@@ -49,16 +49,14 @@ def task_parts(task: Task, known: ResourceLimits) -> dict[str, Any]:
     }
 
 
-def task_of(parts: dict[str, Any], known: ResourceLimits, stdin: Any, filter: Any) -> Task:
-    """The task of a message; what `filter` takes is not collected here."""
+def task_of(parts: dict[str, Any], known: ResourceLimits, stdin: Any, talk: Optional[Talk]) -> Task:
+    """The task of a message; what `talk` takes is not collected here."""
     preopens = [Preopen(host, guest, writable, None) for host, guest, writable in parts["preopens"]]
     limits = known if parts["limits"] is None else ResourceLimits(**parts["limits"])
     seed = from_plain(parts["seed"])
     clock, network = parts["clock"], parts["network"]
     args, env = parts["args"], parts["env"]
-    return Task(
-        args, stdin, env, preopens, limits, seed, clock, network, output=None, filter=filter
-    )
+    return Task(args, stdin, env, preopens, limits, seed, clock, network, output=None, talk=talk)
 
 
 def call_parts(call: Optional[Call]) -> Optional[dict[str, Any]]:
