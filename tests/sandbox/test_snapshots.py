@@ -4,11 +4,14 @@ Snapshots of sessions, and interpreters that are set up once.
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -349,12 +352,16 @@ WRITTEN = """
 """
 
 
-@pytest.fixture
-def written() -> Snapshot[PluginSession]:
+def _written() -> Snapshot[PluginSession]:
     # The pool does not take guests that may have so much memory.
     with Plugin(WRITTEN, limits=ResourceLimits(memory="1 GiB")).open() as session:
         session.call("set_up")
         return session.snapshot()
+
+
+@pytest.fixture
+def written() -> Snapshot[PluginSession]:
+    return _written()
 
 
 def test_what_copies_have_written_to_is_given_to_others_as_it_was(
@@ -365,6 +372,80 @@ def test_what_copies_have_written_to_is_given_to_others_as_it_was(
             assert copy.call("sum") == 0x200000
             copy.call("write", pages, 3)
             assert copy.call("sum") == 0x200000 + 2 * pages
+
+
+def _use(snapshot: Snapshot[PluginSession], pages: int = 5) -> None:
+    with snapshot.open() as copy:
+        assert copy.call("sum") == 0x200000
+        copy.call("write", pages, 3)
+
+
+def _waiting(snapshot: Snapshot[PluginSession]) -> list[Any]:
+    return [execution for _, execution in snapshot._state.left]
+
+
+@pytest.fixture
+def renewed(written: Snapshot[PluginSession]) -> Snapshot[PluginSession]:
+    """A snapshot of which a copy has run, and waits."""
+    for _ in range(3):
+        _use(written)
+    assert len(_waiting(written)) == 1
+    return written
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="copies are renewed on Linux")
+class TestRenewedCopies:
+    def test_the_next_run_takes_the_one_that_waits(self, renewed: Snapshot[PluginSession]) -> None:
+        before = _waiting(renewed)
+        with renewed.open() as copy:
+            assert not _waiting(renewed)
+            assert copy.call("sum") == 0x200000
+        assert _waiting(renewed) == before
+
+    def test_several_wait_after_several_at_once(self, renewed: Snapshot[PluginSession]) -> None:
+        copies = [renewed.open() for _ in range(12)]
+        for number, copy in enumerate(copies):
+            copy.call("write", number + 1, 2)
+        assert [copy.call("sum") for copy in copies] == [0x200001 + n for n in range(12)]
+        for copy in copies:
+            copy.close()
+        assert len(_waiting(renewed)) == 8
+        assert len(set(map(id, _waiting(renewed)))) == 8
+
+    def test_one_that_trapped_does_not_wait(self, renewed: Snapshot[PluginSession]) -> None:
+        with renewed.open() as copy, pytest.raises(SandboxError):
+            copy.call("write", 0x7FFF_FFFF, 1)
+        assert not _waiting(renewed)
+
+    def test_nothing_of_its_run_is_kept(self, renewed: Snapshot[PluginSession]) -> None:
+        [waiting] = _waiting(renewed)
+        assert (waiting._task.args, waiting._task.stdin, waiting._streams) == ((), None, None)
+
+    def test_who_asks_for_its_end_later_does_not_end_the_next_run(
+        self, renewed: Snapshot[PluginSession]
+    ) -> None:
+        first = renewed.open()
+        first.close()
+        with renewed.open() as copy:
+            first.cancel()
+            assert copy.call("sum") == 0x200000
+
+    def test_another_process_makes_its_own(
+        self, renewed: Snapshot[PluginSession], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [inherited] = _waiting(renewed)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        _use(renewed)
+        assert inherited not in _waiting(renewed)
+
+    def test_they_go_with_the_snapshot(self) -> None:
+        snapshot = _written()
+        for _ in range(3):
+            _use(snapshot)
+        stores = [weakref.ref(execution.store) for execution in _waiting(snapshot)]
+        del snapshot
+        gc.collect()
+        assert [store() for store in stores] == [None]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pages are looked at on Linux")

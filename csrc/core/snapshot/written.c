@@ -192,7 +192,8 @@ written_drop(const WrittenPages *self, uint8_t *data, size_t count, size_t page,
     size_t start = 0;
     for (size_t i = 0; fine && i <= count; i++) {
         if (i == count || !own[i] || (i < self->count && self->pages[i])) {
-            fine = i == start || madvise(data + start * page, (i - start) * page, MADV_DONTNEED) == 0;
+            fine =
+                i == start || madvise(data + start * page, (i - start) * page, MADV_DONTNEED) == 0;
             start = i + 1;
         }
     }
@@ -231,8 +232,7 @@ written_begin(WrittenPages *Py_UNUSED(self), uint8_t *Py_UNUSED(data), size_t Py
 }
 
 static bool
-written_renew(const WrittenPages *Py_UNUSED(self), uint8_t *Py_UNUSED(data),
-              size_t Py_UNUSED(size))
+written_renew(const WrittenPages *Py_UNUSED(self), uint8_t *Py_UNUSED(data), size_t Py_UNUSED(size))
 {
     return false;
 }

@@ -93,7 +93,16 @@ def __driver(mark, names, scope):
                 traceback.print_exc()
             return 1, None
 {indent(_RESEED_PYTHON, "    ")}\
+    def settle():
+        # What copies begin with: the compiler makes its types when it is first called; and what is
+        # there need not be looked through for garbage again, which writes to all of it.
+        import gc
+        run("0")
+        gc.collect()
+        if hasattr(gc, "freeze"):
+            gc.freeze()
     def serve():
+        settle()
         status, value = 0, None
         while True:
             said = ask("next", status, value)
