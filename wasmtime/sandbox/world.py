@@ -43,6 +43,7 @@ class Talk(Protocol):
 
     def filter(self, stream: str, data: bytes) -> bytes:
         """Take what is for the host out of what is written; the rest is output."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
