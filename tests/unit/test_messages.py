@@ -49,6 +49,14 @@ def test_a_message_is_there_once_its_line_has_ended() -> None:
     assert (sink.take_messages(), sink.take()) == (b"two\n", b"xy")
 
 
+def test_a_message_that_is_too_long_is_dropped_whenever_others_are_taken() -> None:
+    sink = _sink()
+    sink.write(MARK + b"one\n" + MARK + b"x" * (17 << 20))
+    assert sink.take_messages() == b"one\n"
+    sink.write(b"the end of it\noutput" + MARK + b"two\n")
+    assert (sink.take_messages(), sink.take()) == (b"two\n", b"output")
+
+
 def test_the_limit_is_for_output_alone() -> None:
     sink = _sink(4, 1)
     sink.write(b"1234567" + MARK + b"a long message\n89")

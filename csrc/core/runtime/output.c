@@ -415,8 +415,9 @@ sink_take_messages(SinkObject *self, PyObject *Py_UNUSED(ignored))
         taken = messages->lines;
         messages->lines = (Bytes){NULL, 0, 0};
         messages->complete = 0;
+        const unsigned char *rest = (unsigned char *)taken.data + size;
         messages->overlong =
-            !bytes_append(&messages->lines, (unsigned char *)taken.data + size, taken.size - size);
+            messages->overlong || !bytes_append(&messages->lines, rest, taken.size - size);
     }
     PyThread_release_lock(self->buffer->lock);
     PyObject *result = PyBytes_FromStringAndSize(taken.data, (Py_ssize_t)size);
