@@ -417,6 +417,19 @@ class TestRenewedCopies:
             copy.call("write", 0x7FFF_FFFF, 1)
         assert not _waiting(renewed)
 
+    def test_one_that_was_interrupted_does_not_wait(
+        self, renewed: Snapshot[PluginSession], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with renewed.open() as copy:
+            copy.call("sum")
+            monkeypatch.setattr("wasmtime.sandbox.here.take", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                copy.call("sum")
+        assert not _waiting(renewed)
+
     def test_nothing_of_its_run_is_kept(self, renewed: Snapshot[PluginSession]) -> None:
         [waiting] = _waiting(renewed)
         assert (waiting._task.args, waiting._task.stdin, waiting._streams) == ((), None, None)

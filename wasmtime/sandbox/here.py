@@ -71,6 +71,7 @@ class ThreadGuest(Guest):
 
     def run(self, call: Optional[Call]) -> Result:
         value, caught = None, None
+        self._has_ended_well = False
         with watching(self._execution, self._preopens):
             try:
                 value = take(self._running(call))
@@ -174,6 +175,7 @@ class ThreadGuest(Guest):
 
     def call(self, call: Call) -> Result:
         value, caught = None, None
+        self._has_ended_well = False
         execution = self._execution
         execution.renew()
         with watching(execution, self._preopens):
@@ -244,9 +246,9 @@ class ThreadGuest(Guest):
         with self._ends:
             if self._is_closed:
                 return
-            self._is_closed = True
-        if not (self._has_ended_well and leave_spare(self._state, self._execution)):
-            self._execution.close()
+            if not (self._has_ended_well and leave_spare(self._state, self._execution)):
+                self._execution.close()
+            self._is_closed = True  # not while somebody uses it, which raises
 
 
 def prepare_here(code: Code, settings: Settings, is_program: bool, data: Optional[bytes]) -> None:

@@ -83,7 +83,7 @@ class Conversation:
 
     def _hear(self, line: bytes) -> None:
         try:
-            said = json.loads(line)
+            said = json.loads(line.decode())
             kind, rest = said[0], said[1:]
         except (ValueError, RecursionError, LookupError, TypeError):
             return  # a guest that talks nonsense is not answered
