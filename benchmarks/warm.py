@@ -26,6 +26,8 @@ from wasmtime.sandbox import Argv, Interpreter, InterpreterSession, ResourceLimi
 
 #: How often the works take turns, and how often each runs in a turn.
 ROUNDS, RUNS, PROCESSES = 5, 40, 4
+#: How often each of several threads runs a work: the system takes some time to spread threads.
+THREAD_RUNS = 400
 #: How many copies wait while memory is measured.
 COPIES = 20
 
@@ -81,7 +83,7 @@ def rate(work: Callable[[], None], count: int) -> float:
     """Runs a second, on so many threads."""
 
     def several() -> None:
-        for _ in range(RUNS):
+        for _ in range(THREAD_RUNS):
             work()
 
     threads = [threading.Thread(target=several) for _ in range(count)]
@@ -92,7 +94,7 @@ def rate(work: Callable[[], None], count: int) -> float:
         for thread in threads:
             thread.join()
 
-    return count * RUNS / timed(together)
+    return count * THREAD_RUNS / timed(together)
 
 
 def show_threads(name: str, work: Callable[[], None]) -> None:
