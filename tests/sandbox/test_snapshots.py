@@ -32,6 +32,7 @@ from wasmtime.sandbox import (
     Snapshot,
     engines,
 )
+from wasmtime.sandbox.execution import Execution
 from wasmtime.sandbox.interpreters import drivers
 
 COUNTER = """
@@ -428,6 +429,17 @@ class TestRenewedCopies:
             monkeypatch.setattr("wasmtime.sandbox.here.take", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 copy.call("sum")
+        assert not _waiting(renewed)
+
+    def test_one_that_gets_no_world_is_told_of_as_a_new_one(
+        self, renewed: Snapshot[PluginSession], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: Any) -> None:
+            raise WasmtimeError("there is no such directory")
+
+        monkeypatch.setattr(Execution, "_furnish", refuse)
+        with pytest.raises(SandboxError, match="no such directory"):
+            renewed.open()
         assert not _waiting(renewed)
 
     def test_nothing_of_its_run_is_kept(self, renewed: Snapshot[PluginSession]) -> None:

@@ -45,6 +45,8 @@ _LONGEST_TEXT, _LONGEST_NAME, _MOST_FRAMES = 10_000, 500, 100
 _MOST_TABLES, _MOST_MEMORIES = 64, 32
 #: Where the library's text of a trap has the offset of a frame in its module.
 _OFFSET = re.compile(r"^(\s*\d+:\s+)0x([0-9a-f]+)(?= - )", re.MULTILINE)
+#: What a copy has that waits for its next run.
+_NO_TASK = Task()
 #: An entry whose time is over before it begins still has to be given some.
 _LEAST_TIME = 1e-6
 
@@ -186,6 +188,7 @@ class Execution:
         """
         if self._is_ahead:
             self._is_ahead = False
+            self._furnish()
             return self.instance
         self._state = state
         for last in self._attempts():
@@ -208,7 +211,6 @@ class Execution:
         """
         self._task, self._is_ahead = task, True
         self.renew()
-        self._furnish()
 
     def begin_again(self) -> bool:
         """Let the instance be as if it had not run, for another run; nothing of the last is kept.
@@ -226,7 +228,7 @@ class Execution:
         if not renew(self.linked.prepared, self._state, self.store, self.instance):
             return False
         self.store._set_wasi(None)
-        self._task, self._streams, self._stopped = Task(limits=self.limits), None, None
+        self._task, self._streams, self._stopped = _NO_TASK, None, None
         self.waiter = LoopWaiter()
         self.host_error = self.cause = None
         return True
