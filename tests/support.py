@@ -285,3 +285,10 @@ def compile_c(source: str, output: Path, *options: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return output
+
+
+def started_threads() -> set[threading.Thread]:
+    """
+    The threads of `threading`. What it makes up for others, which stays for ever, is none.
+    """
+    return {each for each in threading.enumerate() if not isinstance(each, threading._DummyThread)}

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import wasi_programs
-from support import posix
+from support import posix, started_threads
 
 from wasmtime import Caller, Func
 from wasmtime.sandbox import (
@@ -91,13 +91,13 @@ def nothing_left_behind() -> Iterator[None]:
     Check that no thread, descriptor or temporary directory is left.
     """
     gc.collect()
-    threads, descriptors = threading.active_count(), _descriptors()
+    threads, descriptors = started_threads(), _descriptors()
     yield
     gc.collect()
     deadline = time.monotonic() + 2
-    while threading.active_count() > threads and time.monotonic() < deadline:
+    while started_threads() - threads and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() <= threads
+    assert not started_threads() - threads
     assert _descriptors() <= descriptors + 4  # the library's own, which it keeps
 
 
