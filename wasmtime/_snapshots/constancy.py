@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 
-from .._wasm.instructions import each_instruction, skip_locals
+from .._wasm.instructions import any_encoding, each_instruction, skip_locals
 from .._wasm.layout import CODE, Layout
 from .._wasm.reader import MalformedBinary
 
 __all__ = ["writes_tables"]
 
 #: table.set; table.init, table.copy, table.grow and table.fill, behind their prefix.
-_WRITES = frozenset({0x26, 0xFC << 16 | 12, 0xFC << 16 | 14, 0xFC << 16 | 15, 0xFC << 16 | 17})
+_SET, _PREFIX, _PREFIXED = 0x26, 0xFC, (12, 14, 15, 17)
+_WRITES = frozenset({_SET, *(_PREFIX << 16 | minor for minor in _PREFIXED)})
+#: No library accepts more.
 _MOST_TABLES = 128
-_MINORS = "|".join(f"[\\x{each:02x}\\x{each | 0x80:02x}]" for each in (12, 14, 15, 17))
 
 
 def writes_tables(layout: Layout) -> bool:
@@ -27,11 +28,13 @@ def writes_tables(layout: Layout) -> bool:
     """
     if not layout.tables:
         return False
-    if len(layout.tables) > _MOST_TABLES:  # whose indices take more than a byte
+    if len(layout.tables) > _MOST_TABLES:
         return True
     # Few bodies have bytes that look like one, and the others need not be read.
-    indices = "".join(f"\\x{each:02x}\\x{each | 0x80:02x}" for each in range(len(layout.tables)))
-    pattern = re.compile(f"\x26[{indices}]|\xfc(?:{_MINORS})".encode("latin-1"))
+    indices, minors = (
+        b"|".join(map(any_encoding, numbers)) for numbers in (range(len(layout.tables)), _PREFIXED)
+    )
+    pattern = re.compile(b"\x26(?:" + indices + b")|\xfc(?:" + minors + b")")
     reader = layout.contents(CODE)
     for _ in range(0 if reader is None else reader.number()):
         assert reader is not None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from .._wasi_names import PREVIEW1
-from .._wasm.instructions import each_instruction, skip_locals
+from .._wasm.instructions import any_encoding, each_instruction, skip_locals
 from .._wasm.layout import CODE, FUNCTION_KIND, GLOBAL_KIND, Layout
 from .._wasm.reader import MalformedBinary, Reader
 from .._wasm.writer import signed, unsigned
@@ -147,7 +147,7 @@ def redirect_calls(layout: Layout, old: int, new: int) -> bytes:
     if reader is None:
         raise MalformedBinary("the module has no code")
     # Most bodies have nothing that looks like such a call, and need not be read.
-    pattern = re.compile(b"[\x10\x12]" + _any_encoding(old))
+    pattern = re.compile(b"[\x10\x12]" + any_encoding(old))
     count = reader.number()
     parts = [unsigned(count)]
     for _ in range(count):
@@ -159,14 +159,6 @@ def redirect_calls(layout: Layout, old: int, new: int) -> bytes:
             changed = _redirected(body, old, new)
             parts.append(unsigned(len(changed)) + changed)
     return b"".join(parts)
-
-
-def _any_encoding(number: int) -> bytes:
-    """Return a pattern for all encodings of a number: they may be longer than they need to be."""
-    shortest = unsigned(number)
-    last = re.escape(shortest[-1:])
-    padded = re.escape(bytes([shortest[-1] | 0x80])) + b"\x80*\0"
-    return re.escape(shortest[:-1]) + b"(?:" + last + b"|" + padded + b")"
 
 
 def _redirected(body: Reader, old: int, new: int) -> bytes:

@@ -5,11 +5,13 @@ Only their lengths are known here. What they mean, and whether they are valid, i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .reader import MalformedBinary, Reader
+from .writer import unsigned
 
-__all__ = ["each_instruction", "skip_locals"]
+__all__ = ["any_encoding", "each_instruction", "skip_locals"]
 
 #: What follows an opcode. n: a number, b: a byte, t: a block type, m: a memory argument, s: a
 #: signed number, 4 and 8 and 6: that many bytes (6 stands for 16); in parentheses: any number of.
@@ -59,6 +61,14 @@ _PREFIXED: dict[int, dict[int, str]] = {
         3: "b",
     },
 }
+
+
+def any_encoding(number: int) -> bytes:
+    """Return a pattern for all encodings of a number: they may be longer than they need to be."""
+    shortest = unsigned(number)
+    last = re.escape(shortest[-1:])
+    padded = re.escape(bytes([shortest[-1] | 0x80])) + b"\x80*\0"
+    return re.escape(shortest[:-1]) + b"(?:" + last + b"|" + padded + b")"
 
 
 def skip_locals(reader: Reader) -> None:

@@ -230,7 +230,7 @@ class Execution:
         self.store._set_wasi(None)
         self._task, self._streams, self._stopped = _NO_TASK, None, None
         self.waiter = LoopWaiter()
-        self.host_error = self.cause = None
+        self.renew()
         return True
 
     def _attempts(self) -> Iterator[bool]:

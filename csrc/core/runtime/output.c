@@ -128,7 +128,7 @@ static ptrdiff_t
 sink_append(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
 {
     size_t kept = sink_admit(buffer, size);
-    if (!bytes_reserve(&buffer->bytes, kept)) {
+    if (!bytes_append(&buffer->bytes, bytes, kept)) {
         buffer->truncated = true;
         return -SINK_NO_MEMORY;
     }
@@ -136,7 +136,6 @@ sink_append(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
         return -SINK_FULL;
     }
     if (kept > 0) {
-        bytes_append(&buffer->bytes, bytes, kept);
         atomic_store(&buffer->waiting, 1);
     }
     bool stopped = kept < size && buffer->policy == LIMIT_STOP;
@@ -214,17 +213,13 @@ sink_sift(SinkBuffer *buffer, const unsigned char *bytes, size_t size)
         if (messages->inside) {
             taken = message_continue(messages, bytes + at, size - at);
         }
-        else if (messages->matched > 0) {
+        else if (messages->matched > 0 || bytes[at] == messages->mark[0]) {
             result = sink_match(buffer, bytes + at, &taken);
         }
         else {
             const unsigned char *start = memchr(bytes + at, messages->mark[0], size - at);
             taken = start != NULL ? (size_t)(start - (bytes + at)) : size - at;
             result = sink_append(buffer, bytes + at, taken);
-            if (start != NULL && result >= 0) {
-                result = sink_match(buffer, start, &(size_t){0});
-                taken++;
-            }
         }
     }
     return result < 0 ? result : (ptrdiff_t)size;

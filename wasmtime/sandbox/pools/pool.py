@@ -292,13 +292,15 @@ class _Turn:
         import asyncio  # who runs a loop has it already
 
         self._begin = begin
-        self._loop, self._asyncio = asyncio.get_running_loop(), asyncio
+        self._loop = asyncio.get_running_loop()
         self._running: Optional[Future[Result]] = None
         self._is_cancelled = False
 
     def take(self) -> Result:
         """Let it run, and wait for it, on a thread of the pool."""
-        running = self._asyncio.run_coroutine_threadsafe(self._begin(), self._loop)
+        import asyncio
+
+        running = asyncio.run_coroutine_threadsafe(self._begin(), self._loop)
         self._running = running
         if self._is_cancelled:
             running.cancel()
@@ -311,11 +313,11 @@ class _Turn:
 
     async def wait(self, future: Future[Result]) -> Result:
         """Wait for its end, on the loop; cancelling ends it, or takes it out of the queue."""
-        asyncio = self._asyncio
+        import asyncio
+
         waiting = asyncio.wrap_future(future, loop=self._loop)
         try:
-            result: Result = await asyncio.shield(waiting)
-            return result
+            return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             self._is_cancelled = True
             if not future.cancel():
