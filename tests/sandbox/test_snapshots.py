@@ -580,6 +580,14 @@ def test_what_waits_ahead_is_not_the_childs_after_a_fork() -> None:
     ).check()
 
 
+def test_settling_leaves_no_names_behind() -> None:
+    scope: dict[str, object] = {}
+    exec(f"x = 1{drivers.settling('python')}", scope)
+    gc.unfreeze()
+    assert set(scope) == {"__builtins__", "x"}
+    assert drivers.settling("javascript") == ""
+
+
 def test_the_driver_of_python_lets_generators_begin_anew() -> None:
     driver = drivers.session("python", "@", [], "import random, uuid; random.seed(1); uuid.uuid1()")
     code = "print(random.random(), uuid._node)"

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import indent
 from typing import Literal
 
-__all__ = ["Language", "calling", "reseeding", "session"]
+__all__ = ["Language", "calling", "reseeding", "session", "settling"]
 
 #: The languages that there are drivers for.
 Language = Literal["python", "javascript"]
@@ -93,16 +93,7 @@ def __driver(mark, names, scope):
                 traceback.print_exc()
             return 1, None
 {indent(_RESEED_PYTHON, "    ")}\
-    def settle():
-        # What copies begin with: the compiler makes its types when it is first called; and what is
-        # there need not be looked through for garbage again, which writes to all of it.
-        import gc
-        run("0")
-        gc.collect()
-        if hasattr(gc, "freeze"):
-            gc.freeze()
     def serve():
-        settle()
         status, value = 0, None
         while True:
             said = ask("next", status, value)
@@ -110,6 +101,14 @@ def __driver(mark, names, scope):
                 reseed(said[2])
             status, value = run(said[1])
     return serve
+"""
+
+_SETTLE_PYTHON = """\
+import gc
+compile("0", "<driver>", "eval")  # which makes the compiler's types
+gc.collect()
+if hasattr(gc, "freeze"):
+    gc.freeze()  # what is there is not looked through again, which would write to all of it
 """
 
 _RESEED_JAVASCRIPT = """\
@@ -200,6 +199,15 @@ def session(language: Language, mark: str, names: Iterable[str], setup: str) -> 
             f"exec({setup!r}, __scope)\n__serve()\n"
         )
     return _javascript(mark, names) + f"\n(0, eval)({json.dumps(setup)});\n__serve();\n"
+
+
+def settling(language: Language) -> str:
+    """A snippet that ends the setup of what copies are made of: what each would do is done once.
+
+    Args:
+        language: The language.
+    """
+    return f"\nexec({_SETTLE_PYTHON!r}, {{}})\n" if language == "python" else ""
 
 
 def reseeding(language: Language, words: Sequence[int]) -> str:

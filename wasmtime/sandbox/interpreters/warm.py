@@ -30,7 +30,7 @@ from ..tiers import Call, Guest, Supply, new_guest
 from ..world import Task
 from .adapters import Argv, Exports
 from .conversation import Conversation
-from .drivers import reseeding, session
+from .drivers import reseeding, session, settling
 from .session import Begun, InterpreterSession, open_copy, open_session
 
 __all__ = ["OneSnippet", "Plan", "Warm"]
@@ -252,7 +252,9 @@ class Warm:
         words: tuple[str, ...] = ()
         if isinstance(self._adapter, Argv):
             assert self._adapter.language is not None
-            driver = session(self._adapter.language, talk.mark, self._functions, self._setup)
+            language = self._adapter.language
+            setup = self._setup + settling(language)
+            driver = session(language, talk.mark, self._functions, setup)
             words = (*(self._adapter.driver_options or self._adapter.options), driver)
         with Directories(self._settings.dirs) as directories:
             task = task_of(self._settings, words, talk.read, directories, talk=talk)
