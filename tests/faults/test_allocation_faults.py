@@ -37,7 +37,7 @@ pytestmark = [
 HERE = Path(__file__).parent
 #: Bytes that may stay allocated after a round of attempts; caches of the library differ a little
 #: from round to round. One lost box of an externref would be 30 times 56.
-NATIVE_NOISE = 1500
+NATIVE_NOISE = 1200
 
 
 def run(tmp_path: Path, *names: str, program: str = "program.py") -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="pages are looke
 #: between and behind; globals of each size; and a table that nothing writes to.
 RENEWABLE = """
 (module
-  (memory $a (export "a") 20 40)
+  (memory $a (export "a") 20 100)
   (memory $b (export "b") 10 40)
   (data (memory $a) (i32.const 700000) "data of the module")
   (data (memory $b) (i32.const 600000) "more of it")
@@ -74,11 +74,11 @@ def _seen(guest: Guest) -> list[Any]:
     return told + memories
 
 
-@pytest.fixture(scope="module")
-def made() -> Any:
+def _made(text: str) -> Any:
+    """A module, and a state of it that copies have begun with."""
     config = Config()
     config.wasm_multi_memory = True
-    prepared = prepare(bytes(wat2wasm(RENEWABLE)))
+    prepared = prepare(bytes(wat2wasm(text)))
     module = Module(Engine(config), prepared.binary)
     original = Guest(module, prepared)
     original.call("set_up")
@@ -89,6 +89,11 @@ def made() -> Any:
         copy.call("store_b", 640_000, 1)
         learn(prepared, state, copy.store, copy.instance)
     return prepared, module, state
+
+
+@pytest.fixture(scope="module")
+def made() -> Any:
+    return _made(RENEWABLE)
 
 
 @linux_only
@@ -116,15 +121,12 @@ def test_a_copy_that_has_grown_is_not_renewed(made: Any) -> None:
 
 
 @linux_only
-def test_a_copy_that_wrote_to_very_much_is_not_renewed(made: Any) -> None:
-    prepared, module, state = made
+@pytest.mark.parametrize(("pages", "is_renewed"), [(20, True), (80, False)])
+def test_a_copy_that_wrote_to_very_much_is_not_renewed(pages: int, is_renewed: bool) -> None:
+    prepared, module, state = _made(RENEWABLE.replace('"a") 20', '"a") 80'))
     copy = Guest(module, prepared, state)
-    copy.call("fill_a", 0, 1, 1_300_000)
-    copy.exports["b"].write(copy.store, bytes(655_360))
-    for _ in range(20):
-        copy.exports["a"].grow(copy.store, 1)
-    copy.call("fill_a", 1_310_720, 1, 1_310_720)
-    assert not renew(prepared, state, copy.store, copy.instance)
+    assert copy.call("fill_a", 0, 1, pages << 16) is None
+    assert renew(prepared, state, copy.store, copy.instance) is is_renewed
 
 
 # --- what can change ------------------------------------------------------------------------------
