@@ -81,7 +81,7 @@ class State:
 
     @cached_property
     def left(self) -> deque[Any]:
-        """What copies have left behind, for those that come after them: see `sandbox.spares`."""
+        """Copies that wait for another run, each with its process: see `sandbox.spares`."""
         return deque()
 
     @property
